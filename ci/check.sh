@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gate, in the order that fails fastest. It needs cargo-hack and cargo-machete;
-# `.ci/run` installs them. It stops at the first step that fails.
+# The gate: all checks that a change must pass, fast ones first. It stops at the first
+# failure. It needs cargo-hack and cargo-machete; `.ci/run` installs them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,18 +14,18 @@ step() {
   printf '=== %d s, %d s in all\n' $((SECONDS - started)) "$SECONDS"
 }
 
-# cargo test is content when its filter finds no test; a gate is not.
+# Runs the loom models. `cargo test` succeeds if its filter matches no test; this fails.
 models() {
   local found
   found=$(cargo test --release --lib --target-dir target/loom loom_ -- --list) || return
   if ! grep -q ': test$' <<<"$found"; then
-    echo 'no model was found: the tests that loom runs begin with loom_'
+    echo 'no loom model was found: names of models begin with loom_'
     return 1
   fi
   cargo test --release --lib --target-dir target/loom loom_
 }
 
-# Each asserts what it shows, and ends by itself.
+# Runs the examples. Each asserts what it shows, and exits.
 examples() {
   local example
   for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients tcp_forward udp_forward websocket; do
@@ -35,12 +35,13 @@ examples() {
     cargo run --quiet --all-features --example "$example" -- --exit || return
   done
   story health_checks 8 'a dies' 'a goes from ok to failed check: GET /status' 'b goes from ok to failed check: GET /status answered 503' \
-    'c goes from ok to failed check: GET /status: not over after' 'd goes from failed check to ok' || return
+    'c goes from ok to failed check: GET /status: timed out after' 'd goes from failed check to ok' || return
   story heartbeats 20 'a crashes' 'a goes from ok to in error' 'b has other work' 'd goes from in error to ok' \
-    'e stops in order' '^ *e *stopped *0 ' 'each has its share again' || return
+    'e stops gracefully' '^ *e *stopped *0 ' 'each has its share again' || return
 }
 
-# An example that takes so many seconds, and what its output has to have, as plain text.
+# story EXAMPLE SECONDS PATTERN...: runs an example for a time. Its output must match each
+# pattern and have no escape codes.
 story() {
   local example=$1 seconds=$2 output line
   shift 2
@@ -48,18 +49,17 @@ story() {
   printf '%s\n' "$output"
   for line; do
     if ! grep -q -- "$line" <<<"$output"; then
-      printf 'the output of %s has no line "%s"\n' "$example" "$line"
+      printf 'the output of %s does not match "%s"\n' "$example" "$line"
       return 1
     fi
   done
   if grep -q $'\e' <<<"$output"; then
-    printf 'the output of %s has escape codes, though it is no terminal\n' "$example"
+    printf 'the output of %s has escape codes, although it is not a terminal\n' "$example"
     return 1
   fi
 }
 
-# The library as the compiler sees it that `rust-version` promises. `.ci/run` installs it
-# where it can.
+# Checks the library with the compiler that `rust-version` names. `.ci/run` tries to install it.
 oldest_compiler() {
   local version
   version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
@@ -71,9 +71,9 @@ oldest_compiler() {
   rustup run "$version" cargo check --lib --features full --target-dir target/oldest
 }
 
-# The library with the lowest versions that `Cargo.toml` allows of what it depends on. Users
-# resolve without our dev-dependencies, and so does this. Only cargo is told to take an
-# unstable option; the compiler is not.
+# Checks the library with the lowest versions of its dependencies that `Cargo.toml` permits.
+# Versions are resolved without dev-dependencies, as for users. RUSTC_BOOTSTRAP is set only for
+# cargo's unstable option, not for the compiler.
 lowest_versions() {
   local crate=target/lowest/crate folder
   rm -rf "$crate"
@@ -87,10 +87,10 @@ lowest_versions() {
   cargo check --lib --features full --manifest-path "$crate/Cargo.toml" --target-dir target/lowest
 }
 
-# What a registry would get has no tests, and compiles by itself.
+# Checks that the package has no tests and compiles.
 package() {
   if cargo package --list --allow-dirty | grep '^tests/'; then
-    echo 'the package has tests: look at `include` in Cargo.toml'
+    echo 'the package has tests: change `include` in Cargo.toml'
     return 1
   fi
   cargo package --allow-dirty --quiet
@@ -103,11 +103,11 @@ step cargo hack check --each-feature --no-dev-deps
 step oldest_compiler
 step lowest_versions
 step package
-# Elsewhere soaks last two seconds, and large bodies have 32 MiB.
+# Without these variables, soak tests last two seconds and large bodies have 32 MiB.
 EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
 step examples
 step cargo run --release --all-features --example reverse_proxy -- --exit
-# The first is what docs.rs makes.
+# The first is the one that docs.rs builds.
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --features full
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps

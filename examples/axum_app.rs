@@ -1,7 +1,8 @@
-//! An axum application of which a part runs elsewhere: routes of its own, and everything
-//! else balanced over two backends, with a table of the members and a way to drain one.
+//! An axum application with two remote backends: it serves some routes itself and balances
+//! all others. It shows a table of the members and can drain one.
 //!
-//! Run it with `cargo run --features proxy --example axum_app`; with `-- --exit` it asks itself and ends.
+//! Run it with `cargo run --features proxy --example axum_app`; with `-- --exit` it sends
+//! requests to itself and ends.
 
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 
@@ -21,13 +22,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 
-/// Two servers behind an application that drains them while it runs.
+/// An application in front of two servers, which it can drain.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
-    /// Asks itself, and ends.
+    /// Sends requests to itself, and ends.
     #[arg(long)]
     exit: bool,
 }
@@ -58,16 +59,16 @@ async fn main() -> Result<(), BoxError> {
 
     if options.exit {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let asking = ask_itself(listener.local_addr()?);
+        let testing = test_itself(listener.local_addr()?);
         tokio::spawn(axum::serve(listener, app).into_future());
-        return asking.await;
+        return testing.await;
     }
     let listener = TcpListener::bind(options.listen).await?;
     let here = format!("http://{}", listener.local_addr()?);
     println!("Serving on {here} until Ctrl-C. Try:");
     println!("  curl -i {here}/cart                  # one of the two, and a cookie");
-    println!("  curl -b ROUTEID=.a {here}/cart       # who has the cookie is served by a");
-    println!("  curl -X POST {here}/members/a/drain  # and no one else from now on");
+    println!("  curl -b ROUTEID=.a {here}/cart       # with the cookie: always a");
+    println!("  curl -X POST {here}/members/a/drain  # no other requests to a");
     println!("  curl -X POST {here}/members/a/undrain");
     println!("  curl {here}/members");
     Ok(axum::serve(listener, app).await?)
@@ -75,7 +76,7 @@ async fn main() -> Result<(), BoxError> {
 
 type Members = State<Balancer<Endpoint>>;
 
-/// Who is there, how they do, and who is next.
+/// Returns the table of members: their state, and which is picked next.
 async fn members(State(balancer): Members) -> String {
     balancer.explain(&PickRequest::new()).to_string()
 }
@@ -87,13 +88,13 @@ async fn drain(State(balancer): Members, Path(name): Path<String>) -> Result<Str
 }
 
 async fn undrain(State(balancer): Members, Path(name): Path<String>) -> Result<String, StatusCode> {
-    // What the member was before holds again.
+    // The member has its original settings again.
     let cleared = balancer.clear_overrides(&name);
     cleared.ok_or(StatusCode::NOT_FOUND).map(drop)?;
     Ok(members(State(balancer)).await)
 }
 
-/// A server somewhere else that says its name.
+/// Starts a remote server that responds with its name.
 async fn backend(name: &'static str) -> Result<Endpoint, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -102,27 +103,27 @@ async fn backend(name: &'static str) -> Result<Endpoint, BoxError> {
     Ok(Endpoint::new(format!("http://{address}").parse()?)?)
 }
 
-async fn ask_itself(here: SocketAddr) -> Result<(), BoxError> {
-    assert_eq!(ask(here, "GET /health", "").await?.body(), "fine\n");
-    let first = ask(here, "GET /cart", "").await?;
+async fn test_itself(here: SocketAddr) -> Result<(), BoxError> {
+    assert_eq!(send(here, "GET /health", "").await?.body(), "fine\n");
+    let first = send(here, "GET /cart", "").await?;
     assert_eq!(first.body(), "served by a\n");
     let cookie = first.headers()[header::SET_COOKIE].to_str()?;
     let (cookie, _) = cookie.split_once(';').ok_or("a cookie with attributes")?;
-    assert_eq!(ask(here, "GET /cart", "").await?.body(), "served by b\n");
+    assert_eq!(send(here, "GET /cart", "").await?.body(), "served by b\n");
 
-    let table = ask(here, "POST /members/a/drain", "").await?.into_body();
+    let table = send(here, "POST /members/a/drain", "").await?.into_body();
     assert!(table.contains("draining"));
     for _ in 0..2 {
-        assert_eq!(ask(here, "GET /cart", "").await?.body(), "served by b\n");
-        let again = ask(here, "GET /cart", cookie).await?;
+        assert_eq!(send(here, "GET /cart", "").await?.body(), "served by b\n");
+        let again = send(here, "GET /cart", cookie).await?;
         assert_eq!(again.body(), "served by a\n");
     }
-    let table = ask(here, "POST /members/a/undrain", "").await?.into_body();
+    let table = send(here, "POST /members/a/undrain", "").await?.into_body();
     assert!(!table.contains("draining"));
     Ok(())
 }
 
-async fn ask(here: SocketAddr, what: &str, cookie: &str) -> Result<Response<String>, BoxError> {
+async fn send(here: SocketAddr, what: &str, cookie: &str) -> Result<Response<String>, BoxError> {
     let (method, path) = what.split_once(' ').ok_or("a method and a path")?;
     let request = Request::builder()
         .method(method)

@@ -1,9 +1,9 @@
-//! One address, three groups of servers: an API, pages, and a canary of the pages that a
-//! tenth of the visitors get, and all who ask for it by a cookie. An old path is
-//! redirected.
+//! One address, three groups of servers: an API, pages, and a canary of the pages. The
+//! canary gets a tenth of the visitors, and those that ask for it with a cookie. An old
+//! path is redirected.
 //!
 //! Run it with `cargo run --features full --example content_routing`; with `-- --exit` it
-//! asks itself and ends.
+//! sends requests to itself and ends.
 
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 
@@ -21,13 +21,13 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use tower::ServiceExt;
 
-/// One address, and the group of servers for each request by its content.
+/// Routes requests at one address to groups of servers by their content.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(default_value = "127.0.0.1:8082")]
     listen: SocketAddr,
-    /// Asks itself, and ends.
+    /// Sends requests to itself, and ends.
     #[arg(long)]
     exit: bool,
 }
@@ -40,7 +40,7 @@ async fn main() -> Result<(), BoxError> {
         group(["page-1", "page-2"]).await?,
     );
     let canary = group(["canary"]).await?;
-    let asks_or_drawn = [
+    let cookie_or_random = [
         Rule::new().cookie_is("canary", "yes"),
         Rule::new().percent(10.0),
     ];
@@ -55,7 +55,7 @@ async fn main() -> Result<(), BoxError> {
         .service(
             Rule::new()
                 .client_in(["127.0.0.0/8".parse()?])
-                .any_of(asks_or_drawn),
+                .any_of(cookie_or_random),
             canary,
         )
         .fallback(pages)
@@ -68,11 +68,13 @@ async fn main() -> Result<(), BoxError> {
         options.listen
     };
     let listener = Listener::bind(listen)?;
-    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    let here = listener
+        .local_addr()
+        .ok_or("the listener has no TCP address")?;
     if options.exit {
         return tokio::select! {
             _ = Server::new().serve(listener, router, std::future::pending()) => Ok(()),
-            asked = ask_itself(here) => asked,
+            result = test_itself(here) => result,
         };
     }
     println!("Serving on http://{here} until Ctrl-C. Try:");
@@ -89,12 +91,14 @@ async fn main() -> Result<(), BoxError> {
 
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
-/// A proxy for servers that say their names.
+/// Starts servers that respond with their names, and a proxy for them.
 async fn group<const N: usize>(names: [&'static str; N]) -> Result<ReverseProxy, BoxError> {
     let mut balancer = Balancer::builder();
     for name in names {
         let listener = Listener::bind(ANY_PORT.into())?;
-        let here = listener.local_addr().ok_or("it listens on TCP")?;
+        let here = listener
+            .local_addr()
+            .ok_or("the listener has no TCP address")?;
         let member = Endpoint::new(format!("http://{here}").parse()?)?;
         balancer = balancer.member(name, member, MemberSpec::new());
         let hello = tower::service_fn(move |_| async move {
@@ -108,25 +112,25 @@ async fn group<const N: usize>(names: [&'static str; N]) -> Result<ReverseProxy,
     Ok(ReverseProxy::new(balancer.build()?))
 }
 
-async fn ask_itself(here: SocketAddr) -> Result<(), BoxError> {
-    assert_eq!(ask(here, "/health", "").await?.body(), "fine\n");
-    assert_eq!(ask(here, "/api/users", "").await?.body(), "api-1\n");
-    assert_eq!(ask(here, "/api/users", "").await?.body(), "api-2\n");
-    assert_eq!(ask(here, "/cart", "canary=yes").await?.body(), "canary\n");
-    let moved = ask(here, "/old/cart?id=7", "").await?;
+async fn test_itself(here: SocketAddr) -> Result<(), BoxError> {
+    assert_eq!(send(here, "/health", "").await?.body(), "fine\n");
+    assert_eq!(send(here, "/api/users", "").await?.body(), "api-1\n");
+    assert_eq!(send(here, "/api/users", "").await?.body(), "api-2\n");
+    assert_eq!(send(here, "/cart", "canary=yes").await?.body(), "canary\n");
+    let moved = send(here, "/old/cart?id=7", "").await?;
     assert_eq!(moved.status(), StatusCode::PERMANENT_REDIRECT);
     assert_eq!(moved.headers()[header::LOCATION], "/new/cart?id=7");
     let mut canaries = 0;
     for _ in 0..20 {
-        let served = ask(here, "/cart", "").await?.into_body();
+        let served = send(here, "/cart", "").await?.into_body();
         canaries += usize::from(served == "canary\n");
     }
-    println!("{canaries} of 20 visitors were drawn for the canary");
+    println!("{canaries} of 20 visitors got the canary");
     assert!((1..=6).contains(&canaries));
     Ok(())
 }
 
-async fn ask(here: SocketAddr, path: &str, cookie: &str) -> Result<Response<String>, BoxError> {
+async fn send(here: SocketAddr, path: &str, cookie: &str) -> Result<Response<String>, BoxError> {
     let server = Endpoint::new(format!("http://{here}").parse()?)?;
     let request = Request::get(path)
         .header(header::COOKIE, cookie)
@@ -134,7 +138,7 @@ async fn ask(here: SocketAddr, path: &str, cookie: &str) -> Result<Response<Stri
     let (head, body) = server.oneshot(request).await?.into_parts();
     let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
     let moved = head.headers.get(header::LOCATION);
-    let told = moved.map_or(Ok(text.trim_end()), |location| location.to_str())?;
-    println!("GET {path:<16}{cookie:<11}-> {} {told}", head.status);
+    let shown = moved.map_or(Ok(text.trim_end()), |location| location.to_str())?;
+    println!("GET {path:<16}{cookie:<11}-> {} {shown}", head.status);
     Ok(Response::from_parts(head, text))
 }

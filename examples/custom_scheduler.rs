@@ -1,5 +1,4 @@
-//! A scheduler of your own in thirty lines: two choices at random, the less busy one
-//! wins.
+//! A custom scheduler in thirty lines: it picks the less busy of two random members.
 //!
 //! Run it with `cargo run --example custom_scheduler`.
 
@@ -8,7 +7,7 @@
 use equipoise::scheduler::{Candidate, Candidates, Pick, PickContext, Scheduler};
 use equipoise::{Balancer, MemberSpec, PickRequest};
 
-/// Power of two choices (Mitzenmacher 1996): almost as even as a look at everybody.
+/// Power of two choices (Mitzenmacher 1996): almost as even as comparing all members.
 #[derive(Debug)]
 struct TwoChoices;
 
@@ -24,7 +23,7 @@ impl Scheduler for TwoChoices {
         };
         let drawn = [draw(), draw()].into_iter().flatten();
         let better = drawn.min_by_key(|candidate| candidate.state().in_flight());
-        // Whoever was drawn may be at its cap, tried or just gone: then anybody will do.
+        // The drawn members may be at their caps, tried or just removed: take any other.
         candidates.claim_first(better.into_iter().chain(candidates.iter()))
     }
 }
@@ -37,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .members(members)
         .build()?;
 
-    // A hundred requests that all last: in flight until the leases are dropped.
+    // A hundred concurrent requests: in flight until the leases are dropped.
     let mut leases = Vec::new();
     for _ in 0..100 {
         leases.push(balancer.pick(&PickRequest::new())?);

@@ -1,5 +1,5 @@
-//! A balancer without a network: members, picks, a session, a member that dies and
-//! returns, and the table that explains it all.
+//! A balancer without a network: members, picks, a session, a member that fails and
+//! recovers, and the table that explains the picks.
 //!
 //! Run it with `cargo run --example first_pick`.
 
@@ -12,7 +12,7 @@ use equipoise::clock::ManualClock;
 use equipoise::{Balancer, Flag, MemberSpec, Outcome, PickRequest, Weight};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Time moves only when told to: nothing here has to sleep.
+    // Time advances only on request: nothing here has to sleep.
     let clock = ManualClock::new();
     let balancer = Balancer::builder()
         .clock(clock.clone())
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     println!("Eight requests over weights 3 and 1:");
-    println!("  {}\n", elect(&balancer, 8)?);
+    println!("  {}\n", pick_names(&balancer, 8)?);
 
     println!("A session that belongs to route r2 stays there:");
     let session = PickRequest::new().with_session(Some("r2"));
@@ -47,7 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         lease.finish(Outcome::Success);
     }
 
-    println!("\nsmall does not answer: it is put in error, and the request goes elsewhere.");
+    println!(
+        "\nsmall does not respond: it is put in error, and the request goes to another member."
+    );
     let failed = balancer.pick(&session)?;
     failed.put_in_error();
     let tried = [failed.member().id()];
@@ -59,12 +61,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("big is taken out of service too. Only the standby is left:");
     balancer.set_flag("big", Flag::Disabled)?;
-    println!("  {}\n", elect(&balancer, 4)?);
+    println!("  {}\n", pick_names(&balancer, 4)?);
 
-    println!("A minute later small is tried again, and big comes back with its standing:");
+    println!("A minute later small is tried again, and big returns with its standing:");
     clock.advance(Duration::from_secs(60));
     balancer.clear_flag("big", Flag::Disabled)?;
-    println!("  {}\n", elect(&balancer, 8)?);
+    println!("  {}\n", pick_names(&balancer, 8)?);
     println!("{}", balancer.explain(&session));
 
     let in_flight: u32 = balancer.members().iter().map(|m| m.in_flight()).sum();
@@ -73,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Picks `count` times and returns the names in order.
-fn elect(balancer: &Balancer<&str>, count: usize) -> Result<String, Box<dyn Error>> {
+fn pick_names(balancer: &Balancer<&str>, count: usize) -> Result<String, Box<dyn Error>> {
     let mut names = Vec::new();
     for _ in 0..count {
         let lease = balancer.pick(&PickRequest::new())?;

@@ -1,5 +1,5 @@
-//! gRPC: members are channels of tonic, each to one server. A stream is in flight as long
-//! as it is open, and no caller notices the server that stops.
+//! gRPC: members are channels of tonic, one for each server. A stream is in flight for as
+//! long as it is open, and no caller notices that a server stops.
 //!
 //! Run it with `cargo run --example grpc_clients`.
 
@@ -23,8 +23,8 @@ use tower::ServiceExt;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let [a, b, c] = [backend()?, backend()?, backend()?];
-    // A body that nobody has begun to read can go to the next member; channels want it
-    // in their own type.
+    // A body that no channel has started to read can be sent to the next member; channels
+    // need it as their own type.
     let member = |channel: Channel| {
         channel.map_request(|request: Request<CountedBody<Body>>| request.map(Body::new))
     };
@@ -38,8 +38,8 @@ async fn main() -> Result<(), BoxError> {
         .over_members();
     let client = HealthClient::new(service);
     let check = async || {
-        let answer = client.clone().check(HealthCheckRequest::default()).await?;
-        told(&answer)
+        let response = client.clone().check(HealthCheckRequest::default()).await?;
+        print_response(&response)
     };
     let in_flight = || -> u32 { balancer.members().iter().map(|it| it.in_flight()).sum() };
 
@@ -48,8 +48,8 @@ async fn main() -> Result<(), BoxError> {
     }
     assert_eq!(in_flight(), 0);
 
-    let answer = client.clone().watch(HealthCheckRequest::default()).await?;
-    let mut stream = answer.into_inner();
+    let response = client.clone().watch(HealthCheckRequest::default()).await?;
+    let mut stream = response.into_inner();
     println!("a stream begins: {:?}", stream.message().await?);
     println!("  in flight while it is open: {}", in_flight());
     assert_eq!(in_flight(), 1);
@@ -64,14 +64,14 @@ async fn main() -> Result<(), BoxError> {
         assert_ne!(&*check().await?.member, "b");
     }
     println!("{}", balancer.explain(&PickRequest::new()));
-    let b = balancer.member("b").ok_or("b is a member still")?;
+    let b = balancer.member("b").ok_or("b is not a member any more")?;
     assert!(b.status().contains(Flag::InError));
     Ok(())
 }
 
-/// Says of which calls nothing was sent, so that another member may have them: those that
-/// found no connection, and those that found one just as it was closed, which even a
-/// healthy server does at times.
+/// Classifies calls of which nothing was sent, which may be sent to another member: calls
+/// that found no connection, and calls whose connection was just closed, which happens with
+/// healthy servers, too.
 fn fault(error: &(dyn Error + 'static)) -> Fault {
     match cause::<ConnectError>(error) {
         Some(_) => Fault::NOTHING_SENT,
@@ -82,19 +82,19 @@ fn fault(error: &(dyn Error + 'static)) -> Fault {
     }
 }
 
-/// Prints an answer and who gave it: the extensions come along through tonic.
-fn told(answer: &tonic::Response<HealthCheckResponse>) -> Result<ServedBy, BoxError> {
-    let by = answer.extensions().get::<ServedBy>();
-    let by = by.ok_or("nobody served")?.clone();
-    let status = answer.get_ref().status().as_str_name();
-    println!("{status}, says {} in attempt {}", by.member, by.attempts);
+/// Prints a response and its member: tonic passes the extensions on.
+fn print_response(response: &tonic::Response<HealthCheckResponse>) -> Result<ServedBy, BoxError> {
+    let by = response.extensions().get::<ServedBy>();
+    let by = by.ok_or("the response has no member")?.clone();
+    let status = response.get_ref().status().as_str_name();
+    println!("{status} from {} in attempt {}", by.member, by.attempts);
     Ok(by)
 }
 
 /// A server that can be stopped, and a channel to it.
 struct Backend {
     channel: Channel,
-    /// The server goes on as long as this lives.
+    /// The server runs until this is dropped.
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), tonic::transport::Error>>,
 }

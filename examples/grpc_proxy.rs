@@ -1,5 +1,5 @@
-//! gRPC through the proxy: each call, and each stream, is balanced by itself, whatever
-//! connection it comes by; trailers, where gRPC has its status, pass through.
+//! gRPC through the proxy: each call, and each stream, is balanced separately, whatever its
+//! connection; trailers, which hold the status of gRPC, pass through.
 //!
 //! Run it with `cargo run --features full --example grpc_proxy`.
 
@@ -20,23 +20,29 @@ async fn main() -> Result<(), BoxError> {
     let members = [("a", backend().await?), ("b", backend().await?)];
     let balancer = Balancer::new(members)?;
     let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
-    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    let here = listener
+        .local_addr()
+        .ok_or("the listener has no TCP address")?;
     let proxy = ReverseProxy::new(balancer.clone());
     tokio::spawn(Server::new().serve(listener, proxy, std::future::pending()));
 
-    // One connection, whose calls go to both.
+    // One connection; its calls go to both members.
     let channel = Channel::from_shared(format!("http://{here}"))?
         .connect()
         .await?;
     let mut client = HealthClient::new(channel);
     for _ in 0..4 {
-        let answer = client.check(HealthCheckRequest::default()).await?;
-        println!("a call: {}", answer.into_inner().status().as_str_name());
+        let response = client.check(HealthCheckRequest::default()).await?;
+        println!("a call: {}", response.into_inner().status().as_str_name());
     }
     let unknown = HealthCheckRequest {
-        service: "nobody".to_owned(),
+        service: "unknown".to_owned(),
     };
-    let error = client.check(unknown).await.err().ok_or("it is known")?;
+    let error = client
+        .check(unknown)
+        .await
+        .err()
+        .ok_or("the service is known")?;
     println!("a status in trailers: {:?}", error.code());
     assert_eq!(error.code(), tonic::Code::NotFound);
 
@@ -45,7 +51,7 @@ async fn main() -> Result<(), BoxError> {
     println!("a stream: {:?}", stream.message().await?);
     let picked: Vec<u64> = balancer.members().iter().map(|it| it.picked()).collect();
     let open: u32 = balancer.members().iter().map(|it| it.in_flight()).sum();
-    println!("elected {picked:?} times, {open} in flight");
+    println!("picked {picked:?} times, {open} in flight");
     assert_eq!((picked, open), (vec![3, 3], 1));
     Ok(())
 }
@@ -59,7 +65,7 @@ async fn backend() -> Result<Endpoint, BoxError> {
         .await;
     let server = tonic::transport::Server::builder();
     tokio::spawn(server.serve_with_incoming(health, incoming));
-    // Without TLS, nobody asks: it is known that the member speaks HTTP/2.
+    // Without TLS there is no negotiation: the member must be known to support HTTP/2.
     let member = Endpoint::builder(uri).versions(HttpVersions::Http2);
     Ok(member.build()?)
 }

@@ -1,9 +1,9 @@
-//! Members die, flap, slow down and come back, and health checks find it out.
+//! Members crash, flap, slow down and recover, and health checks detect it.
 //!
-//! Run it with `cargo run --features full --example health_checks`. It starts five members of
-//! its own and a client of them, and lets things happen to the members; a table shows each second
-//! what the checks have found. On a terminal the table is drawn again in its place, elsewhere it
-//! is plain lines. It ends by itself.
+//! Run it with `cargo run --features full --example health_checks`. It starts five members
+//! and a client, and makes the members fail in turn; a table shows each second what the
+//! checks have found. On a terminal the table is redrawn in place, elsewhere it is plain
+//! lines. It ends by itself.
 
 #![allow(
     clippy::print_stderr,
@@ -32,25 +32,25 @@ use tokio::time::{interval, sleep};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Shows how health checks find members that are ill.
+/// Shows how health checks find unhealthy members.
 ///
-/// Five members are checked twice a second. Then one dies, one answers 503, one is slow, and one
-/// flaps. Ctrl-C ends it sooner.
+/// Five members are checked twice a second. Then one crashes, one responds with 503, one is
+/// slow, and one flaps. Ctrl-C ends it sooner.
 #[derive(Clone, Copy, Debug, Parser)]
 struct Options {
-    /// How long it takes; with fewer seconds all of it is faster, checks too
+    /// The duration in seconds; with fewer seconds everything is faster, including checks
     #[arg(long, value_name = "N", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u32).range(7..=3_600))]
     seconds: u32,
 }
 
-/// What a member does at present.
+/// The current behaviour of a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mood {
+enum Behaviour {
     Well = 0,
     /// It closes connections.
     Dead = 1,
-    /// It answers its checks with 503.
+    /// It responds to its checks with 503.
     Busy = 2,
     /// It takes longer than a check may take.
     Slow = 3,
@@ -58,74 +58,74 @@ enum Mood {
     Flapping = 4,
 }
 
-impl Mood {
-    const fn told(self) -> &'static str {
+impl Behaviour {
+    const fn description(self) -> &'static str {
         match self {
-            Self::Well => "is well again",
-            Self::Dead => "dies: it closes connections without an answer",
-            Self::Busy => "is busy: it answers 503",
+            Self::Well => "is healthy again",
+            Self::Dead => "dies: it closes connections without a response",
+            Self::Busy => "is busy: it responds with 503",
             Self::Slow => "is slow: it takes longer than a check may take",
-            Self::Flapping => "flaps: every other answer is 503",
+            Self::Flapping => "flaps: every other response is 503",
         }
     }
 }
 
-const MOODS: [Mood; 5] = [
-    Mood::Well,
-    Mood::Dead,
-    Mood::Busy,
-    Mood::Slow,
-    Mood::Flapping,
+const BEHAVIOURS: [Behaviour; 5] = [
+    Behaviour::Well,
+    Behaviour::Dead,
+    Behaviour::Busy,
+    Behaviour::Slow,
+    Behaviour::Flapping,
 ];
 
-/// A member, which others put in a mood.
+/// A member with an adjustable behaviour.
 #[derive(Debug, Default)]
 struct Member {
-    mood: AtomicU8,
+    behaviour: AtomicU8,
     turn: AtomicU8,
 }
 
 impl Member {
-    fn mood(&self) -> Mood {
-        MOODS[usize::from(self.mood.load(Ordering::SeqCst))]
+    fn behaviour(&self) -> Behaviour {
+        BEHAVIOURS[usize::from(self.behaviour.load(Ordering::SeqCst))]
     }
 
-    fn set(&self, mood: Mood) {
-        self.mood.store(mood as u8, Ordering::SeqCst);
+    fn set(&self, behaviour: Behaviour) {
+        self.behaviour.store(behaviour as u8, Ordering::SeqCst);
     }
 
     async fn serve(self: Arc<Self>, accepted: Accepted, slow: Duration) {
         let mut stream = accepted.into_stream();
         let mut request = [0; 1024];
-        if self.mood() == Mood::Dead || stream.read(&mut request).await.is_err() {
+        if self.behaviour() == Behaviour::Dead || stream.read(&mut request).await.is_err() {
             return;
         }
-        let is_well = match self.mood() {
-            Mood::Busy => false,
-            Mood::Flapping => self.turn.fetch_add(1, Ordering::SeqCst) % 2 == 0,
-            Mood::Slow => {
+        let is_well = match self.behaviour() {
+            Behaviour::Busy => false,
+            Behaviour::Flapping => self.turn.fetch_add(1, Ordering::SeqCst) % 2 == 0,
+            Behaviour::Slow => {
                 sleep(slow).await;
                 true
             }
-            Mood::Well | Mood::Dead => true,
+            Behaviour::Well | Behaviour::Dead => true,
         };
         let status = if is_well { "200 OK" } else { "503 Busy" };
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
-        // A check may have given it up.
-        let _ = stream.write_all(answer.as_bytes()).await;
+        let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        // The check may have been cancelled.
+        let _ = stream.write_all(response.as_bytes()).await;
     }
 }
 
-/// What happens, and in which second.
-const STORY: [(u32, &str, Mood); 8] = [
-    (2, "a", Mood::Dead),
-    (5, "b", Mood::Busy),
-    (8, "a", Mood::Well),
-    (10, "c", Mood::Slow),
-    (13, "b", Mood::Well),
-    (15, "d", Mood::Flapping),
-    (19, "c", Mood::Well),
-    (24, "d", Mood::Well),
+/// The seconds of the story, with the member and its new behaviour.
+const STORY: [(u32, &str, Behaviour); 8] = [
+    (2, "a", Behaviour::Dead),
+    (5, "b", Behaviour::Busy),
+    (8, "a", Behaviour::Well),
+    (10, "c", Behaviour::Slow),
+    (13, "b", Behaviour::Well),
+    (15, "d", Behaviour::Flapping),
+    (19, "c", Behaviour::Well),
+    (24, "d", Behaviour::Well),
 ];
 
 const END: u32 = 30;
@@ -148,7 +148,9 @@ async fn show(second: Duration) -> Result<(), BoxError> {
     let (mut members, mut places) = (Vec::new(), Vec::new());
     for name in ["a", "b", "c", "d", "e"] {
         let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
-        let address = listener.local_addr().ok_or("it listens on TCP")?;
+        let address = listener
+            .local_addr()
+            .ok_or("the listener has no TCP address")?;
         let member = Arc::<Member>::default();
         let serving = member.clone();
         let each = move |accepted| serving.clone().serve(accepted, second * 20);
@@ -158,7 +160,7 @@ async fn show(second: Duration) -> Result<(), BoxError> {
     }
     let balancer = Balancer::builder()
         .members(places)
-        // A member that has recovered is not given its full share at once.
+        // A member that has recovered does not get its full share at once.
         .ramp(Ramp::over(second * 4))
         .build()?;
     let check = Check::builder(HttpProbe::get("/status").build()?)
@@ -169,24 +171,24 @@ async fn show(second: Duration) -> Result<(), BoxError> {
 
     print_what_is_shown(second);
     let mut screen = Screen::new();
-    balancer.observe(screen.news()).keep();
+    balancer.observe(screen.events()).keep();
     let checks = HealthChecks::new(&balancer, check);
     let client = tokio::spawn(send(balancer.clone(), second / 50));
-    let mut course = Course {
+    let mut story = Story {
         balancer,
         members,
         before: vec![0; 5],
         seen: Vec::new(),
     };
     let whole = tokio::select! {
-        ended = course.run(&mut screen, second) => ended.map(|()| true),
+        ended = story.run(&mut screen, second) => ended.map(|()| true),
         () = stop => Ok(false),
     };
     client.abort();
     drop((checks, screen));
     if whole? {
-        course.check()?;
-        println!("\nMembers that were ill were out, and all are well again.");
+        story.check()?;
+        println!("\nUnhealthy members were taken out, and all are healthy again.");
         return Ok(());
     }
     println!("\nStopped.");
@@ -203,7 +205,7 @@ fn print_what_is_shown(second: Duration) {
     println!("row that pass bring it back, with a share that grows over {ramp:.1} s.\n");
 }
 
-/// A client's requests, at this distance.
+/// Sends a client's requests with this pause between them.
 async fn send(balancer: Balancer<SocketAddr>, pause: Duration) {
     loop {
         sleep(pause).await;
@@ -211,7 +213,7 @@ async fn send(balancer: Balancer<SocketAddr>, pause: Duration) {
             continue;
         };
         tokio::spawn(async move {
-            // What the request comes to is not shown here: it shall not take members out.
+            // The outcome of the request is ignored here: it must not take members out.
             if let Ok(mut stream) = TcpStream::connect(*lease).await {
                 let _ = stream
                     .write_all(b"GET / HTTP/1.1\r\nHost: it\r\n\r\n")
@@ -222,24 +224,29 @@ async fn send(balancer: Balancer<SocketAddr>, pause: Duration) {
     }
 }
 
-struct Course {
+struct Story {
     balancer: Balancer<SocketAddr>,
     members: Vec<(&'static str, Arc<Member>)>,
-    /// How often each was picked until the drawing before.
+    /// How often each member was picked until the previous drawing.
     before: Vec<u64>,
-    /// Which members checks have taken out.
+    /// The members that checks have taken out.
     seen: Vec<String>,
 }
 
-impl Course {
+impl Story {
     async fn run(&mut self, screen: &mut Screen, second: Duration) -> Result<(), BoxError> {
         let mut ticks = interval(second);
         for now in 0..=END {
             ticks.tick().await;
-            for (_, name, mood) in STORY.iter().filter(|(at, ..)| *at == now) {
+            for (_, name, behaviour) in STORY.iter().filter(|(at, ..)| *at == now) {
                 let member = self.members.iter().find(|(known, _)| known == name);
-                member.ok_or("it is one of them")?.1.set(*mood);
-                screen.news().add(format_args!("{name} {}", mood.told()));
+                member
+                    .ok_or("the story has an unknown member")?
+                    .1
+                    .set(*behaviour);
+                screen
+                    .events()
+                    .add(format_args!("{name} {}", behaviour.description()));
             }
             self.draw(screen, second)?;
             for member in self.balancer.members() {
@@ -265,12 +272,12 @@ impl Course {
             let outage = health.outage(Flag::FailedCheck);
             let cause = outage.and_then(|outage| outage.cause.as_ref());
             let cause = cause.map(ToString::to_string).unwrap_or_default();
-            // All are checked by this.
+            // All members have the same check.
             let cause = cause.trim_start_matches("GET /status");
             let cause = cause.trim_start_matches([':', ' ']);
             rows.push(format!(
                 "{name:<7} {:<9} {:<13} {rate:>4.0} {:<9} {}",
-                format!("{:?}", member.mood()).to_lowercase(),
+                format!("{:?}", member.behaviour()).to_lowercase(),
                 state.status().to_string(),
                 table::bar(rate * second.as_secs_f64(), 25.0, 9),
                 table::cut(cause, 25),
@@ -282,15 +289,15 @@ impl Course {
     fn check(&self) -> Result<(), BoxError> {
         for name in ["a", "b", "c", "d"] {
             if !self.seen.iter().any(|it| it == name) {
-                return Err(format!("{name} was never out").into());
+                return Err(format!("{name} was never taken out").into());
             }
         }
         if self.seen.iter().any(|it| it == "e") {
-            return Err("e was out though it was well all the time".into());
+            return Err("e was taken out though it was healthy all the time".into());
         }
         for member in self.balancer.members() {
             if !member.health().is_good() {
-                return Err(format!("{} is not well again", member.name()).into());
+                return Err(format!("{} is not healthy again", member.name()).into());
             }
         }
         Ok(())

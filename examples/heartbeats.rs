@@ -1,12 +1,14 @@
-//! Servers announce how much they have idle, and requests go where there is room.
+//! Servers report their idle capacity, and requests go to servers with free capacity.
 //!
-//! Run it with `cargo run --features full --example heartbeats`. It starts five servers, each a
-//! process that reports by UDP once a second, and a balancer that picks by these reports. Then one
-//! server crashes, one is occupied by other work, one is slow, one flaps, and one stops in order.
-//! A table shows each second what they report and where requests go: on a terminal drawn again in
-//! its place, elsewhere as plain lines. It ends by itself.
+//! Run it with `cargo run --features full --example heartbeats`. It starts five servers,
+//! each a process that reports by UDP once a second, and a balancer that picks by these
+//! reports. Then one server crashes, one is occupied by other work, one is slow, one flaps,
+//! and one stops gracefully. A table shows each second what they report and where requests
+//! go: on a terminal it is redrawn in place, elsewhere it is plain lines. It ends by
+//! itself.
 //!
-//! What a server needs to announce itself is in `heartbeats/backend.rs`, the balancer below.
+//! `heartbeats/backend.rs` has the code that a server needs to report; the balancer is
+//! below.
 
 #![allow(
     clippy::print_stderr,
@@ -41,28 +43,28 @@ use tokio::process::{Child, Command};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tower::ServiceExt;
 
-/// Shows how requests follow the idle capacity that servers announce.
+/// Shows how requests follow the idle capacity that servers report.
 ///
-/// Five servers report by UDP once a second. Then one crashes, one is occupied by other work, one
-/// is slow, one flaps, and one stops in order. Ctrl-C ends it sooner.
+/// Five servers report by UDP once a second. Then one crashes, one is occupied by other
+/// work, one is slow, one flaps, and one stops gracefully. Ctrl-C ends it sooner.
 #[derive(Debug, Parser)]
 struct Options {
-    /// How long it takes; with fewer seconds all of it is faster, reports too
+    /// The duration in seconds; with fewer seconds everything is faster, including reports
     #[arg(long, value_name = "N", default_value_t = 40)]
     #[arg(value_parser = clap::value_parser!(u32).range(8..=3_600))]
     seconds: u32,
 
-    /// Serves at this address, as each of the five does
+    /// Runs one of the five servers at this address
     #[arg(long, hide = true, requires = "report_to")]
     serve: Option<SocketAddr>,
 
-    /// Where a server's reports go
+    /// The destination of a server's reports
     #[arg(long, hide = true)]
     report_to: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Act {
+enum Action {
     Crash,
     Start,
     Stop,
@@ -71,40 +73,40 @@ enum Act {
     Mend,
 }
 
-impl Act {
-    const fn told(self) -> &'static str {
+impl Action {
+    const fn description(self) -> &'static str {
         match self {
             Self::Crash => "crashes, without a last report",
-            Self::Start => "starts again, with a quarter of its places as nothing is busy",
-            Self::Stop => "stops in order: it reports that nothing is idle",
-            Self::Occupy => "has other work: two places are left",
+            Self::Start => "starts again, and counts a quarter of its slots as nothing is busy",
+            Self::Stop => "stops gracefully: it reports no idle slots",
+            Self::Occupy => "has other work: two slots are left",
             Self::Slow => "is slow: each request takes ten times as long",
-            Self::Mend => "is well again",
+            Self::Mend => "is healthy again",
         }
     }
 }
 
-/// What happens, and in which second.
-const STORY: [(u32, &str, Act); 14] = [
-    (3, "a", Act::Crash),
-    (9, "b", Act::Occupy),
-    (12, "a", Act::Start),
-    (15, "c", Act::Slow),
-    (19, "b", Act::Mend),
-    (21, "d", Act::Crash),
-    (22, "d", Act::Start),
-    (23, "d", Act::Crash),
-    (24, "d", Act::Start),
-    (25, "d", Act::Crash),
-    (26, "d", Act::Start),
-    (26, "c", Act::Mend),
-    (30, "e", Act::Stop),
-    (35, "e", Act::Start),
+/// The seconds of the story, with the server and the action.
+const STORY: [(u32, &str, Action); 14] = [
+    (3, "a", Action::Crash),
+    (9, "b", Action::Occupy),
+    (12, "a", Action::Start),
+    (15, "c", Action::Slow),
+    (19, "b", Action::Mend),
+    (21, "d", Action::Crash),
+    (22, "d", Action::Start),
+    (23, "d", Action::Crash),
+    (24, "d", Action::Start),
+    (25, "d", Action::Crash),
+    (26, "d", Action::Start),
+    (26, "c", Action::Mend),
+    (30, "e", Action::Stop),
+    (35, "e", Action::Start),
 ];
 
 const END: u32 = 40;
 
-/// One server in seconds of trouble has at most this share of the requests; a fair one is 0.2.
+/// The largest share of requests of one server in these seconds; a fair share is 0.2.
 const TROUBLE: [(&str, std::ops::Range<u32>, f64); 4] = [
     ("a", 9..12, 0.05),
     ("b", 11..19, 0.12),
@@ -139,7 +141,7 @@ async fn show(second: Duration) -> Result<(), BoxError> {
         servers.push(Server::start(name, address, report_to, second)?);
     }
 
-    // The balancer: it picks by what its members report to the listener.
+    // The balancer: it picks by the reports of its members to the listener.
     let readings = HeartbeatReadings::new();
     let spec = MemberSpec::new().with_recovery_delay(second * 2); // after an error
     let mut balancer =
@@ -161,22 +163,22 @@ async fn show(second: Duration) -> Result<(), BoxError> {
     };
     timeout(Duration::from_secs(20), all_report)
         .await
-        .map_err(|_| "the servers do not report: is UDP to 127.0.0.1 allowed?")?;
+        .map_err(|_| "no reports from the servers: check that UDP to 127.0.0.1 is allowed")?;
     print_what_is_shown(second);
     let mut screen = Screen::new();
-    balancer.observe(screen.news()).keep();
+    balancer.observe(screen.events()).keep();
     let client = Arc::<Client>::default();
     balancer.observe(client.clone()).keep();
     let sending = tokio::spawn(client.clone().send(ReverseProxy::new(balancer.clone())));
 
-    let mut course = Course {
+    let mut story = Story {
         balancer,
         monitor,
         servers,
         picked: Vec::new(),
     };
     let whole = tokio::select! {
-        ended = course.run(&mut screen, second) => ended.map(|()| true),
+        ended = story.run(&mut screen, second) => ended.map(|()| true),
         () = stop => Ok(false),
     };
     sending.abort();
@@ -186,22 +188,22 @@ async fn show(second: Duration) -> Result<(), BoxError> {
         return Ok(());
     }
     println!("\n{}", client.summary());
-    course.check()?;
+    story.check()?;
     client.check()
 }
 
 fn print_what_is_shown(second: Duration) {
-    let (places, second) = (backend::PLACES, second.as_secs_f64());
+    let (slots, second) = (backend::SLOTS, second.as_secs_f64());
     let oldest = second * 4.0;
     println!(
-        "Five servers with {places} places each report by UDP, every {second:.1} s, how many are idle"
+        "Five servers with {slots} slots each report by UDP, every {second:.1} s, how many are idle"
     );
     println!("and how many busy. A client's {RATE} requests a second go to them in proportion to");
-    println!("what counts: the idle places, a quarter of them while nothing is busy, and none");
+    println!("what counts: the idle slots, a quarter of them while nothing is busy, and none");
     println!("once the last report is {oldest:.1} s old.\n");
 }
 
-/// A free port for each, all at once so that they differ.
+/// Returns a free port for each server, all bound at once so that they differ.
 fn free_ports() -> std::io::Result<Vec<SocketAddr>> {
     let bound: Result<Vec<_>, _> = (0..5)
         .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
@@ -212,7 +214,7 @@ fn free_ports() -> std::io::Result<Vec<SocketAddr>> {
         .collect()
 }
 
-/// A server in a process of its own, so that it can crash.
+/// A server in a process of its own, which can crash.
 struct Server {
     name: &'static str,
     address: SocketAddr,
@@ -247,40 +249,40 @@ impl Server {
         })
     }
 
-    async fn act(&mut self, act: Act) -> std::io::Result<()> {
-        match act {
-            Act::Crash => {
+    async fn apply(&mut self, action: Action) -> std::io::Result<()> {
+        match action {
+            Action::Crash => {
                 self.does = "crashed";
                 self.process.kill().await?;
             }
-            Act::Stop => {
+            Action::Stop => {
                 self.does = "stopped";
                 drop(self.process.stdin.take());
             }
-            Act::Start => {
+            Action::Start => {
                 *self = Self::start(self.name, self.address, self.report_to, self.second)?;
             }
-            Act::Occupy => self.order("occupied").await?,
-            Act::Slow => self.order("slow").await?,
-            Act::Mend => self.order("well").await?,
+            Action::Occupy => self.command("occupied").await?,
+            Action::Slow => self.command("slow").await?,
+            Action::Mend => self.command("well").await?,
         }
         Ok(())
     }
 
-    /// By its standard input.
-    async fn order(&mut self, order: &'static str) -> std::io::Result<()> {
-        self.does = order;
+    /// Sends a command to its standard input.
+    async fn command(&mut self, command: &'static str) -> std::io::Result<()> {
+        self.does = command;
         match &mut self.process.stdin {
-            Some(stdin) => stdin.write_all(format!("{order}\n").as_bytes()).await,
+            Some(stdin) => stdin.write_all(format!("{command}\n").as_bytes()).await,
             None => Ok(()),
         }
     }
 }
 
-/// Requests a second.
+/// Requests per second.
 const RATE: u64 = 250;
 
-/// Sends requests, and counts what becomes of them.
+/// Sends requests, and counts their outcomes.
 #[derive(Default)]
 struct Client {
     sent: AtomicU64,
@@ -294,11 +296,11 @@ impl Client {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            tokio::spawn(self.clone().ask(proxy.clone()));
+            tokio::spawn(self.clone().send_one(proxy.clone()));
         }
     }
 
-    async fn ask(self: Arc<Self>, proxy: ReverseProxy) {
+    async fn send_one(self: Arc<Self>, proxy: ReverseProxy) {
         self.sent.fetch_add(1, Ordering::Relaxed);
         let mut request = Request::new(Empty::<Bytes>::new());
         let host = HeaderValue::from_static("shop.example");
@@ -316,7 +318,7 @@ impl Client {
 
     fn summary(&self) -> String {
         let [sent, over, failed] = self.numbers();
-        format!("{sent} requests. {over} times one went on to another member; {failed} failed.")
+        format!("{sent} requests. {over} of them failed over to another member; {failed} failed.")
     }
 
     fn check(&self) -> Result<(), BoxError> {
@@ -328,7 +330,7 @@ impl Client {
     }
 }
 
-/// Counts requests that go on to another member.
+/// Counts requests that fail over to another member.
 impl Observer for Client {
     fn observe(&self, event: &Event<'_>) {
         if let EventKind::FailedOver { .. } = event.kind {
@@ -341,23 +343,28 @@ impl Observer for Client {
     }
 }
 
-struct Course {
+struct Story {
     balancer: Balancer<Endpoint>,
     monitor: HeartbeatMonitor,
     servers: Vec<Server>,
-    /// How often each was picked until each second.
+    /// How often each member was picked, for each second.
     picked: Vec<HashMap<&'static str, u64>>,
 }
 
-impl Course {
+impl Story {
     async fn run(&mut self, screen: &mut Screen, second: Duration) -> Result<(), BoxError> {
         let mut ticks = interval(second);
         for now in 0..=END {
             ticks.tick().await;
-            for (_, name, act) in STORY.iter().filter(|(at, ..)| *at == now) {
-                screen.news().add(format_args!("{name} {}", act.told()));
+            for (_, name, action) in STORY.iter().filter(|(at, ..)| *at == now) {
+                screen
+                    .events()
+                    .add(format_args!("{name} {}", action.description()));
                 let server = self.servers.iter_mut().find(|it| it.name == *name);
-                server.ok_or("it is one of them")?.act(*act).await?;
+                server
+                    .ok_or("the story has an unknown server")?
+                    .apply(*action)
+                    .await?;
             }
             let members = self.servers.iter();
             let picked = |it: &Server| self.balancer.member(it.name).map_or(0, |it| it.picked());
@@ -402,7 +409,7 @@ impl Course {
         screen.draw(head, &rows)
     }
 
-    /// How many requests a member had between two seconds.
+    /// Returns how many requests a member got between two seconds.
     fn requests(&self, name: &str, seconds: std::ops::Range<usize>) -> f64 {
         let at = |second: usize| self.picked.get(second).and_then(|it| it.get(name));
         match (at(seconds.start), at(seconds.end)) {
@@ -411,7 +418,8 @@ impl Course {
         }
     }
 
-    /// The servers in trouble had few requests, and all have their share at the end.
+    /// Checks that servers in trouble got few requests, and that all have their shares at
+    /// the end.
     fn check(&self) -> Result<(), BoxError> {
         let share = |name: &str, seconds: std::ops::Range<u32>| {
             let seconds = seconds.start as usize..seconds.end as usize;

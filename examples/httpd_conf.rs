@@ -1,9 +1,9 @@
 //! Runs a configuration written for Apache httpd, or checks it.
 //!
-//! Run it with `cargo run --release --features full --example httpd_conf`: without a file it
-//! runs the sample below, with backends of its own in place of `server1.example.com` and
-//! `server2.example.com`. With one, `-- file.conf`; `-- file.conf --check` only says what is
-//! wrong with it. SIGHUP reads the file again.
+//! Run it with `cargo run --release --features full --example httpd_conf`. Without a file
+//! it runs the sample below, with its own backends in place of `server1.example.com` and
+//! `server2.example.com`. To run a file, add `-- file.conf`; `-- file.conf --check` only
+//! reports its errors. SIGHUP reloads the file.
 
 #![allow(
     clippy::expect_used,
@@ -26,7 +26,7 @@ use equipoise::proxy::{ClientBody, Server};
 use equipoise::service::BoxError;
 use http::{Request, Response};
 
-/// The sample of httpd's own documentation, as it stands in the README.
+/// The sample of httpd's documentation, as in the README.
 const SAMPLE: &str = "\
 <Proxy balancer://mycluster>
     BalancerMember http://server1.example.com route=server1
@@ -40,21 +40,22 @@ ProxyPass /app balancer://mycluster/
 #[derive(Debug, Parser)]
 #[command(name = "httpd_conf")]
 struct Options {
-    /// The configuration; without one, a sample with backends of its own.
+    /// The configuration file; without one, a sample with its own backends.
     file: Option<PathBuf>,
-    /// Says what is wrong with it, and runs nothing; ends with 1 if it could not run.
+    /// Reports the errors of the file without running it; the exit status is 1 if it could
+    /// not run.
     #[arg(long, short = 't')]
     check: bool,
-    /// Where to listen if the configuration has no `Listen`.
+    /// The address to listen on if the configuration has no `Listen`.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Defines a variable for `${NAME}` and `<IfDefine NAME>`.
     #[arg(short = 'D', value_name = "NAME[=VALUE]")]
     define: Vec<String>,
-    /// Asks the sample a few times whether a session stays, and ends.
+    /// Checks that a session of the sample stays at its member, and ends.
     #[arg(long, conflicts_with = "file")]
     exit: bool,
-    /// Notes, too: what concerns httpd itself and does nothing here.
+    /// Also prints notes: directives for httpd itself that have no effect here.
     #[arg(long)]
     notes: bool,
 }
@@ -68,8 +69,8 @@ impl Options {
         })
     }
 
-    /// Reads the configuration, and shows what there is to say about it; the second is how
-    /// many errors there are.
+    /// Reads the configuration and prints its diagnostics; also returns the number of
+    /// errors.
     fn read(&self) -> std::io::Result<(Config, usize)> {
         let (config, diagnostics) = match &self.file {
             Some(file) => self.reader().parse_file(file)?,
@@ -102,7 +103,7 @@ impl Options {
     }
 }
 
-/// What is around, so far as it is text.
+/// Returns the environment variables that are valid text.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| {
         let (name, value) = (name.into_string(), value.into_string());
@@ -168,7 +169,7 @@ async fn run(options: &Options) -> Result<ExitCode, BoxError> {
     }
     if options.exit {
         let here = system.local_addrs();
-        let stopped = system.serve(async { ask(here[0]).await });
+        let stopped = system.serve(async { test_session(here[0]).await });
         println!("\nStopped. Connections cut off: {}.", stopped.await.cut());
         return Ok(ExitCode::SUCCESS);
     }
@@ -181,18 +182,18 @@ async fn run(options: &Options) -> Result<ExitCode, BoxError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks as a browser would.
-async fn ask(here: SocketAddr) {
+/// Sends requests as a browser would.
+async fn test_session(here: SocketAddr) {
     let client = reqwest::Client::new();
     let url = format!("http://{here}/app/");
-    let first = client.get(&url).send().await.expect("an answer");
+    let first = client.get(&url).send().await.expect("a response");
     let cookie = first.headers()["set-cookie"].to_str().expect("text");
     let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
     let text = first.text().await.expect("a text");
     print!("\nGET /app/                          {text}");
     for _ in 0..3 {
         let again = client.get(&url).header("cookie", &cookie).send().await;
-        let again = again.expect("an answer").text().await.expect("a text");
+        let again = again.expect("a response").text().await.expect("a text");
         print!("GET /app/  {cookie}  {again}");
         assert_eq!(again, text, "the session has moved");
     }
@@ -204,7 +205,7 @@ fn complain(error: &ConfigError) {
     }
 }
 
-/// Reads the file again whenever it is told to; what is wrong changes nothing.
+/// Reloads the file on each SIGHUP; a file with errors changes nothing.
 #[cfg(unix)]
 async fn reload_on_hangup(
     system: &RunningConfig,
@@ -220,7 +221,7 @@ async fn reload_on_hangup(
                 Ok(()) => println!("Reloaded."),
                 Err(error) => complain(&error),
             },
-            Ok((_, _)) => eprintln!("Nothing has changed."),
+            Ok((_, _)) => eprintln!("The file has not changed."),
             Err(error) => eprintln!("error: {error}: nothing has changed"),
         }
     }
@@ -231,13 +232,13 @@ async fn reload_on_hangup(_: &RunningConfig, _: &Options) -> std::io::Result<Inf
     std::future::pending().await
 }
 
-/// Starts a backend that begins a session with whoever has none.
+/// Starts a backend that starts a session for each client without one.
 fn backend(name: &'static str) -> Result<SocketAddr, BoxError> {
     let sessions = Arc::new(AtomicU32::new(1));
     let service = tower::service_fn(move |request: Request<ClientBody>| {
         let cookies = request.headers().get("cookie");
         let known = cookies.is_some_and(|it| it.as_bytes().starts_with(b"JSESSIONID="));
-        let text = format!("{name} was asked for {}\n", request.uri());
+        let text = format!("{name} got a request for {}\n", request.uri());
         let mut answer = Response::new(text);
         if !known {
             let session = sessions.fetch_add(1, Ordering::Relaxed);
@@ -249,7 +250,9 @@ fn backend(name: &'static str) -> Result<SocketAddr, BoxError> {
         async { Ok::<_, Infallible>(answer) }
     });
     let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
-    let address = listener.local_addr().ok_or("no address")?;
+    let address = listener
+        .local_addr()
+        .ok_or("the listener has no TCP address")?;
     tokio::spawn(Server::new().serve(listener, service, std::future::pending()));
     Ok(address)
 }

@@ -1,16 +1,15 @@
-//! Connections of any protocol, balanced over members: layer 4.
+//! Balances TCP connections of any protocol over members (layer 4).
 //!
-//! Run it with `cargo run --release --features full --example tcp_forward`. Without members it
-//! starts three of its own, which return what they get, sends them a few hundred connections,
-//! stops one of them in the midst of that, and ends with a table. With members it serves until
-//! Ctrl-C:
+//! Run it with `cargo run --release --features full --example tcp_forward`. Without members
+//! it starts three of its own, which echo what they receive. It sends them a few hundred
+//! connections, stops one of them meanwhile, and ends with a table. With members it serves
+//! until Ctrl-C:
 //!
 //! ```sh
 //! tcp_forward --listen 127.0.0.1:5432 --backend 10.0.0.1:5432=3 --backend db.internal:5432
 //! ```
 //!
-//! With names of TLS, which is not terminated, each has members of its own:
-//!
+//! With TLS server names, each name has its own members; TLS is not terminated:
 //! ```sh
 //! tcp_forward --listen 0.0.0.0:443 --sni db.example.org=10.0.0.1:5432 \
 //!     --sni '*.example.org=10.0.0.2:443=3' --sni '*.example.org=10.0.0.3:443' --backend 10.0.0.9:443
@@ -43,40 +42,42 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Forwards TCP connections to members.
 ///
-/// Without members it starts three of its own and shows what happens to a few hundred connections.
-/// With members it serves until Ctrl-C, and then prints what each member has served.
+/// Without members it starts three of its own and shows the results of a few hundred
+/// connections. With members it serves until Ctrl-C, and then prints what each member has
+/// served.
 #[derive(Debug, Parser)]
 #[command(group(ArgGroup::new("members").multiple(true)))]
 struct Options {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// A member, such as 10.0.0.1:5432, db.internal:5432=3 or unix:/run/db.sock; again for each.
+    /// A member, such as 10.0.0.1:5432, db.internal:5432=3 or unix:/run/db.sock; may be
+    /// repeated.
     ///
-    /// Without a port it is the one of --listen.
+    /// The default port is that of --listen.
     ///
-    /// With --sni, these members serve all clients for which there is no name: those that ask for
-    /// another name or none, and those without TLS. Without such members, these are closed.
+    /// With --sni, these members serve all other clients: those with an unknown name,
+    /// without a name, and without TLS. Without such members, these connections are closed.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]", group = "members")]
     backends: Vec<Backend>,
-    /// A member for clients of TLS that ask for a name, such as db.example.org=10.0.0.1:5432=3;
-    /// again for each member and each name.
+    /// A member for TLS clients with this server name, such as
+    /// db.example.org=10.0.0.1:5432=3; may be repeated for each member and each name.
     ///
-    /// TLS is not terminated: the member shows its own certificate. A name *.example.org stands for
-    /// each db.example.org that has no members of its own.
+    /// TLS is not terminated: the member presents its own certificate. A name *.example.org
+    /// matches each db.example.org that has no members of its own.
     #[arg(long = "sni", value_name = "NAME=ADDR[=WEIGHT]", group = "members")]
     names: Vec<Named>,
-    /// How many pipes there may be for bytes that are not copied; with 0 all are copied.
+    /// The most pipes for splicing; with 0 all bytes are copied.
     #[arg(long, default_value_t = 16, requires = "members")]
     max_pipes: usize,
     /// How members are picked.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
-    /// Keeps each client on its member by a table of at most so many clients; with --sni, one table
-    /// for each name.
+    /// Keeps each client on its member by a table with at most this many clients; with
+    /// --sni, one table for each name.
     #[arg(long, value_name = "ENTRIES", requires = "members")]
     stick: Option<usize>,
-    /// Tells members where each connection comes from; they must expect a PROXY header.
+    /// Sends members the client's address; they must expect a PROXY header.
     #[arg(long, value_enum, requires = "members")]
     proxy_protocol: Option<Version>,
 }
@@ -89,17 +90,17 @@ enum Version {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Method {
-    /// By connections and weight.
+    /// By the number of connections and weight.
     Requests,
-    /// The fewest connections now, for each unit of weight.
+    /// By the fewest open connections per unit of weight.
     Busyness,
-    /// The fewest bytes.
+    /// By the fewest bytes.
     Traffic,
-    /// By the client's address: a client keeps its member.
+    /// By the client's address, which keeps a client on its member.
     Maglev,
 }
 
-/// A member for a name.
+/// A member for a server name.
 #[derive(Clone, Debug)]
 struct Named {
     name: String,
@@ -110,7 +111,9 @@ impl FromStr for Named {
     type Err = BoxError;
 
     fn from_str(text: &str) -> Result<Self, BoxError> {
-        let (name, backend) = text.split_once('=').ok_or("it has no `=` after the name")?;
+        let (name, backend) = text
+            .split_once('=')
+            .ok_or("`=` is missing after the name")?;
         Ok(Self {
             name: name.to_ascii_lowercase(),
             backend: backend.parse()?,
@@ -155,7 +158,9 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), BoxError> {
     let cannot_listen = |error| format!("cannot listen at {}: {error}", options.listen);
     let listener = Listener::bind(options.listen).map_err(cannot_listen)?;
-    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    let here = listener
+        .local_addr()
+        .ok_or("the listener has no TCP address")?;
     if options.backends.is_empty() && options.names.is_empty() {
         return demonstrate(listener, here, options.scheduler).await;
     }
@@ -174,9 +179,9 @@ async fn run(options: Options) -> Result<(), BoxError> {
         for (name, group) in &groups {
             routes = routes.name(name, options.forwarder(group).into())?;
         }
-        let mut router = StreamRouter::new().by_name(StreamRule::new(), routes);
+        let mut router = StreamRouter::new().route_by_name(StreamRule::new(), routes);
         if !options.backends.is_empty() {
-            router = router.any(StreamRule::new(), forwarder);
+            router = router.route(StreamRule::new(), forwarder);
         }
         println!("Forwarding from {here} by name until Ctrl-C.");
         let routed = router.statistics();
@@ -209,7 +214,7 @@ impl Options {
         }
     }
 
-    /// A balancer for each name.
+    /// Returns a balancer for each name.
     fn groups(&self) -> Result<BTreeMap<String, Balancer<Address>>, BoxError> {
         let mut members: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for Named { name, backend } in self.names.clone() {
@@ -242,7 +247,7 @@ fn balancer(backends: Vec<Backend>, method: Method) -> Result<Balancer<Address>,
 }
 
 fn print_table(balancer: &Balancer<Address>) {
-    println!("member                  elections     to member   from member  in flight  status");
+    println!("member                      picks     to member   from member  in flight  status");
     for member in balancer.members() {
         println!(
             "{:<20} {:>12} {:>13} {:>13} {:>10}  {}",
@@ -259,15 +264,15 @@ fn print_table(balancer: &Balancer<Address>) {
     }
 }
 
-/// A member of its own that returns what it gets, until it is told to stop.
+/// Runs a member that echoes what it receives, until it is stopped.
 async fn echo(accepted: Accepted) {
     let (mut from, mut to) = split(accepted.into_stream());
-    // A client that is gone needs nothing more.
+    // The client may have closed the connection.
     let _ = copy(&mut from, &mut to).await;
     let _ = to.shutdown().await;
 }
 
-/// Clients at the same time, each with this many bytes.
+/// Concurrent clients, and the bytes that each sends.
 const CLIENTS: usize = 100;
 const BYTES: usize = 20_000;
 
@@ -275,7 +280,7 @@ async fn demonstrate(listener: Listener, here: SocketAddr, method: Method) -> Re
     let (mut backends, mut members) = (Vec::new(), Vec::new());
     for (name, weight) in [("a", 3), ("b", 2), ("c", 1)] {
         let own = Listener::bind(([127, 0, 0, 1], 0).into())?;
-        let address = own.local_addr().ok_or("it listens on TCP")?;
+        let address = own.local_addr().ok_or("the listener has no TCP address")?;
         let (stop, stopping) = oneshot::channel::<()>();
         let serving = Acceptor::new().serve(own, echo, async { drop(stopping.await) });
         members.push((stop, tokio::spawn(serving)));
@@ -290,7 +295,7 @@ async fn demonstrate(listener: Listener, here: SocketAddr, method: Method) -> Re
     let forwarder = TcpForwarder::new(balancer.clone());
     let statistics = forwarder.statistics();
     let serving = tokio::spawn(forwarder.serve(listener, async { drop(stopping.await) }));
-    println!("{CLIENTS} clients send {BYTES} bytes each, and get them back.");
+    println!("{CLIENTS} clients send {BYTES} bytes each, and receive them back.");
     send(here).await?;
     println!("The member c stops: its clients go to the others.");
     if let Some((stop, stopped)) = members.pop() {
@@ -315,7 +320,7 @@ async fn demonstrate(listener: Listener, here: SocketAddr, method: Method) -> Re
     Ok(())
 }
 
-/// All clients at once. Each of them has to be served.
+/// Runs all clients at once. Each of them must be served.
 async fn send(here: SocketAddr) -> Result<(), BoxError> {
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {

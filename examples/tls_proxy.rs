@@ -1,9 +1,9 @@
-//! TLS at the edge: HTTP/2 and HTTP/1.1 by ALPN, balanced over two servers, with an end in
-//! good order, and with other certificates on SIGHUP.
+//! TLS at the edge: HTTP/2 and HTTP/1.1 by ALPN, balanced over two servers, with a graceful
+//! end, and with certificates that are reloaded on SIGHUP.
 //!
 //! Run it with `cargo run --release --features full --example tls_proxy`. Without files it
-//! makes a certificate that only curl's `--cacert` believes; `-- --help` says how to give
-//! your own, and your own servers. With `--exit` it asks itself and ends.
+//! creates a self-signed certificate for curl's `--cacert`; `-- --help` shows how to pass
+//! your own certificate and servers. With `--exit` it sends requests to itself and ends.
 
 #![allow(
     clippy::print_stderr,
@@ -30,19 +30,19 @@ use tower::ServiceExt;
 /// TLS in front of balanced servers.
 #[derive(Debug, Parser)]
 struct Options {
-    /// The certificate, with those that vouch for it, in PEM.
+    /// The certificate with its chain, in PEM.
     #[arg(long, requires = "key")]
     cert: Option<PathBuf>,
     /// Its private key, in PEM.
     #[arg(long, requires = "cert")]
     key: Option<PathBuf>,
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
-    /// Asks itself, and ends.
+    /// Sends requests to itself, and ends.
     #[arg(long)]
     exit: bool,
-    /// The servers behind, such as http://10.0.0.1:8080; two of its own without.
+    /// The servers, such as http://10.0.0.1:8080; without any, two of its own.
     backends: Vec<Uri>,
 }
 
@@ -62,12 +62,14 @@ async fn main() -> Result<(), BoxError> {
     let proxy = ReverseProxy::new(balancer(&options.backends).await?);
 
     let listener = Listener::bind(options.listen)?;
-    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    let here = listener
+        .local_addr()
+        .ok_or("the listener has no TCP address")?;
     let server = Server::new().tls(&tls);
     if options.exit {
         tokio::select! {
             _ = server.serve(listener, proxy, std::future::pending()) => {}
-            asked = ask_itself(here, &own.0) => asked?,
+            asked = test_itself(here, &own.0) => asked?,
         }
         return Ok(());
     }
@@ -78,16 +80,13 @@ async fn main() -> Result<(), BoxError> {
     if options.cert.is_none() {
         let name = format!("equipoise-tls-proxy-{}.pem", std::process::id());
         let path = std::env::temp_dir().join(name);
-        // Nobody else may have put one there: curl is to believe it.
+        // The file must not exist already: curl is to trust it.
         let mut file = std::fs::File::create_new(&path)?;
         file.write_all(own.0.as_bytes())?;
         let (port, path) = (here.port(), path.display());
         println!("  curl -i --http2 --cacert {path} https://localhost:{port}/");
     } else {
-        println!(
-            "  kill -HUP {}  # reads the files again",
-            std::process::id()
-        );
+        println!("  kill -HUP {}  # reloads the files", std::process::id());
     }
     let serving = server.serve(listener, proxy, shutdown_signal()?);
     let stopped = tokio::select! {
@@ -98,7 +97,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Reads the certificate again whenever it is asked to; connections go on.
+/// Reloads the certificate on each SIGHUP; connections continue.
 #[cfg(unix)]
 async fn reload<T>(
     tls: &ServerTls,
@@ -109,13 +108,13 @@ async fn reload<T>(
     loop {
         hangup.recv().await;
         match identity().and_then(|identity| tls.replace([identity])) {
-            Ok(()) => println!("There is a new certificate."),
-            Err(error) => eprintln!("The old certificate stays: {error}"),
+            Ok(()) => println!("The certificate was reloaded."),
+            Err(error) => eprintln!("The old certificate stays in use: {error}"),
         }
     }
 }
 
-/// Nobody can ask for it.
+/// There is no SIGHUP on this system.
 #[cfg(not(unix))]
 async fn reload<T>(
     _: &ServerTls,
@@ -135,19 +134,21 @@ async fn balancer(backends: &[Uri]) -> Result<Balancer<Endpoint>, BoxError> {
     Ok(balancer.build()?)
 }
 
-/// A server that says its name, and what it was told of the client.
+/// Starts a server that responds with its name and what it knows about the client.
 async fn backend(name: &'static str) -> Result<Uri, BoxError> {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
-    let address = listener.local_addr().ok_or("it listens on TCP")?;
+    let address = listener
+        .local_addr()
+        .ok_or("the listener has no TCP address")?;
     let hello = tower::service_fn(move |request: Request<_>| async move {
-        let told = |name| {
+        let header = |name| {
             let value = request.headers().get(name);
             value
                 .map_or("?", |value| value.to_str().unwrap_or("?"))
                 .to_owned()
         };
-        let (client, scheme) = (told("x-forwarded-for"), told("x-forwarded-proto"));
-        let text = format!("{name} says hello to {client}, who came by {scheme}\n");
+        let (client, scheme) = (header("x-forwarded-for"), header("x-forwarded-proto"));
+        let text = format!("{name} says hello to {client} over {scheme}\n");
         Ok::<_, Infallible>(Response::new(text))
     });
     tokio::spawn(async move {
@@ -157,7 +158,7 @@ async fn backend(name: &'static str) -> Result<Uri, BoxError> {
     Ok(format!("http://{address}").parse()?)
 }
 
-async fn ask_itself(here: SocketAddr, roots: &str) -> Result<(), BoxError> {
+async fn test_itself(here: SocketAddr, roots: &str) -> Result<(), BoxError> {
     let tls = MemberTls::with_roots(roots.as_bytes())?.with_server_name("localhost")?;
     let client = Endpoint::builder(format!("https://{here}").parse()?)
         .tls(&tls)
@@ -168,7 +169,7 @@ async fn ask_itself(here: SocketAddr, roots: &str) -> Result<(), BoxError> {
         let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
         print!("{:?} {} {text}", head.version, head.status);
         assert_eq!(head.version, Version::HTTP_2);
-        let hello = format!("{name} says hello to 127.0.0.1, who came by https\n");
+        let hello = format!("{name} says hello to 127.0.0.1 over https\n");
         assert_eq!(text, hello);
     }
     Ok(())

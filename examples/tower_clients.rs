@@ -1,5 +1,5 @@
-//! Client-side balancing: members are clients, each with a pool of its own and whatever
-//! middleware it needs. One backend goes away in the middle, and nothing fails.
+//! Client-side balancing: members are clients, each with its own connection pool and
+//! middleware. One backend stops in between, and no request fails.
 //!
 //! Run it with `cargo run --example tower_clients`.
 
@@ -24,7 +24,7 @@ use tower::ServiceExt;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let [a, b, c] = [backend().await?, backend().await?, backend().await?];
-    // Each with a pool of its own; layers around the client would be its own, too.
+    // Each client has its own pool, and could have its own layers.
     let client =
         |address| WithTarget::new(address, Client::builder(TokioExecutor::new()).build_http());
     let balancer = Balancer::new([
@@ -35,28 +35,28 @@ async fn main() -> Result<(), BoxError> {
     let service = BalanceService::over(balancer.clone());
 
     let twelve = || -> JoinSet<Result<ServedBy, BoxError>> {
-        let ask = || {
-            let answer = service.clone().oneshot(Request::new(Empty::<Bytes>::new()));
+        let send = || {
+            let response = service.clone().oneshot(Request::new(Empty::<Bytes>::new()));
             async {
-                let (head, body) = answer.await?.into_parts();
+                let (head, body) = response.await?.into_parts();
                 assert_eq!(body.collect().await?.to_bytes(), "hello");
                 let served = head.extensions.get::<ServedBy>().cloned();
-                served.ok_or_else(|| "nobody served".into())
+                served.ok_or_else(|| "the response has no member".into())
             }
         };
-        std::iter::repeat_with(ask).take(12).collect()
+        std::iter::repeat_with(send).take(12).collect()
     };
 
     println!("twelve requests at once: {}", tally(twelve()).await?);
-    let under_way = twelve();
+    let started = twelve();
     drop(b.stop);
-    println!("b goes away meanwhile:   {}", tally(under_way).await?);
+    println!("b stops meanwhile:       {}", tally(started).await?);
     b.served.await??;
-    println!("b is gone:               {}", tally(twelve()).await?);
-    println!("and is known to be:      {}", tally(twelve()).await?);
+    println!("b has stopped:           {}", tally(twelve()).await?);
+    println!("b is in error:           {}", tally(twelve()).await?);
 
     println!("\n{}", balancer.explain(&PickRequest::new()));
-    let b = balancer.member("b").ok_or("b is a member still")?;
+    let b = balancer.member("b").ok_or("b is not a member any more")?;
     assert!(b.status().contains(Flag::InError));
     for member in balancer.members() {
         assert_eq!(member.in_flight(), 0);
@@ -64,23 +64,23 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Counts who served how many, and for how many another had failed before.
-async fn tally(mut asked: JoinSet<Result<ServedBy, BoxError>>) -> Result<String, BoxError> {
-    let (mut by_member, mut detours) = (BTreeMap::new(), 0);
-    while let Some(served) = asked.join_next().await {
+/// Counts requests by member, and requests that failed over.
+async fn tally(mut requests: JoinSet<Result<ServedBy, BoxError>>) -> Result<String, BoxError> {
+    let (mut by_member, mut failed_over) = (BTreeMap::new(), 0);
+    while let Some(served) = requests.join_next().await {
         let served = served??;
         *by_member.entry(served.member).or_insert(0) += 1;
-        detours += u32::from(served.attempts > 1);
+        failed_over += u32::from(served.attempts > 1);
     }
     let counts = by_member.iter().map(|(name, n)| format!("{name} {n}, "));
     let counts = counts.collect::<String>();
-    Ok(format!("{counts}{detours} of them after a detour"))
+    Ok(format!("{counts}{failed_over} of them failed over"))
 }
 
 /// A server that can be stopped.
 struct Backend {
     address: SocketAddr,
-    /// It goes on as long as this lives.
+    /// The server runs until this is dropped.
     stop: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
 }

@@ -1,12 +1,12 @@
-//! Datagrams of any protocol, balanced over members: layer 4.
+//! Balances UDP datagrams of any protocol over members (layer 4).
 //!
-//! Run it with `cargo run --release --features full --example udp_forward`. Without members it
-//! starts three of its own, which return what they get, has a hundred clients ask them, stops
-//! one of them in the midst of that, and ends with a table. With members it serves until
-//! Ctrl-C; this is for DNS, where each datagram has one answer:
+//! Run it with `cargo run --release --features full --example udp_forward`. Without members
+//! it starts three of its own, which echo what they receive. A hundred clients send
+//! datagrams, one member stops meanwhile, and a table follows. With members it serves until
+//! Ctrl-C; this is for DNS, where each datagram has one response:
 //!
 //! ```sh
-//! udp_forward --listen 127.0.0.1:5353 --backend 10.0.0.1:53=3 --backend 10.0.0.2:53 --answers 1
+//! udp_forward --listen 127.0.0.1:5353 --backend 10.0.0.1:53=3 --backend 10.0.0.2:53 --responses 1
 //! ```
 
 #![allow(
@@ -37,44 +37,45 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Forwards datagrams to members.
 ///
-/// Without members it starts three of its own and shows what happens to the datagrams of a hundred
-/// clients. With members it serves until Ctrl-C, and then prints what each member has served.
+/// Without members it starts three of its own and shows the results of a hundred clients.
+/// With members it serves until Ctrl-C, and then prints what each member has served.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// A member, such as 10.0.0.1:53, [2001:db8::1]:53=3 or dns.internal:53; again for each.
+    /// A member, such as 10.0.0.1:53, [2001:db8::1]:53=3 or dns.internal:53; may be
+    /// repeated.
     ///
-    /// Without a port it is the one of --listen. A unix socket takes no datagrams.
+    /// The default port is that of --listen. Unix sockets are not supported.
     #[arg(long = "backend", value_name = "ADDR[=WEIGHT]")]
     backends: Vec<Backend>,
     /// How members are picked for the flow of a client.
     #[arg(long, value_enum, default_value_t = Method::Requests)]
     scheduler: Method,
-    /// Keeps each client on its member by a table of at most so many clients.
+    /// Keeps each client on its member by a table with at most this many clients.
     #[arg(long, value_name = "ENTRIES", requires = "backends")]
     stick: Option<usize>,
-    /// How many answers a datagram has; 0 if that is not known.
+    /// How many responses a datagram has; 0 if that is unknown.
     #[arg(long, default_value_t = 0, requires = "backends")]
-    answers: u32,
-    /// Begin each datagram to a member with a PROXY header, version 2.
+    responses: u32,
+    /// Starts each datagram to a member with a PROXY header, version 2.
     #[arg(long, requires = "backends")]
     proxy_protocol: bool,
-    /// For how many seconds a flow may be quiet.
+    /// The idle time of a flow in seconds.
     #[arg(long, default_value_t = 60, requires = "backends")]
     idle: u64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Method {
-    /// By flows and weight.
+    /// By the number of flows and weight.
     Requests,
-    /// The fewest flows now, for each unit of weight.
+    /// By the fewest open flows per unit of weight.
     Busyness,
-    /// The fewest bytes.
+    /// By the fewest bytes.
     Traffic,
-    /// By the client's address: a client keeps its member.
+    /// By the client's address, which keeps a client on its member.
     Maglev,
 }
 
@@ -123,7 +124,7 @@ async fn run(options: Options) -> Result<(), BoxError> {
     let balancer = balancer(options.backends, options.scheduler)?;
     println!("Forwarding from {here} until Ctrl-C.");
     let mut forwarder = UdpForwarder::new(balancer.clone())
-        .answers(options.answers)
+        .responses(options.responses)
         .idle_timeout(Duration::from_secs(options.idle));
     if let Some(entries) = options.stick {
         forwarder = forwarder.stick(StickTable::new(entries));
@@ -176,14 +177,14 @@ fn print_table(balancer: &Balancer<Address>) {
     }
 }
 
-/// A member of its own that returns what it gets.
+/// Starts a member that echoes what it receives.
 async fn echo() -> Result<(SocketAddr, JoinHandle<()>), BoxError> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
     let address = socket.local_addr()?;
     let serving = async move {
         let mut buffer = [0; 2_048];
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-            // A client that is gone needs nothing more.
+            // The client may have closed its socket.
             let _ = socket.send_to(&buffer[..length], from).await;
         }
     };
@@ -217,15 +218,15 @@ async fn demonstrate(socket: UdpSocket, method: Method) -> Result<(), BoxError> 
         client.connect(here).await?;
         clients.push(client);
     }
-    println!("{CLIENTS} clients ask {ROUNDS} times each.");
-    clients = ask(clients).await?;
-    println!("The member c stops: its clients ask again, and go to the others.");
+    println!("{CLIENTS} clients send {ROUNDS} datagrams each.");
+    clients = send(clients).await?;
+    println!("The member c stops: its clients send again, and go to the others.");
     if let Some(member) = members.pop() {
         member.abort();
-        // It ends as cancelled.
+        // The task ends as cancelled.
         let _ = member.await;
     }
-    ask(clients).await?;
+    send(clients).await?;
     drop(stop);
     let stopped = serving.await??;
     print_table(&balancer);
@@ -249,15 +250,15 @@ async fn demonstrate(socket: UdpSocket, method: Method) -> Result<(), BoxError> 
     Ok(())
 }
 
-/// All clients at once. Each of them has to be answered.
-async fn ask(clients: Vec<UdpSocket>) -> Result<Vec<UdpSocket>, BoxError> {
+/// Runs all clients at once. Each of them must get a response.
+async fn send(clients: Vec<UdpSocket>) -> Result<Vec<UdpSocket>, BoxError> {
     let mut asking = JoinSet::new();
     for client in clients {
         asking.spawn(async move {
             for round in 0..ROUNDS {
                 let question = format!("question {round}");
                 let mut answer = [0; 64];
-                // A datagram may be lost. Then it is sent again, as clients of UDP have to.
+                // A datagram may be lost. It is then sent again, as UDP clients must do.
                 loop {
                     client.send(question.as_bytes()).await?;
                     let answered = client.recv(&mut answer);

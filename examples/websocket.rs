@@ -1,5 +1,5 @@
 //! WebSocket through the proxy: each tunnel is one request in flight for as long as it is
-//! open, so that the next goes to the server that holds fewer.
+//! open; the next one goes to the server with fewer tunnels.
 //!
 //! Run it with `cargo run --features full --example websocket`.
 
@@ -24,7 +24,9 @@ async fn main() -> Result<(), BoxError> {
         .member("b", echo("b").await?, MemberSpec::new())
         .build()?;
     let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
-    let here = listener.local_addr().ok_or("it listens on TCP")?;
+    let here = listener
+        .local_addr()
+        .ok_or("the listener has no TCP address")?;
     let proxy = ReverseProxy::new(balancer.clone());
     tokio::spawn(Server::new().serve(listener, proxy, std::future::pending()));
 
@@ -32,7 +34,7 @@ async fn main() -> Result<(), BoxError> {
     for word in ["one", "two", "three", "four"] {
         let (mut socket, _) = connect_async(format!("ws://{here}/")).await?;
         socket.send(Message::text(word)).await?;
-        let echoed = socket.next().await.ok_or("it was closed")??;
+        let echoed = socket.next().await.ok_or("the WebSocket was closed")??;
         println!("{word}: {echoed}");
         sockets.push(socket);
     }
@@ -52,11 +54,11 @@ async fn main() -> Result<(), BoxError> {
     while balancer.members().iter().any(|it| it.in_flight() > 0) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    println!("all are closed, and none is in flight");
+    println!("all tunnels are closed, and no request is in flight");
     Ok(())
 }
 
-/// A server that says its name, and what it was sent.
+/// Starts a server that echoes messages with its name.
 async fn echo(name: &'static str) -> Result<Endpoint, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let uri = format!("http://{}", listener.local_addr()?).parse()?;

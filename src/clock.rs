@@ -1,7 +1,7 @@
-//! Time as an argument: [`Clock`], its [`Timestamp`]s, the real [`SystemClock`]
-//! and the [`ManualClock`] that tests move by hand.
+//! Clocks: the trait [`Clock`], its [`Timestamp`]s, the real [`SystemClock`], and the
+//! [`ManualClock`] that tests set themselves.
 //!
-//! Nothing here waits, and nothing outside this file asks the machine for the time.
+//! Nothing here waits, and nothing outside this file reads the time of the machine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Relaxed};
 
-/// A point in time on one [`Clock`]: nanoseconds since that clock's own origin.
+/// A point in time on one [`Clock`]: nanoseconds since the origin of that clock.
 ///
 /// Timestamps of different clocks must not be compared. The range is about 584 years.
 ///
@@ -70,7 +70,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Returns the time that has passed since `earlier`; zero if it lies ahead.
+    /// Returns the time that has passed since `earlier`; zero if `earlier` is later.
     ///
     /// # Examples
     ///
@@ -91,7 +91,7 @@ impl Timestamp {
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
-    /// Saturates at the end of the range.
+    /// Adds a duration; saturates at the end of the range.
     ///
     /// # Examples
     ///
@@ -111,12 +111,12 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Where a balancer reads the time.
+/// Gives a balancer the time.
 ///
 /// # Contract
 ///
-/// Readings should not go backwards. A clock that does, or that stands still,
-/// harms nothing: members recover later, and elapsed times read as zero.
+/// Readings should not go backwards. A clock that goes backwards or stands still does no
+/// harm: members recover later, and elapsed times are zero.
 ///
 /// # Examples
 ///
@@ -142,7 +142,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
 const _: Option<&dyn Clock> = None;
 
-/// The machine's monotonic clock; its origin is the moment of its making.
+/// The machine's monotonic clock; its origin is the time of its creation.
 ///
 /// # Examples
 ///
@@ -192,9 +192,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when told to, so that tests need no sleep.
+/// A clock that changes only when told to, so that tests need no sleep.
 ///
-/// Clones share their time.
+/// Clones share one time.
 ///
 /// # Examples
 ///
@@ -209,12 +209,13 @@ impl Clock for SystemClock {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock {
-    // Relaxed: a reading; whoever needs it ordered orders it by other means.
+    // Relaxed: a reading; code that needs an order with other data establishes it by other
+    // means.
     now: Arc<AtomicU64>,
 }
 
 impl ManualClock {
-    /// Creates a clock that stands at its origin.
+    /// Creates a clock at its origin.
     ///
     /// # Examples
     ///
@@ -247,7 +248,7 @@ impl ManualClock {
         let _ = self.now.fetch_update(Relaxed, Relaxed, later);
     }
 
-    /// Puts the clock to `now`, also backwards: a balancer has to bear it.
+    /// Sets the clock to `now`, also backwards.
     ///
     /// # Examples
     ///

@@ -36,32 +36,32 @@
 //! * [`stable_hash`] hashes keys equally in all processes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// 0 ground
+// Level 0: base
 pub mod clock;
 mod percent;
 pub mod random;
 pub mod stable_hash;
 mod sync;
 
-// 1 model
+// Level 1: model
 pub mod member;
 pub mod session;
 
-// 2 picture
+// Level 2: snapshot
 mod snapshot;
 
-// 3 policy
+// Level 3: schedulers
 pub mod scheduler;
 
-// 4 hall
+// Level 4: balancer
 pub mod balancer;
 
-// 5a waiting, sockets
+// Level 5a: sockets
 #[cfg(feature = "__net")]
 pub mod net;
 pub mod timer;
 
-// 5 drivers
+// Level 5: drivers
 #[cfg(feature = "forward")]
 pub mod forward;
 #[cfg(feature = "health")]
@@ -72,7 +72,7 @@ pub mod heartbeat;
 pub mod proxy;
 pub mod service;
 
-// 6 roof
+// Level 6: configuration
 #[cfg(feature = "config")]
 pub mod config;
 

@@ -1,17 +1,18 @@
 //! Percent-encoding (RFC 3986, 2.1), one escape at a time.
 //!
-//! Not here: decoding a whole text, which `percent_encoding` does as it is.
+//! What does not live here: decoding a whole text, for which the crate `percent_encoding`
+//! is used directly.
 
 use percent_encoding::percent_decode;
 
-/// The byte that an escape at the start of `text` stands for: `A` for `%41b`. `None` if
-/// there is no `%` at the start, or no two hexadecimal digits behind it.
+/// Returns the byte of an escape at the start of `text`: `A` for `%41b`. `None` if `text`
+/// does not start with `%` and two hexadecimal digits.
 #[inline]
 pub(crate) fn escaped(text: &[u8]) -> Option<u8> {
     if *text.first()? != b'%' {
         return None;
     }
-    // Three bytes are one byte if they are an escape, and otherwise themselves.
+    // Three bytes decode to one byte if they are an escape, and otherwise to themselves.
     let mut bytes = percent_decode(text.get(..3)?);
     let byte = bytes.next()?;
     bytes.next().is_none().then_some(byte)
@@ -21,7 +22,7 @@ pub(crate) fn escaped(text: &[u8]) -> Option<u8> {
 mod tests {
     use super::escaped;
 
-    /// Written out: the reading that each user once had of its own.
+    /// The same by hand, for comparison.
     fn slowly(text: &[u8]) -> Option<u8> {
         let digit = |byte: u8| match byte {
             b'0'..=b'9' => Some(byte - b'0'),

@@ -1,5 +1,5 @@
-//! Chance as an argument: one seedable source that many threads draw from, and a generator
-//! of the crate `rand`.
+//! Random numbers: one seedable source that many threads draw from, and a generator of the
+//! crate `rand`.
 //!
 //! Not for secrets: SplitMix64 is predictable by design.
 
@@ -11,11 +11,11 @@ use rand::rand_core::utils::fill_bytes_via_next_word;
 
 use crate::sync::{AtomicU64, Relaxed};
 
-/// A source of chance: SplitMix64 over one shared counter, so that a draw costs
-/// one atomic addition and needs no lock.
+/// A source of random numbers: SplitMix64 over one shared counter, so that a draw costs one
+/// atomic addition and needs no lock.
 ///
-/// Source: Steele, Lea, Flood: *Fast splittable pseudorandom number generators*
-/// (OOPSLA 2014).
+/// Source: Steele, Lea, Flood: *Fast splittable pseudorandom number generators* (OOPSLA
+/// 2014).
 ///
 /// # Examples
 ///
@@ -27,8 +27,8 @@ use crate::sync::{AtomicU64, Relaxed};
 /// assert!(a.below(10) < 10);
 /// ```
 ///
-/// `&Random` is a generator of the crate [`rand`] (0.10), so that a scheduler of yours
-/// can draw from its distributions. What the schedulers of this crate draw are integers, by
+/// `&Random` is a generator of the crate [`rand`] (0.10), so that a scheduler of your own
+/// can use its distributions. The schedulers of this crate draw integers with
 /// [`next_u64`](Self::next_u64) and [`below`](Self::below): one seed gives the same picks
 /// on every machine.
 ///
@@ -39,10 +39,10 @@ use crate::sync::{AtomicU64, Relaxed};
 /// use rand::distr::weighted::WeightedIndex;
 /// use std::sync::Mutex;
 ///
-/// /// Draws a member by its weight.
+/// /// Draws a member in proportion to its weight.
 /// #[derive(Debug, Default)]
 /// struct Lottery {
-///     // Made when the group changes: a pick never allocates.
+///     // Created when the group changes: a pick never allocates.
 ///     tickets: Mutex<Option<WeightedIndex<u32>>>,
 /// }
 ///
@@ -79,12 +79,12 @@ use crate::sync::{AtomicU64, Relaxed};
 /// ```
 #[derive(Debug)]
 pub struct Random {
-    // Relaxed: only the additions' own order counts.
+    // Relaxed: only the order of the additions themselves matters.
     state: AtomicU64,
 }
 
 impl Random {
-    /// Creates a source that repeats itself for the same seed.
+    /// Creates a source that gives the same numbers for the same seed.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl Random {
         }
     }
 
-    /// Creates a source that differs each time, seeded by the standard library's
+    /// Creates a source with a different seed each time, from the standard library's random
     /// hash keys.
     ///
     /// # Examples
@@ -163,7 +163,7 @@ impl Default for Random {
     }
 }
 
-/// Draws need no exclusive access: any number of threads may hold a `&Random`.
+/// A draw needs no exclusive access: any number of threads may share a `&Random`.
 impl TryRng for &Random {
     type Error = Infallible;
 

@@ -1,16 +1,16 @@
 //! Hashes that are the same on every machine and in every release: SipHash-2-4 with a
 //! published key.
 //!
-//! Not for tables that an attacker can fill: the key is no secret. Draws of chance have a
-//! mixer of their own (`random`).
+//! Not for tables that an attacker can fill: the key is not secret. Random numbers use a
+//! different mixer (`random`).
 
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24Of128};
 
-/// The key of the published test vectors: the bytes 0 to 15. So each value here can be
-/// checked with any other implementation, in any language.
+/// The key of the published test vectors: the bytes 0 to 15. With it, each value here can
+/// be checked with any other implementation, in any language.
 ///
 /// Source: Aumasson, Bernstein: *SipHash: a fast short-input PRF* (INDOCRYPT 2012),
 /// appendix A.
@@ -23,7 +23,7 @@ const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 /// ```
 /// use equipoise::stable_hash::hash_bytes;
 ///
-/// // A hash key for schedulers that keep one client on one member.
+/// // A hash key for schedulers that keep a client on one member.
 /// let key = hash_bytes(b"client-42");
 /// assert_eq!(key, hash_bytes(b"client-42"));
 /// assert_ne!(key, hash_bytes(b"client-43"));
@@ -33,17 +33,17 @@ pub fn hash_bytes(bytes: &[u8]) -> u64 {
     SipHasher24::new_with_key(&KEY).hash(bytes)
 }
 
-/// Hashes bytes to 128 bits: for tables that need two independent hashes of one name, such
-/// as an offset and a step, and for keys that must never be equal by accident.
+/// Hashes bytes to 128 bits, for tables that need two independent hashes of one name, such
+/// as an offset and a step, and for keys that must not collide by accident.
 ///
-/// It is SipHash's own variant of that length, and not [`hash_bytes`] twice.
+/// This is SipHash's own 128-bit variant, not [`hash_bytes`] twice.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::stable_hash::hash_bytes_128;
 ///
-/// /// Where a member's permutation of a table begins, and its step.
+/// /// The start and the step of a member's permutation of a table.
 /// fn permutation(name: &str, table: u64) -> (u64, u64) {
 ///     let hash = hash_bytes_128(name.as_bytes());
 ///     let (upper, lower) = ((hash >> 64) as u64, hash as u64);
@@ -63,7 +63,7 @@ pub fn hash_bytes_128(bytes: &[u8]) -> u128 {
 mod tests {
     use super::{hash_bytes, hash_bytes_128};
 
-    /// The first so many of the bytes 0, 1, 2 …: the messages of the published vectors.
+    /// The first `length` of the bytes 0, 1, 2 …: the messages of the published vectors.
     fn message(length: u8) -> Vec<u8> {
         (0..length).collect()
     }

@@ -1,8 +1,8 @@
-//! Every atomic, lock and published pointer that the crate uses, in one place,
-//! so that one cfg (`equipoise_loom`) swaps them all for a model checker's.
+//! Every atomic, lock and published pointer that the crate uses, in one place, so that one
+//! cfg (`equipoise_loom`) replaces all of them by a model checker's.
 //!
-//! What does not live here: any protocol. Which ordering is enough, and why,
-//! stands beside the field that uses it.
+//! What does not live here: any protocol. The ordering of each access is justified beside
+//! the field that uses it.
 
 #[cfg(not(equipoise_loom))]
 pub(crate) use real::{AtomicU32, AtomicU64, Mutex, Published};
@@ -12,7 +12,7 @@ pub(crate) use modelled::{AtomicU32, AtomicU64, Mutex, Published};
 
 pub(crate) use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-/// A number for a member that no earlier call in this process has returned.
+/// Returns a number for a member that no earlier call in this process has returned.
 ///
 /// A plain static, also under the model checker: nothing is published through it.
 pub(crate) fn next_serial() -> u64 {
@@ -29,10 +29,10 @@ mod real {
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
 
-    /// What a reader holds while it works on one published value.
+    /// What a reader holds while it uses one published value.
     type Loaded<T> = arc_swap::Guard<Arc<T>>;
 
-    /// A pointer that readers follow without waiting and a writer replaces whole.
+    /// A pointer that readers follow without waiting and that a writer replaces.
     pub(crate) struct Published<T>(arc_swap::ArcSwap<T>);
 
     impl<T> Published<T> {
@@ -44,7 +44,7 @@ mod real {
             self.0.load()
         }
 
-        /// Publishes a value, and returns the one before for the caller to drop.
+        /// Publishes a value, and returns the former one for the caller to drop.
         pub(crate) fn swap(&self, value: T) -> Arc<T> {
             self.0.swap(Arc::new(value))
         }
@@ -74,13 +74,13 @@ mod modelled {
         }
     }
 
-    /// An atomic of the model checker's whose sequentially consistent operations are
-    /// what they are called.
+    /// An atomic of the model checker whose sequentially consistent operations are really
+    /// sequentially consistent.
     ///
-    /// The checker takes `SeqCst` loads and stores for acquire and release, and raises
-    /// alarm where the one total order forbids it. Its read-modify-writes do have one
-    /// order for each atomic, so that these operations are modelled by them. Whatever is
-    /// weaker stays as the checker has it.
+    /// The checker treats `SeqCst` loads and stores as acquire and release, and reports a
+    /// failure where the one total order forbids it. Its read-modify-writes do have one
+    /// order for each atomic, so these operations are modelled by them. Weaker operations
+    /// stay as the checker has them.
     macro_rules! atomic {
         ($name:ident, $number:ty) => {
             #[derive(Debug, Default)]
@@ -95,9 +95,9 @@ mod modelled {
                     if ordering != SeqCst {
                         return self.0.load(ordering);
                     }
-                    // Unlike an addition of nothing, an exchange that fails writes
-                    // nothing and so releases nothing. Where it succeeds by chance, it
-                    // writes what was there.
+                    // Unlike an addition of zero, an exchange that fails writes nothing and
+                    // so releases nothing. If it succeeds by chance, it writes the value
+                    // that was there.
                     const UNLIKELY: $number = <$number>::MAX - 0x5eed;
                     match self.0.compare_exchange(UNLIKELY, UNLIKELY, SeqCst, SeqCst) {
                         Ok(value) | Err(value) => value,
@@ -145,7 +145,7 @@ mod modelled {
         }
     }
 
-    /// The manners of `parking_lot::Mutex` over the model checker's lock.
+    /// The interface of `parking_lot::Mutex` over the model checker's lock.
     #[derive(Debug)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -165,7 +165,7 @@ mod modelled {
             self.0.try_lock().ok()
         }
 
-        /// Waits for as long as it takes: the model checker has no time.
+        /// Waits without a limit: the model checker has no time.
         pub(crate) fn try_lock_for(&self, _: Duration) -> Option<MutexGuard<'_, T>> {
             Some(self.lock())
         }

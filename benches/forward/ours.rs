@@ -34,7 +34,7 @@ pub(crate) async fn serve_udp(
     one_answer: bool,
 ) -> Result<(), BoxError> {
     let forwarder = UdpForwarder::new(balancer(members)?)
-        .answers(one_answer.into())
+        .responses(one_answer.into())
         .new_flows_per_client(NEW_FLOWS)
         .drain_timeout(Duration::ZERO);
     let socket = UdpSocket::bind(listen).await?;

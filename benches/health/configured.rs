@@ -10,7 +10,8 @@ use equipoise::config::{RunningConfig, parse};
 use equipoise::health::{Check, HealthChecks, HttpProbe, Probe, TcpProbe};
 use http::Version;
 
-use super::{BoxError, SECOND, Served, cpu, place};
+use super::cpu;
+use super::served::{BoxError, SECOND, Served, place};
 use tokio::time::{Instant, sleep};
 
 pub(crate) async fn measure(served: &Served, members: u32, seconds: u32) -> Result<(), BoxError> {

@@ -92,7 +92,7 @@ fn row(members: usize, flaps: Flaps, turns: u32) {
                     continue;
                 };
                 let status = if is_ill(*lease) { 500 } else { 200 };
-                lease.answered(Some(status));
+                lease.record_head(Some(status));
                 lease.finish(Outcome::Success);
                 requests.fetch_add(1, Ordering::Relaxed);
             }

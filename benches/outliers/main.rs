@@ -94,7 +94,7 @@ fn lap(lane: Lane, threads: u32, ill: bool, requests: u32) -> f64 {
     let mut idle = None;
     match lane {
         Lane::Plain => {}
-        Lane::Idle => idle = Some(balancer.observe(Idle(Interest::ANSWERED))),
+        Lane::Idle => idle = Some(balancer.observe(Idle(Interest::RESPONDED))),
         Lane::IdleWithTimes => idle = Some(balancer.observe(Idle(Interest::TIME_TO_HEAD))),
         Lane::Detector => detector = Some(OutlierDetector::new(&balancer)),
         Lane::DetectorWithTimes => {
@@ -107,7 +107,7 @@ fn lap(lane: Lane, threads: u32, ill: bool, requests: u32) -> f64 {
         for _ in 0..requests {
             if let Ok(mut lease) = balancer.pick(&PickRequest::new()) {
                 let status = if ill && *lease == 3 { 500 } else { 200 };
-                lease.answered(Some(status));
+                lease.record_head(Some(status));
                 lease.finish(Outcome::Success);
             }
         }

@@ -71,8 +71,8 @@ impl Report {
         let alone = self.rows.iter().filter(|row| row.scenario.threads == 1);
         if let Some(disturbance) = median(alone.map(|row| row.disturbance)) {
             println!(
-                "\nDisturbance: {disturbance:.2} (1 on a quiet machine; far above it, distrust \
-                 two threads and changes most)."
+                "\nDisturbance: {disturbance:.2} (1 on a quiet machine; if it is far above 1, the rows \
+                 of two threads and of changes are the least reliable)."
             );
         }
     }

@@ -17,10 +17,10 @@ pub(crate) enum Work {
 impl Work {
     pub(crate) const fn title(self) -> &'static str {
         match self {
-            Self::Small => "100-byte answers, 64 connections",
-            Self::Medium => "10 kB answers, 64 connections",
-            Self::Large => "1 MB answers, 8 connections",
-            Self::Single => "100-byte answers, one connection (latency)",
+            Self::Small => "100-byte responses, 64 connections",
+            Self::Medium => "10 kB responses, 64 connections",
+            Self::Large => "1 MB responses, 8 connections",
+            Self::Single => "100-byte responses, one connection (latency)",
         }
     }
 

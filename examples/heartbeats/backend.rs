@@ -1,5 +1,5 @@
-//! A server that announces its idle capacity: the file to copy from. What its troubles need is
-//! at the end.
+//! A server that reports its idle capacity: the file to copy from. The code for its
+//! failures is at the end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-/// How many requests a server serves at once.
-pub(crate) const PLACES: u32 = 16;
+/// How many requests a server can serve at once.
+pub(crate) const SLOTS: u32 = 16;
 
 /// Serves until standard input ends, and reports to a balancer.
 pub(crate) async fn serve(
@@ -24,52 +24,52 @@ pub(crate) async fn serve(
     balancer: SocketAddr,
     interval: Duration,
 ) -> Result<(), BoxError> {
-    let trouble = Arc::<Trouble>::default();
+    let failures = Arc::<Failures>::default();
     let app = Router::new()
-        .route("/", get(answer))
-        .with_state(trouble.clone());
+        .route("/", get(respond))
+        .with_state(failures.clone());
     let listener = TcpListener::bind(address).await?;
 
-    // These three announce what is idle.
+    // These lines report the idle capacity.
     let in_flight = InFlight::new();
     let app = app.layer(InFlightLayer::new(&in_flight));
     let sending = HeartbeatSender::new(balancer)
-        .capacity(PLACES)
+        .capacity(SLOTS)
         .in_flight(&in_flight)
         .port(address.port())
-        .interval(interval) // a second, if it is left out
+        .interval(interval) // 1 s by default
         .spawn();
 
     let stop = async move {
-        trouble.obey(&in_flight).await;
-        // The last report: nothing is idle. What is in flight may end.
+        failures.read_commands(&in_flight).await;
+        // The last report has no idle capacity. Requests in flight may end.
         drop(sending);
     };
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop);
     Ok(serving.await?)
 }
 
-async fn answer(State(trouble): State<Arc<Trouble>>) -> &'static str {
-    let is_slow = trouble.is_slow.load(Ordering::Relaxed);
+async fn respond(State(failures): State<Arc<Failures>>) -> &'static str {
+    let is_slow = failures.is_slow.load(Ordering::Relaxed);
     sleep(Duration::from_millis(if is_slow { 1_000 } else { 100 })).await;
     "hello\n"
 }
 
-/// What ails a server, as it is told by its standard input.
+/// The failures of a server, set by its standard input.
 #[derive(Default)]
-struct Trouble {
+struct Failures {
     is_slow: AtomicBool,
 }
 
-impl Trouble {
-    async fn obey(&self, in_flight: &InFlight) {
-        let mut orders = BufReader::new(tokio::io::stdin()).lines();
+impl Failures {
+    async fn read_commands(&self, in_flight: &InFlight) {
+        let mut commands = BufReader::new(tokio::io::stdin()).lines();
         let mut other_work: Vec<InFlightGuard> = Vec::new();
-        while let Ok(Some(order)) = orders.next_line().await {
-            self.is_slow.store(order == "slow", Ordering::Relaxed);
+        while let Ok(Some(command)) = commands.next_line().await {
+            self.is_slow.store(command == "slow", Ordering::Relaxed);
             other_work.clear();
-            if order == "occupied" {
-                other_work.extend((2..PLACES).map(|_| in_flight.begin()));
+            if command == "occupied" {
+                other_work.extend((2..SLOTS).map(|_| in_flight.begin()));
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The embedded backends: three real HTTP servers that differ in speed, size and weight,
-//! and that can be killed and started again.
+//! The embedded backends: three HTTP servers that differ in speed, size and weight, and
+//! that can be killed and restarted.
 //!
-//! | path | answer |
+//! | path | response |
 //! |---|---|
-//! | `/data` | as much as this backend has, as fast as it can |
-//! | `/sleep/MS` | a line, after so many milliseconds |
-//! | any other | a line |
+//! | `/data` | the data of this backend, after its delay |
+//! | `/sleep/MS` | one line, after this many milliseconds |
+//! | any other | one line |
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,17 +26,17 @@ use http_body_util::{BodyExt, Full};
 use crate::proxy;
 use crate::server::Server;
 
-/// What a backend is like.
+/// The properties of a backend.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) name: &'static str,
     pub(crate) route: &'static str,
     pub(crate) weight: u32,
-    /// How long it takes over an answer.
+    /// The time that it takes to respond.
     pub(crate) delay: Duration,
-    /// The size of what is at `/data`.
+    /// The size of its data at `/data`.
     pub(crate) bytes: u32,
-    /// How many requests it would take at once: what it reports by heartbeat.
+    /// How many requests it can serve at once, as its heartbeats report.
     pub(crate) slots: u32,
 }
 
@@ -67,16 +67,16 @@ pub(crate) const PROFILES: [Profile; 3] = [
     },
 ];
 
-/// A backend, dead or alive.
+/// A backend, running or killed.
 pub(crate) struct Backend {
     pub(crate) site: Arc<Site>,
     address: SocketAddr,
-    /// `None` while it is dead.
+    /// `None` while it is killed.
     server: Option<Server>,
 }
 
 impl Backend {
-    /// Starts one on a free port; with a `session`, it sets the cookie of that name.
+    /// Starts a backend on a free port; with a `session`, it sets the cookie of that name.
     pub(crate) fn start(
         profile: &'static Profile,
         session: Option<StickySession>,
@@ -90,18 +90,18 @@ impl Backend {
         Ok(backend)
     }
 
-    /// Starts it where it was before.
+    /// Starts it again at its previous address.
     pub(crate) fn restart(&mut self) -> Result<(), BoxError> {
         let listener = Listener::bind(self.address)?;
         let site = self.site.clone();
-        let service = tower::service_fn(move |request| answer(site.clone(), request));
+        let service = tower::service_fn(move |request| respond(site.clone(), request));
         let server = Server::start(listener, service)?;
         self.address = server.address();
         self.server = Some(server);
         Ok(())
     }
 
-    /// Closes its listener and all its connections, whatever they are doing.
+    /// Closes its listener and all its connections, including active ones.
     pub(crate) async fn kill(&mut self) {
         if let Some(server) = self.server.take() {
             server.cut().await;
@@ -117,12 +117,12 @@ impl Backend {
         Ok(MemberSpec::new()
             .with_weight(Weight::new(profile.weight)?)
             .with_route(profile.route)
-            // Short, so that one can watch a member come back.
+            // Short, to show the member's return.
             .with_recovery_delay(Duration::from_secs(1)))
     }
 }
 
-/// What a backend serves, and how busy it is with that.
+/// The state of a running backend, with its requests in flight.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) profile: &'static Profile,
@@ -143,7 +143,7 @@ impl Site {
         }
     }
 
-    /// What it says of itself in a heartbeat.
+    /// Returns the capacity for a heartbeat.
     pub(crate) fn reading(&self) -> HeartbeatReading {
         let busy = self.busy.load(Relaxed);
         HeartbeatReading {
@@ -152,7 +152,7 @@ impl Site {
         }
     }
 
-    /// The cookie for a client that has none of this backend, as Tomcat makes it: the
+    /// Returns a cookie for a client without one of this backend, in Tomcat's form: the
     /// session's id, a dot, and the route.
     fn new_session(&self, request: &Request<ClientBody>) -> Option<HeaderValue> {
         let session = self.session.as_ref()?;
@@ -166,7 +166,7 @@ impl Site {
     }
 }
 
-async fn answer(
+async fn respond(
     site: Arc<Site>,
     request: Request<ClientBody>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -191,12 +191,12 @@ async fn answer(
     Ok(response)
 }
 
-/// An HTTP/1 connection can be used again only once the request has been read.
+/// An HTTP/1 connection can be reused only once the request has been read.
 async fn read_to_end(mut body: ClientBody) {
     while let Some(Ok(_)) = body.frame().await {}
 }
 
-/// One request that a backend is busy with, until this is dropped.
+/// One request in flight, until this is dropped.
 struct Busy<'s>(&'s Site);
 
 impl<'s> Busy<'s> {

@@ -1,5 +1,5 @@
-//! Each scheduler under load, through real sockets: who got how much, and is that what
-//! the scheduler promises?
+//! Tests each scheduler under load, through real sockets: the share of each member,
+//! compared with what the scheduler promises.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -10,16 +10,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::backends::{PROFILES, Profile};
 use crate::fleet::Fleet;
-use crate::load::{self, Supply, Tally};
+use crate::load::{self, RequestBudget, Tally};
 use crate::report::{Checks, megabytes, millis, percent, print_table};
 use crate::schedulers::SchedulerName;
 
 const REQUESTS: u64 = 6_000;
 const CLIENTS: u32 = 32;
 
-/// Prints who the members are.
+/// Prints the members.
 pub(crate) fn introduce() {
-    let heading = ["member", "route", "weight", "answers in", "with", "slots"];
+    let heading = ["member", "route", "weight", "responds in", "with", "slots"];
     let row = |profile: &Profile| {
         vec![
             profile.name.to_owned(),
@@ -34,38 +34,44 @@ pub(crate) fn introduce() {
     print_table(&heading, &rows);
 }
 
-/// Drives requests through the proxy, prints what has become of them, and checks it.
+/// Sends requests through the proxy, prints the results, and checks them.
 pub(crate) async fn show(
     fleet: &mut Fleet,
     proxy: SocketAddr,
     scheduler: SchedulerName,
     checks: &mut Checks,
 ) -> Result<(), BoxError> {
-    fleet.elect_by(scheduler);
+    fleet.schedule_by(scheduler);
     fleet.stopwatch.reset();
     let name = fleet.balancer.scheduler_name();
     let before = fleet.received();
 
     let progress = progress(name)?;
-    let tally = load::drive(CLIENTS, proxy, Supply::of(REQUESTS), progress.clone()).await;
+    let tally = load::drive(
+        CLIENTS,
+        proxy,
+        RequestBudget::of(REQUESTS),
+        progress.clone(),
+    )
+    .await;
     progress.finish_and_clear();
 
-    // At once: from now on heartbeats report that nobody is busy.
+    // Without delay: from now on heartbeats report that no slot is busy.
     let expected = expected_shares(fleet, scheduler);
     let works = works(fleet, &tally, &before).await;
     println!("\n{name}: {}", promise(scheduler));
     print_works(&works, &expected);
-    check_books(&tally, &works, checks);
+    check_totals(&tally, &works, checks);
     match scheduler {
         SchedulerName::ByRequests => check_shares(&works, &expected, checks),
         SchedulerName::ByTraffic => check_bytes(&works, checks),
-        // Both depend on how the machine is doing: the table has to do.
+        // Both depend on the speed of the machine; the table is enough.
         SchedulerName::ByBusyness | SchedulerName::Heartbeat => {}
     }
     Ok(())
 }
 
-/// A bar on the terminal; nothing where the output goes elsewhere.
+/// A progress bar on a terminal; nothing elsewhere.
 fn progress(name: &'static str) -> Result<ProgressBar, BoxError> {
     if !std::io::stdout().is_terminal() {
         return Ok(ProgressBar::hidden());
@@ -79,17 +85,19 @@ fn progress(name: &'static str) -> Result<ProgressBar, BoxError> {
 fn promise(scheduler: SchedulerName) -> &'static str {
     match scheduler {
         SchedulerName::ByRequests => "requests by weight.",
-        SchedulerName::ByTraffic => "equal bytes for each unit of weight, whatever the count.",
+        SchedulerName::ByTraffic => {
+            "equal bytes for each unit of weight, regardless of the number of requests."
+        }
         SchedulerName::ByBusyness => {
-            "equal numbers in flight, so that who is faster gets more; weights settle ties only."
+            "equal numbers in flight, which gives faster members more; weights only decide ties."
         }
         SchedulerName::Heartbeat => {
-            "by chance, in proportion to the idle slots as backends report them; no weights."
+            "at random, in proportion to the idle slots as backends report them; no weights."
         }
     }
 }
 
-/// The share of the requests that each backend should get.
+/// Returns the share of the requests that each backend should get.
 fn expected_shares(fleet: &Fleet, scheduler: SchedulerName) -> Vec<f64> {
     let by = |part: &dyn Fn(&Profile) -> f64| {
         let parts: Vec<f64> = PROFILES.iter().map(part).collect();
@@ -105,13 +113,13 @@ fn expected_shares(fleet: &Fleet, scheduler: SchedulerName) -> Vec<f64> {
     }
 }
 
-/// What one member has done.
+/// The results of one member.
 struct Work {
     profile: &'static Profile,
     share: f64,
-    /// How long its clients waited, the shortest time first.
+    /// The latencies of its clients, in ascending order.
     waits: Vec<Duration>,
-    /// Bytes as the balancer counted them, and as the clients read them.
+    /// Bytes as counted by the balancer, and as read by the clients.
     received: u64,
     read: u64,
     in_flight: u32,
@@ -122,15 +130,18 @@ async fn works(fleet: &Fleet, tally: &Tally, before: &[u64]) -> Vec<Work> {
     let received = fleet.received();
     let work = |at: usize| {
         let profile = &PROFILES[at];
-        let answers = tally.answers.iter().filter(|it| it.member == profile.name);
-        let mut waits: Vec<Duration> = answers.clone().map(|it| it.took).collect();
+        let responses = tally
+            .responses
+            .iter()
+            .filter(|it| it.member == profile.name);
+        let mut waits: Vec<Duration> = responses.clone().map(|it| it.took).collect();
         waits.sort();
         Work {
             profile,
-            share: waits.len() as f64 / tally.answers.len().max(1) as f64,
+            share: waits.len() as f64 / tally.responses.len().max(1) as f64,
             waits,
             received: received[at] - before[at],
-            read: answers.map(|it| it.bytes).sum(),
+            read: responses.map(|it| it.bytes).sum(),
             in_flight: in_flight[at],
         }
     };
@@ -142,7 +153,7 @@ impl Work {
         self.received as f64 / f64::from(self.profile.weight)
     }
 
-    /// The time within which that many percent of the clients had their answer.
+    /// Returns the latency of this percentile.
     fn percentile(&self, percent: usize) -> String {
         let rank = (self.waits.len() * percent).div_ceil(100);
         let wait = self.waits.get(rank.saturating_sub(1));
@@ -179,11 +190,12 @@ fn print_works(works: &[Work], expected: &[f64]) {
     print_table(&heading, &rows);
 }
 
-/// Nobody failed, nothing is left over, and both sides counted the same.
-fn check_books(tally: &Tally, works: &[Work], checks: &mut Checks) {
-    let (answered, failed) = (tally.answers.len(), tally.failures.len());
+/// Checks that no request failed, that none is in flight, and that both sides counted the
+/// same bytes.
+fn check_totals(tally: &Tally, works: &[Work], checks: &mut Checks) {
+    let (responded, failed) = (tally.responses.len(), tally.failures.len());
     let why = tally.failures.first().map_or("", String::as_str);
-    let all = format!("{answered} requests answered, {failed} failed {why}");
+    let all = format!("{responded} requests served, {failed} failed {why}");
     checks.check(failed == 0, all.trim_end());
 
     let left: u32 = works.iter().map(|work| work.in_flight).sum();
@@ -192,7 +204,7 @@ fn check_books(tally: &Tally, works: &[Work], checks: &mut Checks) {
     let same = works.iter().all(|work| work.received == work.read);
     checks.check(
         same,
-        "bytes as the balancer counted = bytes as clients read",
+        "bytes counted by the balancer = bytes read by clients",
     );
 }
 
@@ -206,9 +218,9 @@ fn check_shares(works: &[Work], expected: &[f64], checks: &mut Checks) {
     checks.check(off <= 1.0, &what);
 }
 
-/// Bytes count when they pass, so a pick knows nothing of what is in flight. When a
-/// member is picked for the last time it has the fewest bytes for its weight, and no
-/// more than one answer for each client can still be to come.
+/// Bytes are counted when they pass, thus a pick does not include those in flight. When a
+/// member is picked for the last time, it has the fewest bytes for its weight, and at most
+/// one response for each client is still to come.
 fn check_bytes(works: &[Work], checks: &mut Checks) {
     let to_come = |work: &Work| {
         let profile = work.profile;

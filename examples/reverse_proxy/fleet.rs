@@ -13,14 +13,14 @@ use crate::heartbeats::Heartbeats;
 use crate::schedulers::SchedulerName;
 use crate::stopwatch::Stopwatch;
 
-/// Backends that run, and the balancer whose members they are.
+/// Running backends, and the balancer that has them as members.
 pub(crate) struct Fleet {
     pub(crate) balancer: Balancer<Endpoint>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) stopwatch: Arc<Stopwatch>,
-    /// The balancer's, by which heartbeats are dated.
+    /// The balancer's clock, which dates heartbeats.
     clock: SystemClock,
-    /// `None` unless the scheduler wants them.
+    /// `None` unless the scheduler needs them.
     heartbeats: Option<Heartbeats>,
 }
 
@@ -45,8 +45,8 @@ impl Fleet {
     }
 
     /// Changes the scheduler while the proxy runs.
-    pub(crate) fn elect_by(&mut self, scheduler: SchedulerName) {
-        // Readings belong to one scheduler: the next one starts with none.
+    pub(crate) fn schedule_by(&mut self, scheduler: SchedulerName) {
+        // Readings belong to one scheduler; the next one starts without any.
         let readings = HeartbeatReadings::new();
         scheduler.set(&self.balancer, &readings);
         self.heartbeats = (scheduler == SchedulerName::Heartbeat).then(|| {
@@ -55,29 +55,29 @@ impl Fleet {
         });
     }
 
-    /// The share of each backend in the idle capacity that was reported, on average.
+    /// Returns the mean share of each backend in the reported idle capacity.
     pub(crate) fn reported_shares(&self) -> Vec<f64> {
         let heartbeats = self.heartbeats.as_ref();
         heartbeats.map_or(Vec::new(), Heartbeats::mean_shares)
     }
 
-    /// How many bytes have come from each backend.
+    /// Returns the number of bytes received from each backend.
     pub(crate) fn received(&self) -> Vec<u64> {
         let members = self.balancer.members();
         members.iter().map(|it| it.bytes_received()).collect()
     }
 
-    /// How many requests are in flight at each backend once all have ended, for which
-    /// this waits up to a second.
+    /// Returns the number of requests in flight at each backend once all have ended; it
+    /// waits up to one second for that.
     pub(crate) async fn left_in_flight(&self) -> Vec<u32> {
-        let mut patience = 100;
+        let mut attempts = 100;
         loop {
             let members = self.balancer.members();
             let left: Vec<u32> = members.iter().map(|it| it.in_flight()).collect();
-            if patience == 0 || left.iter().all(|&left| left == 0) {
+            if attempts == 0 || left.iter().all(|&left| left == 0) {
                 return left;
             }
-            patience -= 1;
+            attempts -= 1;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -1,5 +1,5 @@
-//! The heartbeats of the embedded backends: what each can take, told to the scheduler
-//! again and again. In a data centre this would come in by UDP, or be scraped.
+//! The heartbeats of the embedded backends: their capacity is reported to the scheduler
+//! periodically. Real servers would report by UDP.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,18 +10,18 @@ use tokio::task::JoinSet;
 
 use crate::backends::Site;
 
-/// Seconds would do for a real fleet; a short demonstration needs many.
+/// A real fleet would report every second; a short demonstration needs more reports.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Backends that report; they stop when this is dropped.
+/// Backends that report, until this is dropped.
 pub(crate) struct Heartbeats {
     shares: Arc<Mutex<Shares>>,
     _beating: JoinSet<()>,
 }
 
 impl Heartbeats {
-    /// Reports once before it returns, and from then on regularly. `clock` is the
-    /// balancer's: by it a reading that is too old is known.
+    /// Reports once before it returns, and then periodically. `clock` is the balancer's,
+    /// which measures the age of readings.
     pub(crate) fn start(
         sites: Vec<Arc<Site>>,
         readings: HeartbeatReadings,
@@ -32,7 +32,7 @@ impl Heartbeats {
         let beat = move || {
             let idle = sites.iter().map(|site| {
                 let reading = site.reading();
-                // Refused only to thousands of names that are no members.
+                // Refused only for thousands of names that are not members.
                 let _ = readings.report(site.profile.name, reading, clock.now());
                 reading.idle()
             });
@@ -54,14 +54,14 @@ impl Heartbeats {
         }
     }
 
-    /// The share of each backend in the idle capacity that was reported, on average.
+    /// Returns the mean share of each backend in the reported idle capacity.
     pub(crate) fn mean_shares(&self) -> Vec<f64> {
         let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         shares.mean()
     }
 }
 
-/// Sums of shares over the heartbeats.
+/// The sums of shares over all heartbeats.
 struct Shares {
     sums: Vec<f64>,
     beats: u32,

@@ -1,5 +1,4 @@
-//! Many clients at once, each with a connection of its own, that ask as fast as they are
-//! answered.
+//! Concurrent clients, each with its own connection, that send requests without a pause.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,21 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
-use crate::visitor::{Answer, Visitor};
+use crate::visitor::{FullResponse, Visitor};
 
-/// What clients ask for.
+/// The path of all requests.
 const PATH: &str = "/data";
 
-/// How many requests are still to be made, by all clients together.
+/// The number of requests that remain for all clients together.
 #[derive(Debug)]
-pub(crate) struct Supply(AtomicU64);
+pub(crate) struct RequestBudget(AtomicU64);
 
-impl Supply {
+impl RequestBudget {
     pub(crate) fn of(requests: u64) -> Arc<Self> {
         Arc::new(Self(AtomicU64::new(requests)))
     }
 
-    /// Lasts until [`end`](Self::end).
+    /// Has no end until [`end`](Self::end) is called.
     pub(crate) fn endless() -> Arc<Self> {
         Self::of(u64::MAX)
     }
@@ -37,36 +36,42 @@ impl Supply {
     }
 }
 
-/// What has become of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) answers: Vec<Answer>,
-    /// Why others got none.
+    pub(crate) responses: Vec<FullResponse>,
+    /// The errors of the failed requests.
     pub(crate) failures: Vec<String>,
 }
 
-/// Lets so many clients ask until the supply is used up.
+/// Runs this many clients until the budget is used up.
 pub(crate) async fn drive(
     clients: u32,
     proxy: SocketAddr,
-    supply: Arc<Supply>,
+    budget: Arc<RequestBudget>,
     progress: ProgressBar,
 ) -> Tally {
-    let ask = || ask_on_and_on(Visitor::new(proxy), supply.clone(), progress.clone());
-    let asking: JoinSet<Tally> = std::iter::repeat_with(ask).take(clients as usize).collect();
+    let client = || send_requests(Visitor::new(proxy), budget.clone(), progress.clone());
+    let running: JoinSet<Tally> = std::iter::repeat_with(client)
+        .take(clients as usize)
+        .collect();
     let mut all = Tally::default();
-    for tally in asking.join_all().await {
-        all.answers.extend(tally.answers);
+    for tally in running.join_all().await {
+        all.responses.extend(tally.responses);
         all.failures.extend(tally.failures);
     }
     all
 }
 
-async fn ask_on_and_on(visitor: Visitor, supply: Arc<Supply>, progress: ProgressBar) -> Tally {
+async fn send_requests(
+    visitor: Visitor,
+    budget: Arc<RequestBudget>,
+    progress: ProgressBar,
+) -> Tally {
     let mut tally = Tally::default();
-    while supply.take() {
+    while budget.take() {
         match visitor.get(PATH, None).await {
-            Ok(answer) => tally.answers.push(answer),
+            Ok(response) => tally.responses.push(response),
             Err(error) => tally.failures.push(error.to_string()),
         }
         progress.inc(1);

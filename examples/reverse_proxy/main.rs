@@ -1,9 +1,9 @@
-//! A reverse proxy, with all that belongs to one: real sockets, sessions, failing over,
-//! time limits, and an end in good order.
+//! A complete reverse proxy: real sockets, sessions, failover, time limits, and a graceful
+//! stop.
 //!
 //! Run it with `cargo run --release --features full --example reverse_proxy`; `-- --help`
-//! says what else there is. `proxy` is the file to copy from, `server` goes with it. The
-//! others are there to show that it works.
+//! shows the options. `proxy` is the file to copy from, together with `server`. The other
+//! files are a demonstration.
 
 #![allow(
     clippy::print_stderr,
@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
     })
 }
 
-/// Serves the backends of the command line until it is told to stop.
+/// Serves the backends of the command line until it is stopped.
 async fn serve_real(options: Options) -> Result<ExitCode, BoxError> {
     let mut stop = StopSignal::new()?;
     let names: Vec<&str> = options.backends.iter().map(|it| &*it.name).collect();
@@ -81,13 +81,13 @@ async fn serve_real(options: Options) -> Result<ExitCode, BoxError> {
     let here = server.address();
     let scheduler = balancer.scheduler_name();
     println!("Serving {names} ({scheduler}) on http://{here} until Ctrl-C. Try:");
-    println!("  curl -i http://{here}/  # x-served-by says who answered");
+    println!("  curl -i http://{here}/  # x-served-by shows the member");
     stop.received().await;
     drain(server, &balancer, &mut stop).await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts backends, shows what the proxy does with them, and goes on serving them.
+/// Starts backends, demonstrates the proxy with them, and continues to serve them.
 async fn serve_embedded(options: Options) -> Result<ExitCode, BoxError> {
     let mut stop = StopSignal::new()?;
     let mut fleet = Fleet::start(options.sticky.as_ref())?;
@@ -119,7 +119,7 @@ async fn serve_embedded(options: Options) -> Result<ExitCode, BoxError> {
     })
 }
 
-/// Shows one scheduler or all, then the story; returns how many checks failed.
+/// Demonstrates one scheduler or all, then a session; returns the number of failed checks.
 async fn demonstrate(
     fleet: &mut Fleet,
     here: SocketAddr,
@@ -135,20 +135,20 @@ async fn demonstrate(
     for &scheduler in schedulers {
         demonstration::show(fleet, here, scheduler, &mut checks).await?;
     }
-    fleet.elect_by(only.unwrap_or(SchedulerName::ByRequests));
-    session_story::tell(fleet, here, &mut checks).await?;
+    fleet.schedule_by(only.unwrap_or(SchedulerName::ByRequests));
+    session_story::run(fleet, here, &mut checks).await?;
     Ok(checks.failed())
 }
 
 fn print_what_to_try(here: SocketAddr) {
     println!("\nServing on http://{here} until Ctrl-C. Try:");
-    println!("  curl -i http://{here}/                    # x-served-by says who answered");
-    println!("  curl -i -c jar -b jar http://{here}/      # again and again: always the same");
+    println!("  curl -i http://{here}/                    # x-served-by shows the member");
+    println!("  curl -i -c jar -b jar http://{here}/      # repeat: always the same member");
     println!("  curl -i --http2-prior-knowledge http://{here}/");
     println!("  curl -i http://{here}/sleep/5000          # and Ctrl-C here meanwhile");
 }
 
-/// Stops in good order: no more connections, and time for what is in flight.
+/// Stops gracefully: no more connections, and time for requests in flight.
 async fn drain(server: Server, balancer: &Balancer<Endpoint>, stop: &mut StopSignal) {
     let in_flight: u32 = balancer.members().iter().map(|it| it.in_flight()).sum();
     println!("\nStopping. Requests in flight, which may end: {in_flight}.");
@@ -158,7 +158,8 @@ async fn drain(server: Server, balancer: &Balancer<Endpoint>, stop: &mut StopSig
     }
 }
 
-/// Listens where it was asked for, or on any free port if nobody asked.
+/// Listens at the given address; without one at the default, or at any free port if that is
+/// taken.
 fn listen(asked: Option<SocketAddr>) -> Result<Listener, BoxError> {
     let address = asked.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
     match Listener::bind(address) {

@@ -1,4 +1,4 @@
-//! What can be said on the command line, and what is wrong with it.
+//! The command line options, and their errors.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -20,14 +20,16 @@ Examples:
   reverse_proxy --backend http://10.0.0.1:8080,weight=3,route=a --backend http://10.0.0.2:8080,route=b --sticky 'JSESSIONID|jsessionid'
           Serve real backends, with the sessions that they set";
 
-/// A reverse proxy over HTTP backends: balanced, sticky, failing over.
+/// A reverse proxy over HTTP backends with balancing, sessions and failover.
 ///
-/// Without --backend it starts three backends of its own, drives real requests through
-/// itself, shows who served them, lets a backend die, and then goes on serving.
+/// Without --backend it starts three backends of its own, sends real requests through
+/// itself, shows which backends served them, kills one of them, and then continues to
+/// serve.
 #[derive(Debug, Parser)]
 #[command(name = "reverse_proxy", after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// Where to listen [default: 127.0.0.1:8080, or any free port if that is taken]
+    /// The address to listen on [default: 127.0.0.1:8080, or any free port if that is
+    /// taken]
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
 
@@ -44,13 +46,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAMES", value_parser = StickySession::new)]
     pub(crate) sticky: Option<StickySession>,
 
-    /// End after the demonstration, with status 0 if all was as it should be
+    /// End after the demonstration, with status 0 if all checks passed
     #[arg(long, conflicts_with = "backends")]
     pub(crate) exit: bool,
 }
 
 impl Options {
-    /// Reads the command line; if that makes no sense, says so and ends the program.
+    /// Parses the command line; on an error, prints it and exits.
     pub(crate) fn from_command_line() -> Self {
         let options = Self::parse();
         if let Err(complaint) = options.check() {
@@ -60,7 +62,7 @@ impl Options {
         options
     }
 
-    /// What clap cannot know.
+    /// Checks what clap cannot check.
     fn check(&self) -> Result<(), String> {
         if self.backends.is_empty() {
             return Ok(());
@@ -95,10 +97,10 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
         .map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080 or [::1]:0")
 }
 
-/// A backend that is there already.
+/// A backend that exists already.
 #[derive(Clone, Debug)]
 pub(crate) struct RealBackend {
-    /// Host, port and path, as clients may see it.
+    /// Host, port and path; clients may see it.
     pub(crate) name: String,
     pub(crate) uri: Uri,
     pub(crate) spec: MemberSpec,
@@ -122,7 +124,7 @@ impl FromStr for RealBackend {
                 Some(("route", route)) => spec.with_route(route),
                 _ => {
                     return Err(format!(
-                        "{setting:?} is no setting of a backend: write weight=3 or route=a"
+                        "{setting:?} is not a setting of a backend: write weight=3 or route=a"
                     ));
                 }
             };
@@ -133,12 +135,12 @@ impl FromStr for RealBackend {
     }
 }
 
-/// Reads the URL of a backend, which is a place and not a request.
+/// Parses the URL of a backend, which has no query and no user.
 fn origin(url: &str) -> Result<Uri, String> {
     const WRITE: &str = "write http://host:port, with a path if all requests go below it";
     let uri: Uri = url
         .parse()
-        .map_err(|error| format!("{url:?} is no URL ({error}): {WRITE}"))?;
+        .map_err(|error| format!("{url:?} is not a URL ({error}): {WRITE}"))?;
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let port_follows = authority.len() > uri.host().map_or(0, str::len);
     match uri.scheme_str() {
@@ -146,7 +148,7 @@ fn origin(url: &str) -> Result<Uri, String> {
             Err(format!("{url:?} names a user: {WRITE}"))
         }
         Some("http" | "https") if port_follows && uri.port().is_none() => {
-            Err(format!("{url:?} has no port that exists: {WRITE}"))
+            Err(format!("{url:?} has no valid port: {WRITE}"))
         }
         Some("http" | "https") if uri.query().is_some() => {
             Err(format!("{url:?} has a query: {WRITE}"))

@@ -1,6 +1,6 @@
-//! The proxy itself: endpoints with connections of their own, the balancer in front of
-//! them, and the edge, which does to headers what a proxy has to. This is the file to copy
-//! from; `tls_proxy` shows TLS.
+//! The proxy itself: endpoints with their own connections, the balancer in front of them,
+//! and the edge, which handles the headers as a proxy must. This is the file to copy from;
+//! `tls_proxy` shows TLS.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use equipoise::{Balancer, StickySession};
 use http::{HeaderValue, Request, Response, Uri};
 use tower::{Service, ServiceExt};
 
-/// Headers of answers: which member gave it, and how many were asked for it.
+/// Response headers: the member that responded, and the number of attempts.
 pub(crate) const SERVED_BY: &str = "x-served-by";
 pub(crate) const ATTEMPTS: &str = "x-attempts";
 
-/// Who tells clients the route by which they come back.
+/// What sets the route of a session for clients.
 #[derive(Debug)]
 pub(crate) enum Sessions {
-    /// Nobody: any request goes anywhere.
+    /// Nothing: each request may go to any member.
     None,
-    /// The backends, in the cookies that they set.
+    /// The backends, in their own cookies.
     SetByBackends(StickySession),
     /// The proxy, in a cookie of its own.
     SetByProxy(StickySession),
 }
 
-/// Makes a member that keeps connections open, and is not waited for when it is dead.
+/// Returns a member that keeps connections open and has short time limits.
 pub(crate) fn member(uri: Uri) -> Result<Endpoint, EndpointUriError> {
     Endpoint::builder(uri)
         .connect_timeout(Duration::from_secs(1))
@@ -37,7 +37,7 @@ pub(crate) fn member(uri: Uri) -> Result<Endpoint, EndpointUriError> {
         .build()
 }
 
-/// Makes the service that answers requests by sending them to members.
+/// Returns the service that sends requests to members.
 pub(crate) fn service(
     balancer: Balancer<Endpoint>,
     sessions: Sessions,
@@ -45,7 +45,7 @@ pub(crate) fn service(
 + Clone
 + Send
 + 'static {
-    // When all are draining or at their cap, somebody may be free in a moment.
+    // If all members are draining or at their caps, one may be free in a moment.
     let timeouts = Timeouts::new().with_pick_timeout(Duration::from_secs(2));
     let balance = BalanceLayer::new(balancer).timeouts(TokioTimer::new(), timeouts);
     let balance = match sessions {
@@ -61,7 +61,8 @@ pub(crate) fn service(
     })
 }
 
-/// So that `curl -i` tells. An answer that no member gave has no [`ServedBy`].
+/// Shows the member in the response headers. A response without a member has no
+/// [`ServedBy`].
 fn show_who_served<B>(response: &mut Response<B>) {
     let Some(served) = response.extensions().get::<ServedBy>() else {
         return;

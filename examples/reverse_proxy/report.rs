@@ -1,9 +1,9 @@
-//! What is printed: tables, checks, and numbers as people read them.
+//! Output: tables, checks, and formatted numbers.
 
 use std::time::Duration;
 
-/// Prints rows in columns as wide as they need: the first to the left, the others to the
-/// right.
+/// Prints rows in columns of the necessary width: the first left-aligned, the others
+/// right-aligned.
 pub(crate) fn print_table(heading: &[&str], rows: &[Vec<String>]) {
     let heading: Vec<String> = heading.iter().map(|&cell| cell.to_owned()).collect();
     let width = |column: usize| {
@@ -22,14 +22,14 @@ pub(crate) fn print_table(heading: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// What must be true, and how often it was not.
+/// Runs checks, and counts those that failed.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
     failed: usize,
 }
 
 impl Checks {
-    /// Prints what was checked, and remembers if it is not so.
+    /// Prints a check and its result, and counts it if it failed.
     pub(crate) fn check(&mut self, holds: bool, what: &str) {
         let verdict = if holds { "ok  " } else { "FAIL" };
         println!("  {verdict}  {what}");
@@ -41,7 +41,7 @@ impl Checks {
     }
 }
 
-/// A part of one, in percent.
+/// Formats a fraction in percent.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }

@@ -1,9 +1,9 @@
-//! The schedulers that can be asked for by name, and how a balancer is told.
+//! The schedulers by name, and how to set one on a balancer.
 
 use clap::ValueEnum;
 use equipoise::{Balancer, ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings};
 
-/// In the order in which they are shown.
+/// In the order of the demonstration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum SchedulerName {
     /// By count of requests and weight
@@ -21,8 +21,8 @@ pub(crate) enum SchedulerName {
 }
 
 impl SchedulerName {
-    /// Picks this way from now on; requests that are under way do not notice. `readings`
-    /// is where backends report, for [`Heartbeat`](Self::Heartbeat) only.
+    /// Sets the scheduler of a balancer; requests in flight are not affected. `readings`
+    /// are the reports of backends, for [`Heartbeat`](Self::Heartbeat) only.
     pub(crate) fn set<W>(self, balancer: &Balancer<W>, readings: &HeartbeatReadings) {
         match self {
             Self::ByRequests => balancer.set_scheduler(ByRequests::new()),

@@ -1,5 +1,5 @@
-//! A server that runs on its own task, and can be stopped gracefully or at once. The proxy
-//! is one, and each embedded backend.
+//! A server in a task of its own that can be stopped gracefully or at once. The proxy and
+//! each embedded backend use it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::Service;
 
-/// How long requests in flight may take to end once a server stops.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time that requests in flight have to end once a server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server that serves until it is told to stop.
+/// A server that runs until it is stopped.
 pub(crate) struct Server {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -37,7 +37,7 @@ impl Server {
     {
         let address = listener.local_addr().ok_or("it listens on TCP")?;
         let (stop, stopped) = oneshot::channel();
-        let server = equipoise::proxy::Server::new().drain_timeout(PATIENCE);
+        let server = equipoise::proxy::Server::new().drain_timeout(DRAIN_TIMEOUT);
         let serving = tokio::spawn(server.serve(listener, service, async {
             let _ = stopped.await;
         }));
@@ -52,8 +52,8 @@ impl Server {
         self.address
     }
 
-    /// Lets requests that have begun end, for as long as there is patience or until
-    /// `hurry` resolves; `None` if that came first.
+    /// Waits for requests in flight until they end, until the time limit, or until `hurry`
+    /// resolves; `None` if `hurry` came first.
     pub(crate) async fn drain(self, hurry: impl Future<Output = ()>) -> Option<Stopped> {
         drop(self.stop);
         tokio::select! {
@@ -62,10 +62,10 @@ impl Server {
         }
     }
 
-    /// Cuts all off in the middle of whatever they do.
+    /// Closes all connections, including active ones.
     pub(crate) async fn cut(self) {
         self.serving.abort();
-        // It says that it was aborted.
+        // The task ends as cancelled.
         let _ = self.serving.await;
     }
 }

@@ -1,8 +1,8 @@
-//! The story of a session: its member is killed in the middle of everything and comes
-//! back, and no client notices. Told as it happens.
+//! A session whose member is killed and restarted, while no client notices.
 //!
-//! A connection that breaks does not prove that the member is dead: the request goes to
-//! another, and the session stays. The next connection is refused, and that does.
+//! A connection that breaks does not prove that the member is down: the request goes to
+//! another member, and the session stays. The next connection is refused, which puts the
+//! member in error.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,47 +12,50 @@ use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep};
 
 use crate::fleet::Fleet;
-use crate::load::{self, Supply, Tally};
+use crate::load::{self, RequestBudget, Tally};
 use crate::report::Checks;
-use crate::visitor::{Answer, Visitor};
+use crate::visitor::{FullResponse, Visitor};
 
 const OTHER_CLIENTS: u32 = 8;
 
-/// Tells it, and checks what must be true of it.
-pub(crate) async fn tell(
+/// Runs the demonstration, and checks its results.
+pub(crate) async fn run(
     fleet: &mut Fleet,
     proxy: SocketAddr,
     checks: &mut Checks,
 ) -> Result<(), BoxError> {
-    println!("\nA session, while {OTHER_CLIENTS} clients without one ask on and on:");
+    println!("\nA session, while {OTHER_CLIENTS} clients without one send requests continuously:");
     let mut session = Session::new(proxy);
-    let home = session.ask("a client comes without a cookie", "/").await;
-    let supply = Supply::endless();
-    let others = load::drive(OTHER_CLIENTS, proxy, supply.clone(), ProgressBar::hidden());
+    let home = session.send("a client has no cookie", "/").await;
+    let budget = RequestBudget::endless();
+    let others = load::drive(OTHER_CLIENTS, proxy, budget.clone(), ProgressBar::hidden());
     let others = tokio::spawn(others);
-    let held = session.ask_five_times().await;
+    let held = session.send_five().await;
 
-    let dying = format!("{home} is killed while it answers");
+    let dying = format!("{home} is killed while it responds");
     let (interrupted, killed) = tokio::join!(
-        session.ask(&dying, "/sleep/200"),
+        session.send(&dying, "/sleep/200"),
         kill_in(Duration::from_millis(100), fleet, &home),
     );
     killed?;
-    session.ask("the client asks again", "/").await;
-    let moved = session.ask_five_times().await;
+    session.send("the client sends another request", "/").await;
+    let moved = session.send_five().await;
 
     let back = restart(fleet, &home).await?;
-    // Long enough to see that it is there to stay.
+    // Long enough for requests to the restarted member.
     sleep(Duration::from_millis(300)).await;
-    session.ask("the client asks once more", "/").await;
-    supply.end();
+    session.send("the client sends one more", "/").await;
+    budget.end();
     let others = others.await?;
 
     println!();
     let all_at = |names: &[String], name: &str| names.iter().all(|it| it == name);
     checks.check(all_at(&held, &home), &format!("{home} kept the session"));
     let elsewhere = interrupted != home && moved[0] != home && all_at(&moved, &moved[0]);
-    checks.check(elsewhere, "another member took it over and kept it");
+    checks.check(
+        elsewhere,
+        "another member took over the session and kept it",
+    );
     check_return(&others, &home, back, checks);
     check_failures(&others, &session, checks);
     let left: u32 = fleet.left_in_flight().await.iter().sum();
@@ -60,25 +63,31 @@ pub(crate) async fn tell(
     Ok(())
 }
 
-/// Others, who do not hold to any member, are sent to the one that has come back.
+/// Checks that clients without a session use the restarted member.
 fn check_return(others: &Tally, home: &str, back: Instant, checks: &mut Checks) {
-    let since = others.answers.iter().filter(|answer| answer.at >= back);
-    let theirs = since.clone().filter(|answer| answer.member == home).count();
+    let since = others
+        .responses
+        .iter()
+        .filter(|response| response.at >= back);
+    let theirs = since
+        .clone()
+        .filter(|response| response.member == home)
+        .count();
     let what = format!(
-        "{home} is back: it served {theirs} of {} requests of the others since",
+        "{home} is back: it has served {theirs} of {} requests of other clients since",
         since.count()
     );
     checks.check(theirs > 0, &what);
 }
 
 fn check_failures(others: &Tally, session: &Session, checks: &mut Checks) {
-    let answers = || others.answers.iter().chain(&session.tally.answers);
+    let responses = || others.responses.iter().chain(&session.tally.responses);
     let mut failures = others.failures.iter().chain(&session.tally.failures);
     let failed = failures.clone().count();
     let what = format!(
-        "{} requests answered, {} of them by the second member that was asked, {failed} failed {}",
-        answers().count(),
-        answers().filter(|answer| answer.attempts > 1).count(),
+        "{} requests served, {} of them by another member after a failure, {failed} failed {}",
+        responses().count(),
+        responses().filter(|response| response.attempts > 1).count(),
         failures.next().map_or("", String::as_str),
     );
     checks.check(failed == 0, what.trim_end());
@@ -91,8 +100,7 @@ async fn kill_in(delay: Duration, fleet: &mut Fleet, name: &str) -> Result<(), B
     Ok(())
 }
 
-/// Starts a backend that is known to be dead, and waits until a request is sent there;
-/// returns when that was.
+/// Restarts a killed backend, and waits until it gets a request; returns the time of that.
 async fn restart(fleet: &mut Fleet, name: &str) -> Result<Instant, BoxError> {
     let backend = fleet.backend(name).ok_or("no such backend")?;
     backend.restart()?;
@@ -103,8 +111,8 @@ async fn restart(fleet: &mut Fleet, name: &str) -> Result<Instant, BoxError> {
         sleep(Duration::from_millis(5)).await;
     }
     let waited = started.elapsed().as_secs_f64();
-    let what = format!("elected again after {waited:.1} s, when its recovery delay is over");
-    scene(&format!("{name} is started again"), &what);
+    let what = format!("picked again after {waited:.1} s, once its recovery delay has elapsed");
+    print_step(&format!("{name} is restarted"), &what);
     Ok(Instant::now())
 }
 
@@ -124,31 +132,32 @@ impl Session {
         }
     }
 
-    /// Asks for `path`, tells what is seen of the answer, and returns who gave it.
-    async fn ask(&mut self, why: &str, path: &str) -> String {
-        let answer = self.get(path).await;
-        scene(why, &answer.map_or("no answer".to_owned(), seen));
-        member(answer)
+    /// Sends a request for `path`, prints its result, and returns the member that
+    /// responded.
+    async fn send(&mut self, why: &str, path: &str) -> String {
+        let response = self.get(path).await;
+        print_step(why, &response.map_or("no response".to_owned(), seen));
+        member(response)
     }
 
-    async fn ask_five_times(&mut self) -> Vec<String> {
+    async fn send_five(&mut self) -> Vec<String> {
         let mut members = Vec::new();
         for _ in 0..5 {
             members.push(member(self.get("/").await));
         }
-        scene("it asks five times more", &members.join(" "));
+        print_step("it sends five more requests", &members.join(" "));
         members
     }
 
-    /// Asks with the cookie; `None` if that failed.
-    async fn get(&mut self, path: &str) -> Option<&Answer> {
+    /// Sends a request with the cookie; `None` if it failed.
+    async fn get(&mut self, path: &str) -> Option<&FullResponse> {
         match self.visitor.get(path, self.cookie.as_deref()).await {
-            Ok(answer) => {
-                if answer.cookie.is_some() {
-                    self.cookie = answer.cookie.clone();
+            Ok(response) => {
+                if response.cookie.is_some() {
+                    self.cookie = response.cookie.clone();
                 }
-                self.tally.answers.push(answer);
-                self.tally.answers.last()
+                self.tally.responses.push(response);
+                self.tally.responses.last()
             }
             Err(error) => {
                 self.tally.failures.push(error.to_string());
@@ -158,24 +167,24 @@ impl Session {
     }
 }
 
-fn member(answer: Option<&Answer>) -> String {
-    answer.map_or("nobody".to_owned(), |answer| answer.member.clone())
+fn member(response: Option<&FullResponse>) -> String {
+    response.map_or("no member".to_owned(), |response| response.member.clone())
 }
 
-fn seen(answer: &Answer) -> String {
-    let member = &answer.member;
-    let attempt = match answer.attempts {
+fn seen(response: &FullResponse) -> String {
+    let member = &response.member;
+    let attempt = match response.attempts {
         0 | 1 => String::new(),
         attempts => format!(", in attempt {attempts}"),
     };
-    let cookie = match &answer.cookie {
+    let cookie = match &response.cookie {
         Some(cookie) => format!("new cookie {cookie}"),
         None => "no new cookie".to_owned(),
     };
-    format!("{member} answers{attempt}; {cookie}")
+    format!("{member} responds{attempt}; {cookie}")
 }
 
-/// One line of the story: what happens, and what comes of it.
-fn scene(what: &str, seen: &str) {
+/// Prints one line: an action and its result.
+fn print_step(what: &str, seen: &str) {
     println!("  {what:<34}{seen}");
 }

@@ -1,10 +1,10 @@
-//! The wish of the operator to stop: Ctrl-C, and `SIGTERM` where there is such a thing.
+//! Signals that stop the program: Ctrl-C, and `SIGTERM` on Unix.
 //!
-//! What is done then is in `main`.
+//! What happens then is in `main`.
 
 use std::io;
 
-/// Hears the signals from its making on.
+/// Receives signals from its creation on.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct StopSignal {
@@ -22,7 +22,7 @@ impl StopSignal {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(crate) async fn received(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -31,7 +31,7 @@ impl StopSignal {
     }
 }
 
-/// Hears Ctrl-C.
+/// Receives Ctrl-C.
 #[cfg(not(unix))]
 #[derive(Debug)]
 pub(crate) struct StopSignal;
@@ -42,10 +42,10 @@ impl StopSignal {
         Ok(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(crate) async fn received(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody will ever say it: go on until killed.
+            // No signal can arrive: run until killed.
             std::future::pending::<()>().await;
         }
     }

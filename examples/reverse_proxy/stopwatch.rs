@@ -1,4 +1,4 @@
-//! How long the requests of each member were in flight, heard from the balancer.
+//! Measures how long requests are in flight, by member, as an observer of the balancer.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use equipoise::balancer::events::{EventKind, Interest};
 use equipoise::{Event, Observer};
 
-/// An observer that adds up times in flight.
+/// An observer that adds up the times in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
     by_member: Mutex<HashMap<String, Times>>,
@@ -24,7 +24,7 @@ impl Stopwatch {
         self.times().clear();
     }
 
-    /// The mean time of a member in seconds; without end if it has had no request.
+    /// Returns the mean time of a member in seconds; infinity without requests.
     pub(crate) fn mean(&self, member: &str) -> f64 {
         self.times().get(member).map_or(f64::INFINITY, |times| {
             times.sum.as_secs_f64() / f64::from(times.count)

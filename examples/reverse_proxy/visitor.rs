@@ -1,4 +1,4 @@
-//! A client of the proxy, and what it sees of an answer.
+//! A client of the proxy, and the relevant parts of its responses.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use tokio::time::Instant;
 
 use crate::proxy::{ATTEMPTS, SERVED_BY};
 
-/// A client that keeps its connection, and leaves its cookies to the caller.
+/// A client that keeps its connection; the caller handles cookies.
 pub(crate) struct Visitor {
     client: Client<HttpConnector, Empty<Bytes>>,
     proxy: SocketAddr,
 }
 
-/// An answer that arrived whole.
+/// A response that arrived completely.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FullResponse {
     pub(crate) member: String,
     pub(crate) attempts: u32,
-    /// `name=value`, as it is presented from now on, if it was set.
+    /// `name=value`, as the client presents it, if it was set.
     pub(crate) cookie: Option<String>,
     pub(crate) bytes: u64,
     pub(crate) took: Duration,
@@ -39,8 +39,13 @@ impl Visitor {
         Self { client, proxy }
     }
 
-    /// Asks for `path`. Whatever is not a whole answer with status 200 is an error.
-    pub(crate) async fn get(&self, path: &str, cookie: Option<&str>) -> Result<Answer, BoxError> {
+    /// Sends a request for `path`. A response that is incomplete or has a status other than
+    /// 200 is an error.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        cookie: Option<&str>,
+    ) -> Result<FullResponse, BoxError> {
         let mut request = Request::get(format!("http://{}{path}", self.proxy));
         if let Some(cookie) = cookie {
             request = request.header(COOKIE, cookie);
@@ -52,8 +57,8 @@ impl Visitor {
         if head.status != StatusCode::OK {
             return Err(format!("status {}", head.status).into());
         }
-        Ok(Answer {
-            member: text(&head.headers, SERVED_BY).unwrap_or("nobody").into(),
+        Ok(FullResponse {
+            member: text(&head.headers, SERVED_BY).unwrap_or("no member").into(),
             attempts: text(&head.headers, ATTEMPTS).unwrap_or("0").parse()?,
             cookie: text(&head.headers, SET_COOKIE.as_str())
                 .and_then(|cookie| cookie.split(';').next())

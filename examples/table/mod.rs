@@ -1,7 +1,8 @@
-//! A table that shows what goes on: [`Screen`], shared by the examples of health.
+//! A table of the current state: [`Screen`], shared by the examples of health checks and
+//! heartbeats.
 //!
-//! On a terminal it is drawn again in its place, with the latest news below it; elsewhere each
-//! drawing is plain lines, after the news since the one before.
+//! On a terminal it is redrawn in place, with the latest events below it. Elsewhere each
+//! drawing is plain lines, after the events since the previous one.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -13,17 +14,17 @@ use equipoise::service::BoxError;
 use equipoise::{Event, Observer};
 use tokio::time::Instant;
 
-/// As wide as the smallest usual terminal, less one.
+/// The width of the smallest usual terminal, less one.
 const WIDTH: usize = 79;
 
-/// How much news is shown below the table on a terminal.
+/// How many events are shown below the table on a terminal.
 const LATEST: usize = 6;
 
-/// Where the table is drawn.
+/// Draws the table.
 pub(crate) struct Screen {
-    news: News,
+    events: EventLog,
     is_terminal: bool,
-    /// How many lines stand on the terminal.
+    /// The number of lines on the terminal.
     drawn: usize,
     latest: VecDeque<String>,
 }
@@ -32,7 +33,7 @@ impl Screen {
     pub(crate) fn new() -> Self {
         let knows_codes = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         Self {
-            news: News {
+            events: EventLog {
                 begun: Instant::now(),
                 fresh: Arc::default(),
             },
@@ -42,15 +43,15 @@ impl Screen {
         }
     }
 
-    /// What is added to it is shown with the next table.
-    pub(crate) fn news(&self) -> News {
-        self.news.clone()
+    /// Returns a log of events; the next table shows what is added to it.
+    pub(crate) fn events(&self) -> EventLog {
+        self.events.clone()
     }
 
-    /// Draws a table in place of the one before. Long lines are cut on a terminal.
+    /// Draws a table in place of the previous one. Long lines are cut on a terminal.
     pub(crate) fn draw(&mut self, head: &str, rows: &[String]) -> io::Result<()> {
-        let fresh = self.news.take();
-        let head = format!("{:>6.1} s  {head}", self.news.seconds());
+        let fresh = self.events.take();
+        let head = format!("{:>6.1} s  {head}", self.events.seconds());
         let rows = rows.iter().map(|row| format!("          {row}"));
         let table = std::iter::once(head).chain(rows);
         let mut out = String::new();
@@ -59,10 +60,10 @@ impl Screen {
             while self.latest.len() > LATEST {
                 self.latest.pop_front();
             }
-            let news = (0..LATEST).map(|at| self.latest.get(at).cloned().unwrap_or_default());
-            let lines: Vec<String> = table.chain([String::new()]).chain(news).collect();
-            // Without a cursor and without wrapping, back to the first line, and each line to its
-            // end: all at once, so that it does not flicker.
+            let events = (0..LATEST).map(|at| self.latest.get(at).cloned().unwrap_or_default());
+            let lines: Vec<String> = table.chain([String::new()]).chain(events).collect();
+            // Hides the cursor, turns wrapping off, returns to the first line, and rewrites
+            // each line to its end. All in one write, to avoid flicker.
             out += "\x1b[?25l\x1b[?7l";
             if self.drawn > 0 {
                 out += &format!("\x1b[{}F", self.drawn);
@@ -83,23 +84,23 @@ impl Screen {
     }
 }
 
-/// The terminal is as it was before, also after a panic.
+/// Restores the terminal, also after a panic.
 impl Drop for Screen {
     fn drop(&mut self) {
         if self.drawn > 0 {
-            // It may be gone.
+            // The terminal may be gone.
             let _ = io::stdout().write_all(b"\x1b[?25h\x1b[?7h");
         }
     }
 }
 
-/// Whether nothing reads the output any more, as after `| head`.
+/// Returns whether the output is closed, as after `| head`.
 pub(crate) fn is_closed(error: &BoxError) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Cuts a text that is too long, and shows that it is cut.
+/// Cuts a text that is too long, and marks the cut.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -108,20 +109,21 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     kept.chain(['…']).collect()
 }
 
-/// Shows a number by `#`; one of `full` fills the width.
+/// Shows a number as a bar of `#`; `full` fills the width.
 pub(crate) fn bar(number: f64, full: f64, width: usize) -> String {
     let filled = |at: usize| number * width as f64 >= (at as f64 + 0.5) * full;
     "#".repeat((0..width).take_while(|&at| filled(at)).count())
 }
 
-/// Takes in what happens, with its time; told of members' flags if it observes a balancer.
+/// Collects events with their times; as an observer of a balancer it adds changes of
+/// members' flags.
 #[derive(Clone)]
-pub(crate) struct News {
+pub(crate) struct EventLog {
     begun: Instant,
     fresh: Arc<Mutex<Vec<String>>>,
 }
 
-impl News {
+impl EventLog {
     pub(crate) fn add(&self, what: impl Display) {
         let text = format!("{:>6.1} s  * {what}", self.seconds());
         self.lines().push(text);
@@ -140,7 +142,7 @@ impl News {
     }
 }
 
-impl Observer for News {
+impl Observer for EventLog {
     fn observe(&self, event: &Event<'_>) {
         if let (
             Some(member),

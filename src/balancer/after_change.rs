@@ -1,4 +1,4 @@
-//! What is left to do once a change has been made: [`AfterChange`].
+//! What remains to be done after a change was made: [`AfterChange`].
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::view::View;
 use crate::clock::Timestamp;
 use crate::member::{Cause, Flag, MemberState, Status};
 
-/// What a change has made of a member.
+/// One change of a member, to be reported to observers.
 enum Fact {
     Changed(SettingLayer, Status, Status, Option<Cause>),
     Ejected(Timestamp, Cause),
@@ -20,17 +20,17 @@ enum Fact {
     Recovered,
 }
 
-/// What is done after a change, outside the lock: the world is told, and what readers
-/// no longer see is dropped, payloads included, whatever their `Drop` may call.
+/// The work that follows a change, outside the lock: observers are notified, and what
+/// readers no longer see is dropped. Dropping a payload may run any code.
 #[must_use]
 pub(super) struct AfterChange<W> {
     facts: Vec<(Arc<MemberState>, Fact)>,
     /// The number of the picture that shows the change.
     pub(super) generation: u64,
     pub(super) former: Vec<Arc<View<W>>>,
-    /// What was replaced or removed; readers may never have seen it.
+    /// Entries that were replaced or removed; readers may never have seen them.
     pub(super) replaced: Vec<Arc<MemberEntry<W>>>,
-    /// Whether the scheduler has to plan, unless it is at it by then.
+    /// Whether the scheduler has to make a plan, unless another caller does so first.
     pub(super) owes_plan: bool,
 }
 
@@ -43,22 +43,22 @@ impl<W> AfterChange<W> {
         owes_plan: false,
     };
 
-    pub(super) fn tell(self, shared: &Shared) {
+    pub(super) fn report(self, shared: &Shared) {
         if self.facts.is_empty() && self.former.is_empty() {
             return;
         }
         shared.wake_after_change();
-        if shared.observers.want(FACTS) {
-            let mut telling = shared.observers.tell();
+        if shared.observers.want(REPORTED) {
+            let mut delivery = shared.observers.deliver();
             for (state, fact) in &self.facts {
                 let kind = fact.kind();
-                telling.event(&shared.event(self.generation, Some(state), kind));
+                delivery.event(&shared.event(self.generation, Some(state), kind));
             }
-            telling.end();
+            delivery.end();
         }
     }
 
-    /// Adds what another change has left to do.
+    /// Adds the remaining work of another change.
     pub(super) fn join(&mut self, mut other: Self) {
         self.facts.append(&mut other.facts);
         self.generation = self.generation.max(other.generation);
@@ -67,7 +67,8 @@ impl<W> AfterChange<W> {
         self.owes_plan |= other.owes_plan;
     }
 
-    /// Notes a change of a member's flags, if it is one, and the layer that made it.
+    /// Records a change of a member's flags, if they did change, and the layer that made
+    /// it.
     pub(super) fn note(
         &mut self,
         state: &Arc<MemberState>,
@@ -83,7 +84,7 @@ impl<W> AfterChange<W> {
         }
     }
 
-    /// Notes that a check has failed, if that is a change.
+    /// Records that a health check failed, if that is a change.
     pub(super) fn note_failed(
         &mut self,
         state: &Arc<MemberState>,
@@ -96,7 +97,7 @@ impl<W> AfterChange<W> {
         }
     }
 
-    /// Notes an ejection that has begun, or that lasts longer.
+    /// Records an ejection that began or was extended.
     pub(super) fn note_ejected(
         &mut self,
         state: &Arc<MemberState>,
@@ -125,8 +126,8 @@ impl<W> AfterChange<W> {
     }
 }
 
-/// The events that facts are told as.
-const FACTS: Interest = Interest::CHANGED
+/// The kinds of events that facts are reported as.
+const REPORTED: Interest = Interest::CHANGED
     .union(Interest::EJECTED)
     .union(Interest::JOINED)
     .union(Interest::LEFT)

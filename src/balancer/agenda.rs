@@ -1,10 +1,11 @@
-//! What falls due as time passes, and when the picture has to be renewed: [`Agenda`].
+//! What becomes due as time passes, and when the picture must be renewed: [`Agenda`].
 //!
-//! While the publisher walks over the members, it asks for each [`Pace::outlook`] what time
-//! has in store for it, of whatever kind: an error's end, an ejection's end, a step of a
-//! ramp. It keeps the earliest time here, where each pick looks. So there is no list beside
-//! the members that could get out of step with them. What does not live here: the walk
-//! itself (`publish.rs`), and what wakes the futures that keep time (`keepers.rs`).
+//! The publisher walks over the members and computes the [`Pace::outlook`] of each: when an
+//! error ends, when an ejection ends, when a ramp takes its next step. The earliest of
+//! these times is kept here, and each pick compares it with the clock. There is no second
+//! list of members that could get out of step with the first. What does not live here: the
+//! walk itself (`publish.rs`), and waking the futures that apply timed changes
+//! (`keepers.rs`).
 
 use std::fmt;
 use std::time::Duration;
@@ -16,20 +17,20 @@ use crate::sync::{AtomicU64, Relaxed, SeqCst};
 
 /// The picture is out of date.
 const DIRTY: u64 = 0;
-/// As [`DIRTY`], and a refused request is working it out.
+/// As [`DIRTY`], while a refused request computes the time.
 const WORKING: u64 = 1;
 /// Nothing is due.
 const NEVER: u64 = u64::MAX;
 
-/// When the picture must be renewed, and when a refused request may do better.
+/// When the picture must be renewed, and when a refused request may succeed.
 pub(super) struct Agenda {
-    /// When the picture must be renewed, in nanoseconds of the clock. SeqCst: it is
-    /// written after the fact that makes it due and before the waiting requests are looked
-    /// for, cleared before facts are read, and read after a waiter has registered.
+    /// When the picture must be renewed, in nanoseconds of the clock. SeqCst: it is written
+    /// after the fact that makes it due and before the waiting requests are read; it is
+    /// cleared before facts are read; and it is read after a waiter has registered.
     due: AtomicU64,
-    /// When a member in error can serve again, or [`DIRTY`] if an error has been repeated
-    /// since that was worked out: the next refused request does it, and keeps it unless
-    /// another error comes meanwhile. Relaxed: a hint for refused requests.
+    /// When a member in error can serve again, or [`DIRTY`] if another error occurred since
+    /// that was computed. The next refused request computes it, and stores it unless
+    /// another error occurs meanwhile. Relaxed: a hint for refused requests.
     rescue: AtomicU64,
 }
 
@@ -41,8 +42,8 @@ impl Agenda {
         }
     }
 
-    /// Returns whether the picture must be renewed. The clock is read only while
-    /// something is due at all.
+    /// Returns whether the picture must be renewed. Reads the clock only while something is
+    /// due at some time.
     #[inline]
     pub(super) fn is_due(&self, clock: &dyn Clock) -> bool {
         let due = self.due.load(SeqCst);
@@ -53,7 +54,7 @@ impl Agenda {
         self.due.store(DIRTY, SeqCst);
     }
 
-    /// What is due, as a number: the less, the sooner.
+    /// Returns what is due, as a number: a smaller number is sooner.
     pub(super) fn due_nanos(&self) -> u64 {
         self.due.load(SeqCst)
     }
@@ -62,17 +63,17 @@ impl Agenda {
         Self::time_of(self.due_nanos())
     }
 
-    /// What such a number means.
+    /// Converts such a number to a time.
     pub(super) fn time_of(due: u64) -> Option<Timestamp> {
         (due != NEVER).then(|| Timestamp::from_nanos(due))
     }
 
-    /// An error lasts longer than was worked out.
+    /// Notes that an error lasts longer than was computed.
     pub(super) fn rescue_moved(&self) {
         self.rescue.store(DIRTY, Relaxed);
     }
 
-    /// After what time a refused request may do better.
+    /// Returns the delay after which a refused request may succeed.
     pub(super) fn retry_after(
         &self,
         roster: &Roster,
@@ -85,7 +86,7 @@ impl Agenda {
                 let first = exchange(DIRTY, WORKING).is_ok();
                 let rescue = rescue_nanos(next_rescue(roster, pace, now));
                 if first {
-                    // Fails if that has changed meanwhile.
+                    // Fails if the value has changed meanwhile.
                     let _ = exchange(WORKING, rescue);
                 }
                 rescue
@@ -95,7 +96,7 @@ impl Agenda {
         Self::time_of(rescue).map(|rescue| rescue.since(now))
     }
 
-    /// Takes up the renewal: facts that are noted from here on make it due again.
+    /// Begins a renewal: facts that are noted from here on make it due again.
     pub(super) fn begin_renewal(&self) -> Renewal<'_> {
         self.due.swap(NEVER, SeqCst);
         Renewal {
@@ -113,8 +114,8 @@ impl fmt::Debug for Agenda {
     }
 }
 
-/// A renewal of the picture under way; one that is not ended, because a scheduler
-/// panicked, is due again at once.
+/// A renewal of the picture that is in progress. If it is dropped before its end, because a
+/// scheduler panicked, the picture is due again at once.
 #[derive(Debug)]
 pub(super) struct Renewal<'a> {
     agenda: &'a Agenda,
@@ -134,12 +135,12 @@ impl Drop for Renewal<'_> {
     }
 }
 
-/// What falls due next.
+/// What is due next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct NextDue {
-    /// Any member's.
+    /// The earliest time of any member.
     due: Option<Timestamp>,
-    /// That of a member which can serve then: what a refused request waits for.
+    /// The earliest time of a member that can serve then: a refused request waits for it.
     rescue: Option<Timestamp>,
 }
 
@@ -150,7 +151,7 @@ impl NextDue {
     }
 }
 
-/// A time as a number.
+/// Converts a time to a number.
 fn nanos(time: Option<Timestamp>) -> u64 {
     time.map_or(NEVER, Timestamp::as_nanos)
 }
@@ -163,22 +164,22 @@ fn earlier(known: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timesta
     known.into_iter().chain(other).min()
 }
 
-/// How fast members come and go as time passes: what the balancer says for all of them.
+/// The balancer's defaults for how long errors last and how weights ramp up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     pub(super) backoff: Backoff,
-    /// For members that have none of their own.
+    /// For members without a ramp of their own.
     pub(super) ramp: Option<Ramp>,
 }
 
-/// What time has in store for one member.
+/// How one member's state depends on the time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Outlook {
-    /// The outages whose time is over.
+    /// The outages whose time has elapsed.
     pub(super) over: Status,
     /// When its error ends, if it is in error and that is known.
     pub(super) error_until: Option<Timestamp>,
-    /// What of its weight counts, in sixteenths.
+    /// The share of its weight that counts, in sixteenths.
     pub(super) sixteenths: u32,
     /// When this changes next.
     due: Option<Timestamp>,
@@ -187,7 +188,7 @@ pub(super) struct Outlook {
 }
 
 impl Outlook {
-    /// Nothing.
+    /// Nothing changes as time passes.
     const SETTLED: Self = Self {
         over: Status::NORMAL,
         error_until: None,
@@ -196,14 +197,14 @@ impl Outlook {
         rescue: None,
     };
 
-    /// Returns whether a ramp is over, or there is none.
+    /// Returns whether the ramp has ended, or there is none.
     pub(super) fn is_at_full_weight(&self) -> bool {
         self.sixteenths == FULL_WEIGHT
     }
 }
 
 impl Pace {
-    /// What time has in store at `now` for a member whose live status is `live`.
+    /// Computes the outlook at `now` of a member whose live status is `live`.
     pub(super) fn outlook(self, seat: &Seat, live: LiveStatus, now: Timestamp) -> Outlook {
         if live.is_settled() {
             return Outlook::SETTLED;
@@ -244,7 +245,7 @@ impl Pace {
             outlook.rescue = Some(now);
         }
         if status.difference(outlook.over).intersection(Status::HEALTH) == Status::NORMAL {
-            // It arrives now.
+            // The member becomes usable now.
             outlook.sixteenths = self.ramp(seat, now, now).sixteenths;
         }
         outlook
@@ -263,7 +264,8 @@ impl Pace {
     }
 }
 
-/// When the next member that only its error or an ejection keeps out can serve again.
+/// Returns when the next member that only an error or an ejection keeps out can serve
+/// again.
 #[cold]
 fn next_rescue(roster: &Roster, pace: Pace, now: Timestamp) -> Option<Timestamp> {
     let rescue = |seat: &std::sync::Arc<Seat>| pace.outlook(seat, seat.state.live(), now).rescue;

@@ -1,4 +1,4 @@
-//! Everything that can be said of a balancer before it starts: [`Builder`].
+//! The settings of a balancer before it starts: [`Builder`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl<W> Balancer<W> {
         builder.build()
     }
 
-    /// Returns a builder, by which everything can be set.
+    /// Returns a builder, which has all settings.
     ///
     /// # Examples
     ///
@@ -106,9 +106,9 @@ impl<W> Builder<W> {
         }
     }
 
-    /// Names the balancer, for logs and metrics; it has no name by default.
+    /// Sets the balancer's name, for logs and metrics; it has no name by default.
     ///
-    /// The name is text: any will do, and several balancers may have the same.
+    /// Any text is allowed, and several balancers may have the same name.
     ///
     /// # Examples
     ///
@@ -128,7 +128,7 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Adds a member; of equals, the one that was added first is picked.
+    /// Adds a member; among equal members, the one that was added first is picked.
     ///
     /// # Examples
     ///
@@ -187,7 +187,7 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Sets where the time comes from; [`SystemClock`] by default.
+    /// Sets the clock; [`SystemClock`] by default.
     ///
     /// # Examples
     ///
@@ -205,7 +205,7 @@ impl<W> Builder<W> {
     /// balancer.pick(&PickRequest::new())?.put_in_error();
     /// assert!(balancer.pick(&PickRequest::new()).is_err());
     ///
-    /// clock.advance(Duration::from_secs(60)); // nobody has to sleep
+    /// clock.advance(Duration::from_secs(60)); // no test has to sleep
     /// assert!(balancer.pick(&PickRequest::new()).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -214,7 +214,7 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Makes everything that is left to chance repeatable.
+    /// Sets the seed of the random numbers, which makes picks reproducible.
     ///
     /// # Examples
     ///
@@ -245,9 +245,9 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Adds an observer, for as long as the balancer lives; there may be any number. It is told
-    /// also of the members that the balancer starts with. One that comes and goes is added by
-    /// [`Balancer::observe`].
+    /// Adds an observer for the lifetime of the balancer; there may be any number. It also
+    /// receives the events of the members that the balancer starts with.
+    /// [`Balancer::observe`] adds an observer that can be removed again.
     ///
     /// # Examples
     ///
@@ -258,9 +258,9 @@ impl<W> Builder<W> {
     /// use std::sync::atomic::{AtomicUsize, Ordering};
     ///
     /// #[derive(Default)]
-    /// struct CountElections(AtomicUsize);
+    /// struct CountPicks(AtomicUsize);
     ///
-    /// impl Observer for CountElections {
+    /// impl Observer for CountPicks {
     ///     fn observe(&self, _: &Event<'_>) {
     ///         self.0.fetch_add(1, Ordering::Relaxed);
     ///     }
@@ -270,7 +270,7 @@ impl<W> Builder<W> {
     ///     }
     /// }
     ///
-    /// let picks = Arc::new(CountElections::default());
+    /// let picks = Arc::new(CountPicks::default());
     /// let balancer = Balancer::builder()
     ///     .observer(picks.clone())
     ///     .observer(|event: &Event<'_>| println!("{event}"))
@@ -285,25 +285,25 @@ impl<W> Builder<W> {
         self
     }
 
-    /// Sets how long errors last; [`Backoff::constant`] by default: each for the member's
-    /// recovery delay.
+    /// Sets how long errors last; [`Backoff::constant`] by default, by which each error
+    /// lasts for the member's recovery delay.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.pace.backoff = backoff;
         self
     }
 
-    /// Sets how the weights of members grow after these have joined or recovered (slow
-    /// start), for all that have no [`ramp`](MemberSpec::with_ramp) of their own; by default
-    /// not at all.
+    /// Sets how the weight of a member grows after it has joined or recovered (slow start),
+    /// for all members without a [`ramp`](MemberSpec::with_ramp) of their own. By default
+    /// there is no ramp.
     #[doc(alias = "slowstart")]
     pub fn ramp(mut self, ramp: Ramp) -> Self {
         self.pace.ramp = Some(ramp);
         self
     }
 
-    /// When no other member is left, leaves members that are in error or ejected alone until
-    /// their time is over, instead of trying them all again at once (Apache:
-    /// `forcerecovery=Off`).
+    /// Sets whether members that are in error or ejected are all tried again at once when
+    /// no other member is left; on by default. If it is off, they stay out until their time
+    /// has elapsed (Apache: `forcerecovery=Off`).
     ///
     /// # Examples
     ///

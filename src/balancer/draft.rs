@@ -1,9 +1,8 @@
-//! What the operations of an edit come to, worked out before anything is changed:
-//! [`Draft`].
+//! The results of an edit's operations, computed before anything is changed: [`Draft`].
 //!
 //! A draft is made and carried out under the editor's lock. It runs none of the caller's
-//! code: where it needs the outcome of a caller's change that is not known yet, it notes
-//! what the change is to be made of, and another draft is made once that is worked out.
+//! code. Where it needs the result of a caller's closure that is not known yet, it records
+//! the closure's input; another draft is made once the closure has run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,38 +13,38 @@ use super::operation::{Input, Operation, flagged, without_health};
 use crate::member::{Flag, MemberId, MemberSpec, MemberState, Overrides, Status};
 use crate::snapshot::Seat;
 
-/// What an edit comes to, member by member.
+/// The result of an edit, member by member.
 pub(super) struct Draft {
     /// In the order in which the edit names them first.
     members: Vec<Drafted>,
     by_name: HashMap<Arc<str>, usize>,
-    /// Those that are inserted, in that order, which is their order in ties.
+    /// The inserted members, in that order, which is also their order in ties.
     inserted: Vec<usize>,
     open: Vec<(usize, Input)>,
 }
 
-/// What becomes of one member.
+/// The result for one member.
 struct Drafted {
     name: Arc<str>,
-    /// The member as it is now, if it is there.
+    /// The member as it is now, if it exists.
     seat: Option<Arc<Seat>>,
-    /// Whether it is there after the edit.
+    /// Whether it exists after the edit.
     stays: bool,
     /// The operation that inserts it.
     insert: Option<usize>,
-    /// What its source says, without the flags of health.
+    /// The spec of its source, without the flags of health.
     source: MemberSpec,
-    /// The flags of health with which it begins, if it is new.
+    /// The flags of health that it starts with, if it is new.
     health: Status,
     /// The changes of its health.
     flags: Vec<(Flag, bool)>,
     overrides: Overrides,
     cleared: Overrides,
-    /// A change of a caller's is not worked out yet.
+    /// The result of a caller's closure is not known yet.
     open: bool,
 }
 
-/// What an edit has done.
+/// The result of an edit that was carried out.
 #[derive(Default)]
 pub(super) struct Done {
     /// Whether there is anything to publish.
@@ -57,7 +56,7 @@ pub(super) struct Done {
 }
 
 impl Draft {
-    /// Works out what the operations of a source come to.
+    /// Computes the results of a source's operations.
     pub(super) fn of<W>(
         editor: &Editor<W>,
         owner: &str,
@@ -75,7 +74,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// The callers' changes that have still to be worked out, by operation.
+    /// Takes the callers' closures that still have to run, by operation.
     pub(super) fn take_open(&mut self) -> Vec<(usize, Input)> {
         std::mem::take(&mut self.open)
     }
@@ -176,7 +175,7 @@ impl Draft {
         }
     }
 
-    /// A member by its name, as the operations so far leave it.
+    /// Returns a member by its name, as the operations so far leave it.
     fn member<W>(&mut self, editor: &Editor<W>, name: &Arc<str>) -> &mut Drafted {
         let at = match self.by_name.get(name) {
             Some(&at) => at,
@@ -207,7 +206,7 @@ impl Draft {
         }
     }
 
-    /// Makes it so.
+    /// Applies the draft.
     pub(super) fn carry_out<W>(
         self,
         editor: &mut Editor<W>,
@@ -238,8 +237,8 @@ impl Draft {
             }
         }
         leaving.sort_by_key(|member| member.seat.as_ref().map(|seat| seat.order));
-        // Last, as a member that is removed is lost to readers from now on, and the others
-        // are found only once this is published.
+        // Last: readers lose a member as soon as it is removed, and find the other members
+        // only once this is published.
         for member in leaving {
             if let Some(seat) = member.seat {
                 editor.remove(&seat, member.overrides);
@@ -275,8 +274,8 @@ impl Drafted {
         }
     }
 
-    /// Refuses a member that another source owns. One that is not there has
-    /// no owner.
+    /// Returns an error for a member that another source owns. A member that does not exist
+    /// has no owner.
     fn belongs_to(&self, owner: &str) -> Result<(), EditError> {
         match &self.seat {
             Some(seat) if *seat.owner != *owner => Err(EditError::OtherSource {

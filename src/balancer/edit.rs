@@ -1,7 +1,7 @@
 //! Many changes of the membership as one: [`Edit`].
 //!
-//! What does not live here: what the operations of an edit come to (`draft.rs`), and the
-//! calls that are edits of one operation (`members.rs`, `overridden.rs`, `source.rs`).
+//! What does not live here: the results of an edit's operations (`draft.rs`), and the
+//! methods that are edits of one operation (`members.rs`, `overrides.rs`, `source.rs`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use crate::member::{Flag, MemberId, MemberSpec, Overrides, Status};
 
 /// Many changes of the membership, recorded first and then [applied](Self::apply) as one.
 ///
-/// Recording takes no lock and changes nothing, so it may take as long as it likes, await,
-/// or be given up: an edit that is dropped, because of an error or a panic, has done nothing.
-/// Applying it takes the lock once. Requests see all of it or nothing, and the scheduler is
-/// told once. Ten thousand inserts in one edit cost a small part of what they cost one by
-/// one.
+/// Recording takes no lock and changes nothing. It may take any time and may await; an edit
+/// that is dropped, because of an error or a panic, has changed nothing. Applying it takes
+/// the lock once. Requests see all of the edit or none of it, and the scheduler is notified
+/// once. Ten thousand inserts in one edit cost a small part of what they cost one by one.
 ///
-/// The operations apply in the order in which they are recorded, each to what the ones
-/// before it have left. What counts is what they come to: a member that is removed and
-/// inserted again in one edit is updated. An edit may insert a name once.
+/// The operations apply in the order in which they were recorded, each to the result of
+/// those before it. Only the final result counts: a member that is removed and inserted
+/// again in one edit is updated. An edit may insert a name once.
 ///
-/// An edit belongs to a [source](super::MemberSource), the default one if it is
-/// [`Balancer::edit`]'s; `insert`, `remove`, `update` and `replace_all` are for that source's
-/// own members. The other operations are an operator's, and for all members.
+/// An edit belongs to a [source](super::MemberSource); [`Balancer::edit`] returns one of
+/// the default source. `insert`, `remove`, `update` and `replace_all` apply to that
+/// source's own members only. The other operations are an operator's, and apply to all
+/// members.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ pub struct Edit<'c, W> {
     operations: Vec<Operation<'c, W>>,
 }
 
-/// What an [`Edit`] has done.
+/// The result of an applied [`Edit`].
 ///
 /// # Examples
 ///
@@ -70,23 +70,23 @@ pub struct Edit<'c, W> {
 pub struct EditSummary {
     /// Members that are new, in the order in which they were inserted.
     pub inserted: Vec<MemberId>,
-    /// Members that were there before, that the edit names, and that are there still.
+    /// Members that existed before, that the edit names, and that still exist.
     pub updated: Vec<MemberId>,
-    /// Members that are no longer there.
+    /// Members that were removed.
     pub removed: Vec<RemovedMember>,
     /// The overrides that were cleared, with the names of their members.
     pub cleared: Vec<(Arc<str>, Overrides)>,
 }
 
 impl EditSummary {
-    /// The member of an edit that names one.
+    /// Returns the member of an edit that names one.
     pub(super) fn member(self) -> Option<MemberId> {
         self.inserted.into_iter().chain(self.updated).next()
     }
 }
 
 impl<W> Balancer<W> {
-    /// Begins an edit of many members at a time, for the default source.
+    /// Returns an edit of the default source, for many changes at a time.
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ impl<W> Balancer<W> {
 }
 
 impl<'c, W> Edit<'c, W> {
-    /// Inserts a member, or gives the one of that name a new payload and spec, as
+    /// Inserts a member, or gives an existing one a new payload and spec, as
     /// [`Balancer::insert`] does.
     pub fn insert(&mut self, name: impl Into<Arc<str>>, payload: W, spec: MemberSpec) {
         let operation = Operation::Insert(name.into(), Some(payload), spec);
@@ -130,8 +130,8 @@ impl<'c, W> Edit<'c, W> {
 
     /// Changes the spec that the source has given, as [`Balancer::update`] does. `change`
     /// runs when the edit is applied, outside every lock, and runs again if the member is
-    /// changed at the same time; so it must not change that member itself, or it would run
-    /// without end.
+    /// changed at the same time. It must not change that member itself: it would be run
+    /// again without end.
     ///
     /// # Examples
     ///
@@ -156,7 +156,7 @@ impl<'c, W> Edit<'c, W> {
         self.operations.push(Operation::Update(name.into(), change));
     }
 
-    /// Makes `members` all the members of the source, as [`Balancer::replace_all`] does.
+    /// Replaces all members of the source by `members`, as [`Balancer::replace_all`] does.
     ///
     /// # Examples
     ///
@@ -214,10 +214,10 @@ impl<'c, W> Edit<'c, W> {
         });
     }
 
-    /// Changes what is overridden of a member, as [`Balancer::override_member`] does.
-    /// `change` runs when the edit is applied, outside every lock, and runs again if the
-    /// overrides are changed at the same time; so it must not change them itself, or it would
-    /// run without end.
+    /// Changes the overrides of a member, as [`Balancer::override_member`] does. `change`
+    /// runs when the edit is applied, outside every lock, and runs again if the overrides
+    /// are changed at the same time. It must not change them itself: it would be run again
+    /// without end.
     ///
     /// # Examples
     ///
@@ -263,19 +263,20 @@ impl<'c, W> Edit<'c, W> {
         self.operations.push(Operation::ClearOverrides(name.into()));
     }
 
-    /// Makes all changes that were recorded, as one.
+    /// Applies all recorded changes as one.
     ///
     /// # Errors
     ///
-    /// [`EditError`] if the edit inserts a name twice, names a member that is not there, or
-    /// one that another source owns. Nothing is changed then.
+    /// [`EditError`] if the edit inserts a name twice, names a member that does not exist,
+    /// or names one that another source owns. Nothing is changed then.
     ///
     /// # Panics
     ///
-    /// If a change that was recorded by [`update`](Self::update) or
-    /// [`override_member`](Self::override_member) panics: nothing is changed then. And if
-    /// the scheduler does, when it is told: all is changed then, but not yet shown: the next
-    /// change or pick tells the scheduler again and shows it. With more than 67 108 864 members at a time.
+    /// If a closure that was given to [`update`](Self::update) or
+    /// [`override_member`](Self::override_member) panics; nothing is changed then. If the
+    /// scheduler panics when it is notified; then everything is changed but not yet shown,
+    /// and the next change or pick notifies the scheduler again and shows it. If there are
+    /// more than 67 108 864 members at a time.
     ///
     /// # Examples
     ///

@@ -1,7 +1,7 @@
 //! The membership as changes see it, under one lock: [`Editor`].
 //!
-//! What does not live here: which members are eligible after a change, and how that is published
-//! (`publish.rs`).
+//! What does not live here: which members are eligible after a change, and how that is
+//! published (`publish.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::planning::Planning;
 use super::shared::Shared;
 use super::slots::Slots;
 use crate::member::{Cause, Flag, MemberKey, MemberSpec, MemberState, Overrides, Status};
-use crate::scheduler::{Scheduler, plans_alike};
+use crate::scheduler::{Scheduler, same_plan};
 use crate::snapshot::{Roster, Seat, Slab};
 use crate::sync::Mutex;
 
@@ -26,13 +26,13 @@ pub(super) struct Editor<W> {
     pub(super) epoch: Arc<Epoch>,
     pub(super) generation: u64,
     pub(super) slots: Slots,
-    /// The overrides of members that are not there.
+    /// The overrides of members that do not exist.
     pub(super) absent: Absent,
     pub(super) next_order: u64,
     pub(super) next_payload: u64,
     /// The slots whose seats changed since the last publication.
     pub(super) touched: Vec<usize>,
-    /// What the scheduler has still to be told.
+    /// What the scheduler still has to be notified of.
     pub(super) owed: SchedulerNotice,
     pub(super) planning: Planning,
     pub(super) after: AfterChange<W>,
@@ -51,7 +51,7 @@ impl<W> Editor<W> {
             next_order: 0,
             next_payload: 0,
             touched: Vec::new(),
-            owed: SchedulerNotice::TheDifference,
+            owed: SchedulerNotice::Difference,
             planning: Planning::default(),
             after: AfterChange::NONE,
         }
@@ -61,7 +61,7 @@ impl<W> Editor<W> {
         self.roster.named(name)
     }
 
-    /// Inserts a member of the source `owner`, or gives the one that is `known` by its name a
+    /// Inserts a member of the source `owner`, or gives the member `known` by this name a
     /// new payload and spec; its identity, counters and health stay.
     pub(super) fn put(
         &mut self,
@@ -84,15 +84,17 @@ impl<W> Editor<W> {
             Some(seat) => (seat.state.clone(), seat.order),
             None => {
                 let state = self.slots.take_back(name).unwrap_or_else(|| {
-                    // A new member's health is as its source says; an old one keeps its own.
+                    // A new member has the health that its source gives it; an existing one
+                    // keeps its own.
                     let spec = spec.clone().with_status(flags.union(health));
                     let slot = self.slots.allot();
                     Arc::new(MemberState::new(name.clone(), slot, &spec, now))
                 });
                 state.open();
                 if self.generation > 0 {
-                    // Those with which a balancer is built are at full weight at once.
-                    state.arrive(now);
+                    // The members that a balancer is built with have their full weight at
+                    // once.
+                    state.start_ramp(now);
                 }
                 self.after.note_joined(&state);
                 self.next_order += 1;
@@ -138,7 +140,7 @@ impl<W> Editor<W> {
             return false;
         };
         if spec == seat.spec {
-            // Only flags, if any: they are live, and need no new seat.
+            // Only flags have changed, if anything: they are live, and need no new seat.
             *seat.layers.lock() = layers;
             return before != after;
         }
@@ -167,7 +169,7 @@ impl<W> Editor<W> {
         Some(seat.state.clone())
     }
 
-    /// Ejects a member, or lets its ejection last longer; returns whether that is a change.
+    /// Ejects a member, or extends its ejection; returns whether that is a change.
     pub(super) fn eject(&mut self, state: &Arc<MemberState>, time: Duration, why: &Cause) -> bool {
         let now = self.epoch.shared.clock.now();
         let until = now + time;
@@ -192,7 +194,7 @@ impl<W> Editor<W> {
         before != after
     }
 
-    /// A check of a member failed; returns whether that is a change.
+    /// Records a failed check of a member; returns whether that is a change.
     pub(super) fn fail_check(&mut self, state: &Arc<MemberState>, cause: &Cause) -> bool {
         let now = self.epoch.shared.clock.now();
         let failed = Status::NORMAL.with(Flag::FailedCheck);
@@ -216,14 +218,14 @@ impl<W> Editor<W> {
                 && there.order == seat.order
         };
         let seat = match self.roster.seat(slot).filter(same) {
-            // Another payload only, which is no concern of a scheduler's.
+            // Only the payload is replaced, which the scheduler does not use.
             Some(there) => {
                 *there.layers.lock() = seat.layers();
                 there.clone()
             }
             None => {
                 let there = self.roster.seat(slot);
-                if there.is_none_or(|there| !plans_alike(there, &seat)) {
+                if there.is_none_or(|there| !same_plan(there, &seat)) {
                     self.planning.members_changed();
                 }
                 let seat = Arc::new(seat);
@@ -242,7 +244,7 @@ impl<W> Editor<W> {
         self.touched.push(slot);
     }
 
-    /// Removes a member; what is overridden of it waits for its name.
+    /// Removes a member; its overrides are kept by its name.
     pub(super) fn remove(&mut self, seat: &Seat, overrides: Overrides) {
         let slot = seat.slot();
         Arc::make_mut(&mut self.roster).take(slot);
@@ -257,7 +259,7 @@ impl<W> Editor<W> {
     }
 }
 
-/// The layer that a change of a member is told of: where both write, the operator's.
+/// Returns the layer that a change is attributed to: the operator's where both changed.
 fn layer_of(former: &Overrides, overrides: &Overrides) -> SettingLayer {
     if former == overrides {
         SettingLayer::Source
@@ -266,13 +268,13 @@ fn layer_of(former: &Overrides, overrides: &Overrides) -> SettingLayer {
     }
 }
 
-/// How much the scheduler is told.
+/// How much the scheduler is notified of.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum SchedulerNotice {
     /// The difference.
-    TheDifference,
-    /// The difference, and everybody else as changed.
-    Again,
-    /// Everybody as joined: it knows nobody.
-    Everything,
+    Difference,
+    /// The difference, and all other members as changed.
+    AllChanged,
+    /// All members as joined: the scheduler knows none of them.
+    AllJoined,
 }

@@ -1,4 +1,4 @@
-//! Ejections and recoveries by decision of a caller, such as a detector of outliers.
+//! Ejections and recoveries that a caller decides on, such as outlier detection.
 //!
 //! What does not live here: when an ejection ends by itself (`agenda.rs`).
 
@@ -8,15 +8,18 @@ use super::{Balancer, UnknownMember};
 use crate::member::{Cause, MemberId, MemberKey, Status};
 
 impl<W> Balancer<W> {
-    /// Takes a member out of service for `time`, whatever its spec says; it keeps its leases
-    /// and loses its sessions, as a member in error does.
+    /// Takes a member out of service for `time`, whatever its spec contains. It keeps its
+    /// leases and loses its sessions, like a member in error.
     ///
-    /// If it is ejected already, the later end holds, with its cause. `time` has nothing to
-    /// do with its recovery delay, and [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) does
-    /// not protect it. When no other member is left, forced recovery ends ejections at once, so
-    /// that observers are told of both (see
-    /// [`forced_recovery`](crate::balancer::Builder::forced_recovery)). To keep a
-    /// member out in any case, disable it.
+    /// An ejection is a flag of its own, [`Flag::Ejected`](crate::Flag::Ejected), beside
+    /// that of an error: [`Lease::put_in_error`](crate::Lease::put_in_error) ejects no
+    /// member. If the member is ejected already, the later end holds, with its cause.
+    /// `time` is independent of the member's recovery delay, and
+    /// [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) does not protect the member. When
+    /// no other member is left, forced recovery ends ejections at once, and observers are
+    /// notified of both the ejection and its end (see
+    /// [`forced_recovery`](crate::balancer::Builder::forced_recovery)). To keep a member
+    /// out in any case, disable it.
     ///
     /// # Errors
     ///
@@ -56,8 +59,8 @@ impl<W> Balancer<W> {
         Ok(state.id())
     }
 
-    /// Ejects several members, as [`eject`](Self::eject) does one, with one publication; those
-    /// that are not there are passed over. Returns how many are there.
+    /// Ejects several members, as [`eject`](Self::eject) does one, with one publication.
+    /// Members that do not exist are ignored. Returns how many of them exist.
     ///
     /// # Examples
     ///
@@ -91,8 +94,8 @@ impl<W> Balancer<W> {
         found
     }
 
-    /// Ends all that keeps a member out by its health, at once: an error, an ejection and a
-    /// failed check. Each may come again.
+    /// Ends all outages of a member's health at once: an error, an ejection and a failed
+    /// check. Each may occur again.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! The time during which one scheduler picks: what the end of a request needs at hand.
+//! The time during which one scheduler picks: what the end of a request needs.
 //!
-//! A request may end under another scheduler than the one that picked its member. So
-//! each lease knows its [`Epoch`], and tells the scheduler that is there when it ends.
+//! A request may end under another scheduler than the one that picked its member. So each
+//! lease has its [`Epoch`], and its end notifies the scheduler that is set by then.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Epoch {
         }
     }
 
-    /// The epoch of the scheduler that is about to be told to `shared`.
+    /// Returns the epoch of the scheduler that is about to be set in `shared`.
     pub(super) fn next(&self, scheduler: Arc<dyn Scheduler>) -> Self {
         Self {
             shared: self.shared.clone(),
@@ -41,8 +41,8 @@ impl Epoch {
         }
     }
 
-    /// Notes a pick in this epoch, after it is counted. If another scheduler has
-    /// come meanwhile, that one must read the facts again. Returns what else is to be done.
+    /// Notes a pick in this epoch, after it is counted. If another scheduler was set
+    /// meanwhile, that one must read the facts again. Returns what else is to be done.
     #[inline]
     pub(super) fn picked(&self) -> AttentionWord {
         let seen = self.shared.attention.look();
@@ -53,8 +53,8 @@ impl Epoch {
         seen
     }
 
-    /// Settles what follows from an end, after the count has been given back. `generation` is
-    /// that of the picture by which the member was picked.
+    /// Does what follows from an end, after the count was given back. `generation` is that
+    /// of the picture by which the member was picked.
     #[inline]
     pub(super) fn ended(
         &self,
@@ -66,12 +66,12 @@ impl Epoch {
         let seen = self.shared.attention.look();
         let room = before == seat.state.max_in_flight();
         if !seen.is_idle() || room {
-            self.tell_end(seat, seen, (before, room), generation, &ended(seen));
+            self.notify_end(seat, seen, (before, room), generation, &ended(seen));
         }
     }
 
     #[inline(never)]
-    fn tell_end(
+    fn notify_end(
         &self,
         seat: &Seat,
         seen: AttentionWord,
@@ -79,7 +79,7 @@ impl Epoch {
         generation: u64,
         ended: &Ended,
     ) {
-        // In this order also if the scheduler panics: it, what waits, observers.
+        // In this order, also if the scheduler panics: the scheduler, waiters, observers.
         let _told = seen.has(ENDS_WANTED).then(|| EndedNotice {
             shared: &self.shared,
             seat,
@@ -89,15 +89,15 @@ impl Epoch {
         let looks = room || seen.has(LOOK_AGAIN);
         let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
         if seen.changes() == self.changes {
-            tell_scheduler(&*self.scheduler, seat, seen, room, ended);
+            notify_scheduler(&*self.scheduler, seat, seen, room, ended);
         } else {
             let scheduler = self.shared.scheduler();
-            tell_scheduler(&*scheduler, seat, seen, room, ended);
+            notify_scheduler(&*scheduler, seat, seen, room, ended);
         }
     }
 }
 
-/// Tells observers of an end when it is dropped.
+/// Notifies observers of an end when it is dropped.
 struct EndedNotice<'e> {
     shared: &'e Shared,
     seat: &'e Seat,
@@ -111,18 +111,18 @@ impl Drop for EndedNotice<'_> {
         let event = self
             .shared
             .event(self.generation, Some(&self.seat.state), kind);
-        self.shared.tell(event);
+        self.shared.report(event);
     }
 }
 
-fn tell_scheduler(
+fn notify_scheduler(
     scheduler: &dyn Scheduler,
     seat: &Seat,
     seen: AttentionWord,
     room: bool,
     ended: &Ended,
 ) {
-    // The room first: should the other hook panic, the member is not left parked.
+    // The room first: if the other hook panics, the member is not left parked.
     if room {
         scheduler.on_room(&seat.state);
     }

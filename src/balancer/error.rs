@@ -1,9 +1,9 @@
-//! What can go wrong in a balancer, one type an operation.
+//! The errors of a balancer, one type for each operation.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why nobody was picked.
+/// Why no member was picked.
 ///
 /// # Examples
 ///
@@ -19,8 +19,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PickError {
-    /// Whoever could have been picked has as many in flight as its cap allows, or
-    /// others wait for the next free place already, or the scheduler withholds room.
+    /// All members that could be picked have as many requests in flight as their caps
+    /// allow, or other requests already wait for the next free place, or the scheduler
+    /// withholds room.
     #[error("all usable members are at their capacity")]
     AtCapacity,
     /// The balancer has no members.
@@ -31,21 +32,21 @@ pub enum PickError {
     NoneUsable {
         /// How many members there are.
         members: usize,
-        /// How many the request had tried.
+        /// How many of them the request has tried.
         tried: usize,
-        /// After what time a member in error is tried again.
+        /// The delay after which a member in error is tried again.
         retry_after: Option<Duration>,
     },
     /// The session's own member cannot serve, and the request forbids another.
     #[error("the member of session route {route:?} cannot serve")]
     SessionLost {
-        /// The session's route, or the name of its member where the request told that.
+        /// The session's route, or the name of its member where the request gave that.
         route: Arc<str>,
     },
 }
 
 impl PickError {
-    /// Returns after what time another try may do better, if that is known.
+    /// Returns the delay after which another try may succeed, if that is known.
     ///
     /// # Examples
     ///
@@ -95,7 +96,7 @@ pub enum BuildError {
     },
 }
 
-/// Why an [`Edit`](super::Edit), or a change of one member, was refused; nothing is changed.
+/// Why an [`Edit`](super::Edit), or a change of one member, failed; nothing is changed.
 ///
 /// # Examples
 ///
@@ -130,13 +131,13 @@ pub enum EditError {
     /// There is no member of that name.
     #[error("there is no member called {name:?}")]
     UnknownMember {
-        /// The name that was asked for.
+        /// The requested name.
         name: Arc<str>,
     },
 }
 
 impl EditError {
-    /// Returns the name of the member that was refused.
+    /// Returns the name of the member that the error is about.
     #[must_use]
     pub fn name(&self) -> &str {
         let (Self::DuplicateName { name }
@@ -162,7 +163,7 @@ impl EditError {
 #[error("there is no member called {name:?}")]
 #[non_exhaustive]
 pub struct UnknownMember {
-    /// The name that was asked for; or the id, as it is shown, if that was asked for.
+    /// The requested name; or the requested id, as text.
     pub name: Arc<str>,
 }
 

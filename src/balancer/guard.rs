@@ -1,4 +1,4 @@
-//! The accounting of a lease without its payload: [`Guard`].
+//! A lease without its payload, which keeps the request counted as in flight: [`Guard`].
 //!
 //! What does not live here: how a count is given back (`lease.rs`).
 
@@ -6,12 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::epoch::Epoch;
-use super::lease::{Lease, end, unsaid};
+use super::lease::{Lease, dropped_outcome, end};
 use super::meter::{Meter, Upload};
 use crate::member::{Cause, MemberState, Outcome};
 use crate::snapshot::Seat;
 
-/// The accounting of a [`Lease`] without its payload; ends in the same ways.
+/// A [`Lease`] without its payload, which keeps the request counted as in flight; it ends
+/// in the same ways.
 ///
 /// # Examples
 ///
@@ -33,8 +34,8 @@ pub struct Guard {
 }
 
 impl<W> Lease<W> {
-    /// Lets go of the payload and keeps the accounting: for response bodies and
-    /// upgraded connections, which outlive the call.
+    /// Drops the payload and keeps the request counted as in flight: for response bodies
+    /// and upgraded connections, which outlive the call.
     ///
     /// # Examples
     ///
@@ -73,7 +74,7 @@ impl Guard {
         }
     }
 
-    /// Returns the facts about the member.
+    /// Returns the state of the member.
     ///
     /// # Examples
     ///
@@ -94,7 +95,7 @@ impl Guard {
         self.meter.upload()
     }
 
-    /// Counts bytes sent to the member, at once also for the member.
+    /// Counts bytes sent to the member; the member's own total is updated at once.
     ///
     /// # Examples
     ///
@@ -112,7 +113,7 @@ impl Guard {
         self.member().add_bytes_sent(bytes);
     }
 
-    /// Counts bytes received from the member, at once also for the member.
+    /// Counts bytes received from the member; the member's own total is updated at once.
     ///
     /// # Examples
     ///
@@ -150,7 +151,7 @@ impl Guard {
         epoch.shared.put_in_error(&seat.state, None);
     }
 
-    /// Puts the member in error, with the cause; see [`Lease::put_in_error_because`].
+    /// Puts the member in error, with a cause; see [`Lease::put_in_error_because`].
     ///
     /// # Examples
     ///
@@ -169,7 +170,7 @@ impl Guard {
         epoch.shared.put_in_error(&seat.state, Some(&cause.into()));
     }
 
-    /// Ends the use of the member; see [`Lease::finish`].
+    /// Ends the use of the member with an outcome; see [`Lease::finish`].
     ///
     /// # Examples
     ///
@@ -188,7 +189,7 @@ impl Guard {
         }
     }
 
-    /// Ends the use of the member as a failure, and says why; see [`Lease::fail`].
+    /// Ends the use of the member as a failure with a cause; see [`Lease::fail`].
     ///
     /// # Examples
     ///
@@ -213,7 +214,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some((seat, epoch)) = self.on.take() {
-            end(&seat, &epoch, &self.meter, unsaid);
+            end(&seat, &epoch, &self.meter, dropped_outcome);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The layers of which a member is made ([`SettingLayer`]): what the source's and the operator's come
-//! to, and what is kept of them while the member is absent.
+//! The layers of a member's settings ([`SettingLayer`]): what the source's and the
+//! operator's settings combine to, and which overrides are kept while the member is absent.
 //!
-//! What does not live here: what overrides do to a spec (`member/overrides.rs`).
+//! What does not live here: how overrides change a spec (`member/overrides.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use std::sync::Arc;
 use crate::member::{MemberSpec, Overrides};
 use crate::snapshot::{Overridden, SpecLayers};
 
-/// Which of a member's layers has decided something about it.
+/// The layer that has decided a setting of a member.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SettingLayer {
-    /// Its health: in error, ejected, or a failed check. Why is in its
+    /// Its health: in error, ejected, or a failed check. The cause is in its
     /// [`health`](super::MemberExplanation::health).
     Health,
     /// The [`Overrides`] of an operator.
     Operator,
-    /// The [`MemberSpec`] with which it was inserted or updated.
+    /// The [`MemberSpec`] that it was inserted or updated with.
     Source,
 }
 
-/// How many absent members' overrides are kept; beyond that, those of the member that has
-/// been absent longest are forgotten.
+/// The number of absent members whose overrides are kept. Beyond it, the overrides of the
+/// member that has been absent longest are dropped.
 ///
 /// # Examples
 ///
@@ -34,7 +34,8 @@ pub enum SettingLayer {
 /// ```
 pub const MAX_ABSENT_OVERRIDES: usize = 10_000;
 
-/// The overrides of members that are not there, which come back to them by name.
+/// The overrides of absent members, which apply again when a member of that name is
+/// inserted.
 #[derive(Debug, Default)]
 pub(super) struct Absent {
     pub(super) by_name: HashMap<Arc<str>, (u64, Overrides)>,
@@ -73,7 +74,8 @@ impl Absent {
     }
 }
 
-/// What holds by a source and what overrides it, and what is to be kept of the two.
+/// Returns the spec that a source's spec and the overrides combine to, and the layers to be
+/// kept.
 pub(super) fn layered(source: MemberSpec, overrides: Overrides) -> (MemberSpec, SpecLayers) {
     let flags = source.status();
     if overrides.is_empty() {

@@ -1,8 +1,8 @@
 //! The right to use a member, counted while it lasts: [`Lease`].
 //!
-//! This is the only file that gives an in-flight count back, exactly once: when a
-//! lease or guard is finished or dropped, and for a claim that its scheduler dropped
-//! or that a panic left behind.
+//! This is the only file that gives an in-flight count back, exactly once: when a lease or
+//! guard is finished or dropped, and for a claim that its scheduler dropped or that a panic
+//! left behind.
 
 use std::fmt;
 use std::ops::Deref;
@@ -25,15 +25,16 @@ pub(super) struct MemberEntry<W> {
     pub(super) seat: Arc<Seat>,
     pub(super) epoch: Arc<Epoch>,
     pub(super) payload: Arc<W>,
-    /// Which of the balancer's payloads it is: one that replaces it has another number.
+    /// The number of this payload in its balancer; each payload has another number.
     pub(super) payload_number: u64,
 }
 
-/// The right to use one member, in flight until it ends.
+/// The right to use one member; the request counts as in flight until the lease ends.
 ///
-/// It dereferences to the payload `W`. Dropping it without a word ends it as
-/// [`Outcome::Cancelled`], while panicking as [`Outcome::Failure`]. It keeps working
-/// when its member is removed.
+/// A lease dereferences to the payload `W`. If it is dropped without
+/// [`finish`](Self::finish) or [`fail`](Self::fail), it ends as [`Outcome::Cancelled`], or
+/// as [`Outcome::Failure`] while the thread is panicking. It keeps working when its member
+/// is removed.
 ///
 /// # Examples
 ///
@@ -51,7 +52,7 @@ pub(super) struct MemberEntry<W> {
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 ///
-/// It cannot be cloned, so that it cannot be given back twice:
+/// A lease cannot be cloned, so it cannot be given back twice:
 ///
 /// ```compile_fail
 /// # use equipoise::{Balancer, PickRequest};
@@ -84,7 +85,7 @@ impl<W> Lease<W> {
         }
     }
 
-    /// Returns the facts about the member.
+    /// Returns the state of the member.
     ///
     /// # Examples
     ///
@@ -101,8 +102,8 @@ impl<W> Lease<W> {
         &self.entry().seat.state
     }
 
-    /// Returns the member's route, as it was at the pick: what a new session is
-    /// marked with.
+    /// Returns the member's route, as it was at the pick: the one to mark a new session
+    /// with.
     ///
     /// # Examples
     ///
@@ -120,7 +121,7 @@ impl<W> Lease<W> {
         self.entry().seat.spec.route()
     }
 
-    /// How the client does with its request body, where a meter was asked for.
+    /// Returns the state of the request body's upload, if a meter is in use.
     pub(crate) fn upload(&self) -> Upload {
         self.meter.upload()
     }
@@ -133,7 +134,7 @@ impl<W> Lease<W> {
         self.entry().seat.spec.route_handle()
     }
 
-    /// Returns how the request's session fared.
+    /// Returns how the request's session was served.
     ///
     /// # Examples
     ///
@@ -150,7 +151,7 @@ impl<W> Lease<W> {
         self.meter.session
     }
 
-    /// Counts bytes sent to the member, at once also for the member.
+    /// Counts bytes sent to the member; the member's own total is updated at once.
     ///
     /// # Examples
     ///
@@ -169,14 +170,14 @@ impl<W> Lease<W> {
     }
 
     /// Returns a meter for a request body, which is sent while the lease waits for the
-    /// answer; the first call allocates.
+    /// response. The first call allocates.
     #[must_use]
     pub fn sent_meter(&mut self) -> SentMeter {
         let seat = &self.entry().seat.clone();
         self.meter.shared(seat)
     }
 
-    /// Counts bytes received from the member, at once also for the member.
+    /// Counts bytes received from the member; the member's own total is updated at once.
     ///
     /// # Examples
     ///
@@ -196,10 +197,14 @@ impl<W> Lease<W> {
         self.member().add_bytes_received(bytes);
     }
 
-    /// Puts the member in error: it is not picked again until its recovery delay is
-    /// over, or nobody else is left (see
-    /// [`forced_recovery`](super::Builder::forced_recovery)). Does
-    /// nothing to a member that ignores errors; one in error rests anew, which is no news.
+    /// Puts the member in error: it is not picked again until its recovery delay has
+    /// elapsed, or until no other member is left (see
+    /// [`forced_recovery`](super::Builder::forced_recovery)). Does nothing to a member that
+    /// ignores errors. If the member is in error already, its delay starts anew.
+    ///
+    /// Observers receive this as [`EventKind::Changed`], to a status with
+    /// [`Flag::InError`](crate::Flag::InError), and not as [`EventKind::Ejected`]: an error
+    /// is not an ejection. An error of a member that is in error already is not reported.
     ///
     /// # Examples
     ///
@@ -219,7 +224,7 @@ impl<W> Lease<W> {
         self.entry().epoch.shared.put_in_error(self.member(), None);
     }
 
-    /// As [`put_in_error`](Self::put_in_error), with the cause, which observers are told.
+    /// As [`put_in_error`](Self::put_in_error), with a cause, which observers receive.
     ///
     /// # Examples
     ///
@@ -241,10 +246,11 @@ impl<W> Lease<W> {
         shared.put_in_error(self.member(), Some(&cause.into()));
     }
 
-    /// Tells that the head of the answer is there, with its status if the protocol has one.
+    /// Notes that the head of the response has arrived, with its status if the protocol has
+    /// one.
     ///
-    /// The time since the pick is measured if an observer or the scheduler wants it. If it
-    /// is called again, the last head counts.
+    /// The time since the pick is measured if an observer or the scheduler wants it. If
+    /// this is called again, the last head counts.
     ///
     /// # Panics
     ///
@@ -258,27 +264,27 @@ impl<W> Lease<W> {
     ///
     /// let balancer = Balancer::new([("a", ())])?;
     /// let log = balancer.observe(|event: &Event<'_>| {
-    ///     if let EventKind::Answered { time_to_head, status } = event.kind {
+    ///     if let EventKind::Responded { time_to_head, status } = event.kind {
     ///         assert!(time_to_head.is_some());
     ///         assert_eq!(status, Some(200));
     ///     }
     /// });
     /// let mut lease = balancer.pick(&PickRequest::new())?;
-    /// lease.answered(Some(200)); // and the body is still to come
+    /// lease.record_head(Some(200)); // and the body is still to come
     /// # drop(log);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn answered(&mut self, status: Option<u16>) {
+    pub fn record_head(&mut self, status: Option<u16>) {
         self.meter.note_head(status);
         let seen = self.entry().epoch.shared.attention.look();
         if seen.has(HEADS_WANTED | HEADS_NEEDED) {
-            self.tell_head(status, seen);
+            self.report_head(status, seen);
         }
     }
 
     #[cold]
-    fn tell_head(&mut self, status: Option<u16>, seen: AttentionWord) {
+    fn report_head(&mut self, status: Option<u16>, seen: AttentionWord) {
         let Some(entry) = &self.entry else {
             return;
         };
@@ -287,21 +293,21 @@ impl<W> Lease<W> {
             self.meter.time_head(|| shared.clock.now());
         }
         if seen.has(HEADS_WANTED) {
-            let answered = EventKind::Answered {
+            let responded = EventKind::Responded {
                 time_to_head: self.meter.time_to_head(),
                 status,
             };
             let member = Some(&entry.seat.state);
-            let event = shared.event(self.meter.generation(), member.map(|it| &**it), answered);
-            shared.tell(event);
+            let event = shared.event(self.meter.generation(), member.map(|it| &**it), responded);
+            shared.report(event);
         }
     }
 
-    /// Ends the use of the member and says how it went.
+    /// Ends the use of the member with an outcome.
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or an observer does; the count is given back by then.
+    /// Only if the scheduler or an observer does; the count was given back before.
     ///
     /// # Examples
     ///
@@ -320,7 +326,7 @@ impl<W> Lease<W> {
         }
     }
 
-    /// Ends the use of the member as a failure, and says why.
+    /// Ends the use of the member as a failure with a cause.
     ///
     /// # Panics
     ///
@@ -370,7 +376,7 @@ impl<W> Deref for Lease<W> {
 impl<W> Drop for Lease<W> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.epoch, &self.meter, unsaid);
+            end(&entry.seat, &entry.epoch, &self.meter, dropped_outcome);
         }
     }
 }
@@ -384,22 +390,22 @@ impl<W> fmt::Debug for Lease<W> {
     }
 }
 
-/// Looks after the claim of one pick until it has become a lease.
+/// Holds the claim of one pick until it has become a lease.
 #[derive(Debug)]
 pub(super) struct Unclaimed<'u, 'c> {
     pub(super) candidates: &'u Candidates<'c>,
     pub(super) shared: &'u Shared,
-    /// What wakes when the claim is dropped, if it may not do so itself.
+    /// Wakes waiters when the claim is dropped, if it must not do so itself.
     pub(super) wakes: Option<&'u Wakes<'u>>,
 }
 
 impl<'c> Unclaimed<'_, 'c> {
-    /// Whom the claim is for, if there is one.
+    /// Returns the member of the claim, if there is a claim.
     pub(super) fn seat(&self) -> Option<&'c Arc<Seat>> {
         self.candidates.claimed()
     }
 
-    /// Lets a lease take the claim over.
+    /// Passes the claim on to a lease.
     pub(super) fn hand_over(self) {
         self.candidates.take_claimed();
     }
@@ -408,14 +414,14 @@ impl<'c> Unclaimed<'_, 'c> {
 impl Drop for Unclaimed<'_, '_> {
     fn drop(&mut self) {
         if let Some(seat) = self.candidates.take_claimed() {
-            let before = seat.state.give_back().before;
+            let before = seat.state.count_out().before;
             self.shared.dropped(seat, before, self.wakes);
         }
     }
 }
 
-/// How a lease ends that is dropped.
-pub(super) fn unsaid() -> (Outcome, Option<Cause>) {
+/// Returns the outcome of a lease that is dropped.
+pub(super) fn dropped_outcome() -> (Outcome, Option<Cause>) {
     if std::thread::panicking() {
         (Outcome::Failure, None)
     } else {
@@ -423,7 +429,8 @@ pub(super) fn unsaid() -> (Outcome, Option<Cause>) {
     }
 }
 
-/// Gives the count back, and only then tells about it. `how` is asked only if that is told.
+/// Gives the count back, and then notifies. `how` is called only if an observer or the
+/// scheduler wants it.
 #[inline]
 pub(super) fn end(
     seat: &Seat,
@@ -431,7 +438,7 @@ pub(super) fn end(
     meter: &Meter,
     how: impl FnOnce() -> (Outcome, Option<Cause>),
 ) {
-    let before = seat.state.give_back().before;
+    let before = seat.state.count_out().before;
     epoch.ended(seat, before, meter.generation(), |seen| {
         let (outcome, cause) = how();
         let elapsed = || meter.elapsed(|| epoch.shared.clock.now());
@@ -443,7 +450,7 @@ pub(super) fn end(
                 .then(elapsed)
                 .flatten(),
             time_to_head: meter.time_to_head(),
-            is_answered: meter.is_answered(),
+            has_response: meter.has_response(),
             status: meter.status(),
             bytes_sent: meter.sent(),
             bytes_received: meter.received(),

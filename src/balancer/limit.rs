@@ -1,8 +1,8 @@
 //! A limit on a member's requests in flight that is learned while running:
 //! [`LearnedLimit`].
 //!
-//! What does not live here: the arithmetic of the two limits (`member/caps.rs`), and
-//! what a pick does with a member at its cap (`scheduler`).
+//! What does not live here: combining several limits (`member/caps.rs`), and what a pick
+//! does with a member at its cap (`scheduler`).
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -13,20 +13,21 @@ use crate::member::{LimitOwner, MemberId, MemberKey, MemberState};
 
 /// Sets a limit on the requests that one member has in flight, while it serves.
 ///
-/// Use it for what is known only after a connection has been made (how many streams an
-/// HTTP/2 server takes at once), or what is found out by measuring (adaptive
-/// concurrency). It stands beside [`MemberSpec::with_max_in_flight`]: the smaller of
-/// the two counts. It belongs to the member, not to its spec: `insert`, `update` and
-/// `replace_all` leave it alone, and it goes when the member is removed and its last
-/// lease and handle are gone.
+/// Use it for what is known only once a connection exists (how many streams an HTTP/2
+/// server accepts at once), or for what is measured (adaptive concurrency). It applies
+/// together with [`MemberSpec::with_max_in_flight`]: the smaller of the two counts. It
+/// belongs to the member, not to its spec: `insert`, `update` and `replace_all` do not
+/// change it, and it is dropped when the member is removed and its last lease and handle
+/// are gone.
 ///
-/// Lowering it below what is in flight cancels nothing; the member is at its cap until
-/// enough of its requests have ended. Raising it wakes the requests that wait for a member.
+/// Lowering it below the number of requests in flight cancels nothing; the member is at its
+/// cap until enough of its requests have ended. Raising it wakes the requests that wait for
+/// a member.
 ///
-/// It is a handle: clones are cheap, and any thread may use them. It holds neither
-/// balancer nor payload, so that a payload may keep one. Of several that set the limit
-/// of one member, the last counts; what this crate learns itself (an adaptive limit, the
-/// trial after an ejection) stands beside it, and the smallest counts.
+/// It is a handle: clones are cheap, and any thread may use them. It holds neither balancer
+/// nor payload, so a payload may hold one. If several handles set the limit of one member,
+/// the last call counts. The limits that this crate learns itself (an adaptive limit, the
+/// trial after an ejection) are separate, and the smallest counts.
 ///
 /// [`MemberSpec::with_max_in_flight`]: crate::MemberSpec::with_max_in_flight
 ///
@@ -37,12 +38,12 @@ use crate::member::{LimitOwner, MemberId, MemberKey, MemberState};
 ///
 /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
 /// let lease = balancer.pick(&PickRequest::new())?;
-/// // The connection is made, and the server says: one stream at a time.
+/// The connection is made, and the server's settings allow one stream at a time.
 /// lease.learned_limit().set(Some(1));
 /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap_err(), PickError::AtCapacity);
 /// assert_eq!(lease.member().max_in_flight(), 1);
 ///
-/// // Later it says: as many as you like.
+/// Later its settings allow any number.
 /// balancer.learned_limit("a").unwrap().set(None);
 /// assert!(balancer.pick(&PickRequest::new()).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,7 +60,7 @@ impl LearnedLimit {
         Self {
             state: state.clone(),
             shared: shared.clone(),
-            owner: LimitOwner::Told,
+            owner: LimitOwner::Protocol,
         }
     }
 
@@ -70,16 +71,16 @@ impl LearnedLimit {
         self
     }
 
-    /// Sets the limit, up to [`MAX_IN_FLIGHT`](crate::member::MAX_IN_FLIGHT); `None`
-    /// clears it. With 0 the member gets no request until the limit is raised.
+    /// Sets the limit, up to [`MAX_IN_FLIGHT`](crate::member::MAX_IN_FLIGHT); `None` clears
+    /// it. With 0 the member gets no request until the limit is raised.
     ///
     /// # Panics
     ///
-    /// Only if the scheduler does; the limit is set by then.
+    /// Only if the scheduler does; the limit was set before.
     pub fn set(&self, limit: Option<u32>) {
         let has_room = self.state.learn_limit(self.owner, limit);
         if self.owner == LimitOwner::Trial {
-            // Others stand in for a member on trial.
+            // Other members stand in for a member on trial.
             self.shared.trial_changed();
         }
         if has_room {
@@ -104,7 +105,7 @@ impl LearnedLimit {
         self.state.limit_of(self.owner)
     }
 
-    /// Returns the facts about the member.
+    /// Returns the state of the member.
     ///
     /// # Examples
     ///
@@ -120,7 +121,7 @@ impl LearnedLimit {
     }
 }
 
-/// A [`LearnedLimit`] that does not keep the state of a member that is gone.
+/// A [`LearnedLimit`] that does not keep the state of a removed member alive.
 #[derive(Clone)]
 pub(crate) struct WeakLimit {
     state: Weak<MemberState>,
@@ -129,7 +130,7 @@ pub(crate) struct WeakLimit {
 }
 
 impl WeakLimit {
-    /// The limit, while its member or a lease of it lives.
+    /// Returns the limit, while its member or a lease of it lives.
     pub(crate) fn upgrade(&self) -> Option<LearnedLimit> {
         Some(LearnedLimit {
             state: self.state.upgrade()?,
@@ -167,8 +168,8 @@ impl fmt::Debug for LearnedLimit {
 }
 
 impl<W> Lease<W> {
-    /// Returns a handle that sets the member's learned limit on requests in flight; it
-    /// may outlive the lease.
+    /// Returns a handle that sets the member's learned limit on requests in flight; it may
+    /// outlive the lease.
     #[must_use]
     pub fn learned_limit(&self) -> LearnedLimit {
         let entry = self.entry();
@@ -177,8 +178,8 @@ impl<W> Lease<W> {
 }
 
 impl Guard {
-    /// Returns a handle that sets the member's learned limit on requests in flight; it
-    /// may outlive the guard.
+    /// Returns a handle that sets the member's learned limit on requests in flight; it may
+    /// outlive the guard.
     ///
     /// # Examples
     ///
@@ -187,7 +188,7 @@ impl Guard {
     ///
     /// let balancer = Balancer::new([("a", ())])?;
     /// let guard = balancer.pick(&PickRequest::new())?.into_guard();
-    /// guard.learned_limit().set(Some(8)); // as the server's new settings say
+    /// guard.learned_limit().set(Some(8)); // from the server's new settings
     /// assert_eq!(guard.member().max_in_flight(), 8);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -199,10 +200,10 @@ impl Guard {
 }
 
 impl<W> Balancer<W> {
-    /// Returns a handle that sets the learned limit on requests in flight of a member,
-    /// by its name or its id; `None` if there is no such member.
+    /// Returns a handle that sets a member's learned limit on requests in flight; `None` if
+    /// there is no such member.
     ///
-    /// By id it takes no lock.
+    /// With an id it takes no lock.
     ///
     /// # Examples
     ///

@@ -1,7 +1,7 @@
-//! The membership while running: insert, update, remove, replace, and who is there.
+//! The members of a running balancer: insert, update, remove, replace, and read.
 //!
-//! Each change is an edit of one operation (`edit.rs`). What reads a member by name reads the
-//! published view, so it waits for no change.
+//! Each change is an edit of one operation (`edit.rs`). Methods that read a member by name
+//! read the published view, so they do not wait for a change.
 
 use std::ops::DerefMut;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use crate::member::{Flag, MemberId, MemberSpec, MemberState};
 use crate::snapshot::Seat;
 
 impl<W> Balancer<W> {
-    /// Inserts a member, or gives the one of that name a new payload and spec.
+    /// Inserts a member, or gives an existing one a new payload and spec.
     ///
-    /// The name is the identity: a member that is there keeps its id, its place in
-    /// ties, its counters, its health (in error, ejected, failed check) and what an operator has
-    /// [overridden](Self::override_member). Leases of the old
-    /// payload finish on it. So does a name that was removed while leases of it live.
+    /// The name is the identity: an existing member keeps its id, its place in ties, its
+    /// counters, its health (in error, ejected, failed check) and its
+    /// [overrides](Self::override_member). Leases of the old payload finish with that
+    /// payload. The same holds for a member that was removed while leases of it are alive.
     ///
     /// Many members at a time cost far less in one [`edit`](Self::edit).
     ///
     /// # Errors
     ///
-    /// [`EditError::OtherSource`] if the name belongs to another [source](Self::source) than
-    /// the default one.
+    /// [`EditError::OtherSource`] if the name belongs to another [source](Self::source)
+    /// than the default one.
     ///
     /// # Panics
     ///
-    /// With more than 67 108 864 members at a time.
+    /// If there are more than 67 108 864 members at a time.
     ///
     /// # Examples
     ///
@@ -55,13 +55,14 @@ impl<W> Balancer<W> {
         self.source(self.core.default_source.clone())
     }
 
-    /// Changes the spec that the source of a member has given; `change` gets that
+    /// Changes the spec that the source of a member has given; `change` receives that
     /// [`source_spec`](Self::source_spec).
     ///
-    /// Overrides and health stay as they are: operators use
+    /// Overrides and health do not change: operators use
     /// [`override_member`](Self::override_member), and the flags of health
-    /// ([`Flag::InError`], [`Flag::FailedCheck`], [`Flag::Ejected`]) are ignored here. `change` runs outside every lock and may run
-    /// again if the member is changed at the same time.
+    /// ([`Flag::InError`], [`Flag::FailedCheck`], [`Flag::Ejected`]) are ignored here.
+    /// `change` runs outside every lock and may run again if the member is changed at the
+    /// same time.
     ///
     /// # Errors
     ///
@@ -88,14 +89,15 @@ impl<W> Balancer<W> {
         self.default_source().update(name, change)
     }
 
-    /// Sets a flag of a member, as an operator does: it is drained or disabled until
-    /// [`clear_flag`](Self::clear_flag) or
-    /// [`clear_overrides`](Self::clear_overrides), whatever its source says meanwhile.
+    /// Sets a flag of a member, as an operator does. The flag stays set until
+    /// [`clear_flag`](Self::clear_flag) or [`clear_overrides`](Self::clear_overrides),
+    /// whatever specs its source gives meanwhile.
     ///
-    /// [`Flag::InError`], [`Flag::FailedCheck`] and [`Flag::Ejected`] are its health: the
-    /// first two are set as if a request or a check had failed, and end as such. An ejection
-    /// that is set here has no end of its own: it lasts until it is cleared, or until no other
-    /// member is left (see [`eject`](Self::eject), also for one that has an end).
+    /// [`Flag::InError`], [`Flag::FailedCheck`] and [`Flag::Ejected`] are the member's
+    /// health. The first two are set as if a request or a check had failed, and end in the
+    /// same way. An ejection that is set here has no end of its own: it lasts until it is
+    /// cleared, or until no other member is left. To eject a member for a time, use
+    /// [`eject`](Self::eject).
     ///
     /// # Errors
     ///
@@ -117,13 +119,13 @@ impl<W> Balancer<W> {
         self.edit_one(name, |edit| edit.set_flag(name, flag))
     }
 
-    /// Clears a flag of a member, as an operator does: it stays cleared, whatever its
-    /// source says, until [`set_flag`](Self::set_flag) or
-    /// [`clear_overrides`](Self::clear_overrides).
+    /// Clears a flag of a member, as an operator does. The flag stays cleared until
+    /// [`set_flag`](Self::set_flag) or [`clear_overrides`](Self::clear_overrides), whatever
+    /// specs its source gives meanwhile.
     ///
-    /// Clearing [`Flag::InError`] ends the error, [`Flag::Ejected`] an ejection, and
-    /// [`Flag::FailedCheck`] what a check has found; each may come again, and
-    /// [`recover`](Self::recover) ends them all.
+    /// Clearing [`Flag::InError`] ends the error, [`Flag::Ejected`] the ejection, and
+    /// [`Flag::FailedCheck`] the failed check. Each may occur again;
+    /// [`recover`](Self::recover) ends all three.
     ///
     /// # Errors
     ///
@@ -144,7 +146,8 @@ impl<W> Balancer<W> {
         self.edit_one(name, |edit| edit.clear_flag(name, flag))
     }
 
-    /// An operator's edit of one member, which fails only where there is none.
+    /// Applies an operator's edit of one member, which fails only if the member does not
+    /// exist.
     pub(super) fn edit_one<'c>(
         &self,
         name: &str,
@@ -156,7 +159,7 @@ impl<W> Balancer<W> {
         member.ok_or_else(|| UnknownMember { name: name.into() })
     }
 
-    /// Publishes what an editor has `changed`, or what time has changed meanwhile.
+    /// Publishes what an editor has `changed`, or what has become due meanwhile.
     pub(super) fn publish_if(&self, changed: bool, mut editor: impl DerefMut<Target = Editor<W>>) {
         if changed || self.shared().is_due() {
             let after = editor.publish_change(&self.core.view);
@@ -165,11 +168,10 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Removes a member: no pick that starts after this picks it, while its leases go
-    /// on.
+    /// Removes a member: no pick that starts after this picks it. Its leases continue.
     ///
-    /// A member of another [source](Self::source) is refused, as that source would bring it
-    /// back; to keep requests away from it, override [`Flag::Draining`] or
+    /// A member of another [source](Self::source) is not removed, because that source would
+    /// insert it again; to keep requests away from it, override [`Flag::Draining`] or
     /// [`Flag::Disabled`].
     ///
     /// # Errors
@@ -193,14 +195,14 @@ impl<W> Balancer<W> {
         self.default_source().remove(name)
     }
 
-    /// Makes `members` all the members of the default [source](Self::source), as one change:
-    /// listed members are kept or added; all others of this source are removed. Members that
-    /// stay keep their place in ties; new ones come behind them.
+    /// Replaces all members of the default [source](Self::source) by `members`, as one
+    /// change: listed members are kept or added; all others of this source are removed.
+    /// Members that are kept keep their place in ties; new ones come after them.
     ///
     /// # Errors
     ///
-    /// [`EditError::DuplicateName`], and [`EditError::OtherSource`] for a name of another
-    /// source; nothing is changed.
+    /// [`EditError::DuplicateName`] if a name occurs twice, and [`EditError::OtherSource`]
+    /// for a name of another source; nothing is changed.
     pub fn replace_all<N>(
         &self,
         members: impl IntoIterator<Item = (N, W, MemberSpec)>,
@@ -211,7 +213,7 @@ impl<W> Balancer<W> {
         self.default_source().replace_all(members)
     }
 
-    /// The members with their routes, in configuration order.
+    /// Returns the members with their routes, in configuration order.
     pub(crate) fn routes(&self) -> Vec<(Arc<MemberState>, Option<Arc<str>>)> {
         let view = self.core.view.load();
         let mut seats: Vec<_> = view.picture.roster.by_tier().collect();
@@ -236,7 +238,7 @@ impl<W> Balancer<W> {
         self.core.view.load().picture.roster.len()
     }
 
-    /// Returns whether there is no member at all.
+    /// Returns whether there are no members.
     ///
     /// # Examples
     ///
@@ -251,7 +253,7 @@ impl<W> Balancer<W> {
         self.core.view.load().picture.roster.is_empty()
     }
 
-    /// Returns the facts about the members, in configuration order.
+    /// Returns the states of the members, in configuration order.
     ///
     /// # Examples
     ///
@@ -269,7 +271,7 @@ impl<W> Balancer<W> {
         seats.into_iter().map(|seat| seat.state.clone()).collect()
     }
 
-    /// Returns the facts about the member of that name.
+    /// Returns the state of the member of that name.
     ///
     /// # Examples
     ///
@@ -284,14 +286,14 @@ impl<W> Balancer<W> {
         Some(self.seat(name)?.state.clone())
     }
 
-    /// The member of that name, as readers see it: without waiting for a change.
+    /// Returns the member of that name as readers see it, without waiting for a change.
     pub(super) fn seat(&self, name: &str) -> Option<Arc<Seat>> {
         self.core.view.load().picture.roster.named(name).cloned()
     }
 
-    /// Returns the spec that holds for the member of that name: what its source says, what
-    /// is overridden, and the flags of its health. The flags are those of this moment, also
-    /// while a change is under way of which the rest is not yet to be seen.
+    /// Returns the spec that holds for the member of that name: the source's spec with the
+    /// overrides applied, and the flags of its health. The flags are current even while the
+    /// rest of a change in progress is not visible yet.
     ///
     /// # Examples
     ///
@@ -327,7 +329,7 @@ impl<W> Balancer<W> {
         Some(view.entry(seat.slot())?.payload.clone())
     }
 
-    /// Returns the standing of the member of that name, in the method's own units
+    /// Returns the standing of the member of that name, in the scheduler's own units
     /// (Apache: `lbstatus`).
     ///
     /// # Examples
@@ -348,10 +350,11 @@ impl<W> Balancer<W> {
         self.core.view.load().scheduler.standing(id)
     }
 
-    /// Returns when something falls due next, on the balancer's clock: the end of an error or
-    /// of an ejection, or a step of a ramp. [`run_timed_changes`](Self::run_timed_changes) notices it then,
-    /// or a timer of your own by [`apply_timed_changes`](Self::apply_timed_changes). A time that is over, the
-    /// origin for one, means at once; `None`, that nothing is due.
+    /// Returns when the next timed change is due, on the balancer's clock: the end of an
+    /// error or of an ejection, or a step of a ramp.
+    /// [`run_timed_changes`](Self::run_timed_changes) applies it then; a timer of your own
+    /// can call [`apply_timed_changes`](Self::apply_timed_changes). A time in the past,
+    /// such as the origin, means that a change is due now; `None` means that none is due.
     ///
     /// # Examples
     ///
@@ -374,10 +377,10 @@ impl<W> Balancer<W> {
         self.shared().agenda.next_due()
     }
 
-    /// Ends the errors and ejections whose time is over, takes the steps of ramps that are
-    /// due, and wakes what waits for a member.
+    /// Ends the errors and ejections whose time has elapsed, takes the steps of ramps that
+    /// are due, and wakes the requests that wait for a member.
     ///
-    /// Every pick does this by itself; where there may be no pick for a while, spawn
+    /// Every pick does this by itself. If there may be no pick for a while, spawn
     /// [`run_timed_changes`](Self::run_timed_changes).
     ///
     /// # Examples
@@ -409,7 +412,7 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Renews the picture, unless somebody is at it.
+    /// Renews the picture, unless another caller does so already.
     #[cold]
     pub(super) fn renew(&self) {
         let Some(mut editor) = self.core.editor.try_lock() else {

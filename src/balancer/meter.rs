@@ -1,5 +1,5 @@
-//! What is measured between a pick and its end, and [`SentMeter`], by which a
-//! request body takes part in it from wherever it is being sent.
+//! What is measured between a pick and its end, and [`SentMeter`], which counts the bytes
+//! of a request body wherever it is being sent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::session::Session;
 use crate::snapshot::Seat;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
-/// Small, as each lease is made with one and moved a few times.
+/// Small, because each lease contains one and is moved a few times.
 #[derive(Debug)]
 pub(super) struct Meter {
     /// On the balancer's clock, in nanoseconds; or [`UNTIMED`].
     started: u64,
-    /// Of the picture by which the member was picked.
+    /// The number of the picture by which the member was picked.
     generation: u64,
     sent: u64,
     received: u64,
-    /// There once it was asked for: most requests have no body.
+    /// Created at the first use: most requests have no body.
     shared: Option<SentMeter>,
-    /// The time to the head of the answer, in microseconds; or [`NO_TIME`].
+    /// The time to the head of the response, in microseconds; or [`NO_TIME`].
     time_to_head: u32,
     /// The status of the head, if `head` has one.
     status: u16,
@@ -32,10 +32,10 @@ pub(super) struct Meter {
 
 /// The time was not wanted when the request began.
 const UNTIMED: u64 = u64::MAX;
-/// No head was there yet, or no time was wanted.
+/// No head has arrived yet, or no time was wanted.
 const NO_TIME: u32 = u32::MAX;
 
-/// Whether the head of the answer was there.
+/// Whether the head of the response has arrived.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Head {
     Missing,
@@ -97,13 +97,13 @@ impl Meter {
         self.generation
     }
 
-    /// In steps of a microsecond, and an hour at most.
+    /// In steps of a microsecond, and at most an hour.
     pub(super) fn time_to_head(&self) -> Option<Duration> {
         (self.time_to_head != NO_TIME).then(|| Duration::from_micros(self.time_to_head.into()))
     }
 
-    /// Whether the head of the answer was there.
-    pub(super) fn is_answered(&self) -> bool {
+    /// Returns whether the head of the response has arrived.
+    pub(super) fn has_response(&self) -> bool {
         self.head != Head::Missing
     }
 
@@ -111,7 +111,7 @@ impl Meter {
         (self.head == Head::WithStatus).then_some(self.status)
     }
 
-    /// Notes that the head of the answer is there.
+    /// Notes that the head of the response has arrived.
     #[inline]
     pub(super) fn note_head(&mut self, status: Option<u16>) {
         (self.head, self.status) = match status {
@@ -120,7 +120,7 @@ impl Meter {
         };
     }
 
-    /// Notes when the head of the answer was there.
+    /// Notes when the head of the response arrived.
     pub(super) fn time_head(&mut self, now: impl FnOnce() -> Timestamp) {
         if let Some(elapsed) = self.elapsed(now) {
             let micros = u32::try_from(elapsed.as_micros()).unwrap_or(NO_TIME);
@@ -134,8 +134,8 @@ impl Meter {
     }
 }
 
-/// Counts what a request body sends, for its lease and for the member at once; clones
-/// share their count. It may outlive the lease: then it counts for the member only.
+/// Counts the bytes that a request body sends, for its lease and for the member at once;
+/// clones share their count. It may outlive the lease: then it counts for the member only.
 ///
 /// # Examples
 ///
@@ -155,21 +155,21 @@ pub struct SentMeter(Arc<SentCount>);
 
 struct SentCount {
     seat: Arc<Seat>,
-    // Relaxed: a sum that only grows; an end may be a frame behind.
+    // Relaxed: a sum that only grows; an end may miss the last frame.
     sum: AtomicU64,
-    // Relaxed: read when an attempt has failed, to tell whose fault it was; the error
-    // itself came by other means.
+    // Relaxed: read when an attempt has failed, to find out whether the client caused that;
+    // the error itself is passed on otherwise.
     upload: AtomicU32,
 }
 
-/// How the client does with its request body.
+/// The state of the upload of a client's request body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Upload {
-    /// It broke off, or was too long, or too slow; the status by which HTTP says so.
+    /// It broke off, or was too long, or too slow; with the HTTP status for that.
     Failed(u16),
-    /// Nothing is being waited for.
+    /// Nothing is waited for.
     Flowing,
-    /// It is the client that is being waited for.
+    /// The client is waited for.
     Late,
 }
 
@@ -199,7 +199,7 @@ impl SentMeter {
 }
 
 impl SentMeter {
-    /// Notes what a look at the client's body came to; `status` is that of an error.
+    /// Records the result of polling the client's body; `status` is that of an error.
     pub(crate) fn upload_polled<T, E>(
         &self,
         frame: &Poll<Option<Result<T, E>>>,

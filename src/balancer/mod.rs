@@ -1,20 +1,20 @@
-//! The hall: [`Balancer`] holds the members, publishes who is eligible, and hands out
-//! leases.
+//! Balancing over members: [`Balancer`] holds the members, publishes which of them are
+//! eligible, and hands out leases.
 //!
 //! ```text
 //! pick ─► one look at the published view ─► session's member, or the scheduler's ─► Lease
-//! change ─► under the editor's lock: copy, change, walk, tell the scheduler, publish
-//!        └► outside it: tell the observer, let the scheduler plan, publish the plan
+//! change ─► under the editor's lock: copy, change, walk, notify the scheduler, publish
+//!        └► outside it: notify observers, run the scheduler's planning, publish it
 //! ```
 //!
-//! Reading never waits for a change. What does not live here: how a member is chosen
-//! (`scheduler`), who may be chosen (`snapshot`), and any I/O.
+//! Reading never waits for a change. What does not live here: how a member is picked
+//! (`scheduler`), which members may be picked (`snapshot`), and any I/O.
 
 mod after_change;
 mod agenda;
 mod attention;
 mod builder;
-mod checked;
+mod check_results;
 mod draft;
 mod edit;
 mod editor;
@@ -29,16 +29,17 @@ mod lease;
 mod limit;
 mod members;
 mod meter;
-mod method;
 mod observe;
 mod operation;
-mod overridden;
+mod overrides;
 mod pick;
 mod planning;
 mod publish;
+mod reason;
 mod removed;
 mod request;
 mod reserve;
+mod scheduler_settings;
 mod sessions;
 mod shared;
 mod slots;
@@ -46,7 +47,6 @@ mod source;
 mod view;
 mod wait;
 mod weak;
-mod why;
 
 #[cfg(all(test, equipoise_loom))]
 mod loom_tests;
@@ -70,12 +70,12 @@ pub use lease::Lease;
 pub use limit::LearnedLimit;
 pub(crate) use limit::WeakLimit;
 pub use meter::SentMeter;
+pub use reason::Reason;
 pub use removed::RemovedMember;
 pub use request::PickRequest;
 pub use source::{DEFAULT_SOURCE, MemberSource};
 pub use wait::{Drain, DrainOutcome, Drained, MembersReady, PickWait};
 pub use weak::WeakBalancer;
-pub use why::Reason;
 
 pub(crate) use meter::Upload;
 pub(crate) use wait::{Expected, TimeKeeper, Waiter, may_change};
@@ -84,11 +84,11 @@ use crate::clock::{Clock, Timestamp};
 use crate::snapshot::Roster;
 use crate::sync::{Mutex, Published};
 
-/// Distributes requests over members, each a payload `W`: a client, an address, a
+/// Distributes requests over members, each with a payload `W`: a client, an address, a
 /// service.
 ///
-/// It is a handle: clones are cheap and share everything. Every method takes `&self`
-/// and may be called from any thread.
+/// It is a handle: clones are cheap and share everything. Every method takes `&self` and
+/// may be called from any thread.
 ///
 /// # Examples
 ///
@@ -110,32 +110,32 @@ struct Core<W> {
     shared: Arc<Shared>,
     view: Published<View<W>>,
     default_source: Arc<str>,
-    /// Taken by changes only, one at a time. The scheduler's own lock is the only one
-    /// that is ever taken under it.
+    /// Locked by changes only, one at a time. The scheduler's own lock is the only one that
+    /// is ever taken under it.
     editor: Mutex<Editor<W>>,
 }
 
 impl<W> Core<W> {
-    /// Does what is left to do after a change, once the editor's lock is given back.
+    /// Does the remaining work of a change, once the editor's lock is released.
     fn settle(&self, after: AfterChange<W>) {
         let owes_plan = after.owes_plan;
-        // An observer that panics, or the drop of a payload, costs no plan.
-        let told = catch_unwind(AssertUnwindSafe(|| self.settle_unplanned(after)));
+        // The plan is made even if an observer, or the drop of a payload, panics.
+        let settled = catch_unwind(AssertUnwindSafe(|| self.settle_unplanned(after)));
         if owes_plan {
             self.plan();
         }
-        if let Err(panic) = told {
+        if let Err(panic) = settled {
             resume_unwind(panic);
         }
     }
 
-    /// As [`settle`](Self::settle), for what a pick has noticed: a pick never plans.
+    /// As [`settle`](Self::settle), for changes that a pick has made: a pick never plans.
     fn settle_unplanned(&self, after: AfterChange<W>) {
         self.shared.wake_keepers();
-        after.tell(&self.shared);
+        after.report(&self.shared);
     }
 
-    /// Lets the scheduler plan until nothing is owed, unless another caller is at it.
+    /// Runs the scheduler's planning until no plan is owed, unless another caller does so.
     fn plan(&self) {
         let mut task = self.editor.lock().next_task();
         while let Some(present) = task {
@@ -161,10 +161,10 @@ impl<W> Drop for Core<W> {
     }
 }
 
-/// Lets the next change plan again if this plan panics.
+/// If this plan panics, the next change plans again.
 struct PlanRun<'c, W> {
     core: &'c Core<W>,
-    /// The task, until it is through.
+    /// The number of the task, until it has ended.
     number: Option<u64>,
 }
 
@@ -181,14 +181,14 @@ impl<W> Balancer<W> {
         &self.core.shared
     }
 
-    /// Returns the balancer's name, if it was given one.
+    /// Returns the balancer's name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.shared().name.as_deref()
     }
 
-    /// Returns the time on the balancer's clock, by which heartbeats are reported, for
-    /// one.
+    /// Returns the time on the balancer's clock. Heartbeats are reported with it, for
+    /// example.
     ///
     /// # Examples
     ///
@@ -210,8 +210,8 @@ impl<W> Balancer<W> {
         self.shared().clock.now()
     }
 
-    /// Returns the balancer's clock, for an observer that reads the time: it does not keep the
-    /// balancer alive.
+    /// Returns the balancer's clock, for an observer that reads the time. It does not keep
+    /// the balancer alive.
     ///
     /// # Examples
     ///
@@ -228,12 +228,12 @@ impl<W> Balancer<W> {
         self.shared().clock.clone()
     }
 
-    /// Everybody who is there; another one after each change of the membership.
+    /// Returns the present roster; each change of the membership creates another one.
     pub(crate) fn roster(&self) -> Arc<Roster> {
         self.core.view.load().picture.roster.clone()
     }
 
-    /// Returns whether `roster` is still everybody who is there.
+    /// Returns whether `roster` is still the present one.
     pub(crate) fn has_roster(&self, roster: &Arc<Roster>) -> bool {
         Arc::ptr_eq(&self.core.view.load().picture.roster, roster)
     }

@@ -1,14 +1,14 @@
-//! Adding observers to a balancer, and telling them what happens to requests.
+//! Adding observers to a balancer, and reporting what happens to requests.
 //!
-//! What does not live here: the events themselves (`events`), what a change of the membership
-//! tells (`after_change.rs`), and the end of a request (`epoch.rs`).
+//! What does not live here: the events themselves (`events`), the events of a change of the
+//! membership (`after_change.rs`), and the end of a request (`epoch.rs`).
 
 use std::sync::{Arc, Weak};
 
-use super::attention::ELECTIONS_WANTED;
+use super::attention::PICKS_WANTED;
 use super::events::{EventKind, Interest, Observer, ObserverGuard, Registry};
 use super::lease::Lease;
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use super::{Balancer, PickError, PickRequest};
 use crate::member::MemberState;
 use crate::session::{CookieRouteError, Session};
@@ -16,8 +16,9 @@ use crate::session::{CookieRouteError, Session};
 impl<W> Balancer<W> {
     /// Adds an observer, until the [`ObserverGuard`] is dropped.
     ///
-    /// It is told what begins after this has returned. Requests that began before have no
-    /// times in their events, unless another observer or the scheduler wanted them.
+    /// It receives the events of what begins after this has returned. Requests that began
+    /// before have no times in their events, unless another observer or the scheduler
+    /// wanted them.
     ///
     /// # Examples
     ///
@@ -37,73 +38,73 @@ impl<W> Balancer<W> {
         ObserverGuard::new(registry, number)
     }
 
-    /// Tells of a pick that picked no member.
+    /// Reports a pick that found no member.
     #[cold]
-    pub(crate) fn tell_refused(&self, request: &PickRequest<'_>, error: &PickError) {
+    pub(crate) fn report_refused(&self, request: &PickRequest<'_>, error: &PickError) {
         if self.shared().observers.want(Interest::REFUSED) {
             let refused = EventKind::Refused {
                 error,
                 members: self.len(),
                 tried: request.tried.len(),
             };
-            self.tell(None, refused);
+            self.report(None, refused);
         }
     }
 
-    /// Tells that sessions do not stay with a member.
-    pub(crate) fn tell_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
-        self.tell(Some(member), EventKind::SessionNotKept { why });
+    /// Reports that sessions cannot be kept at a member.
+    pub(crate) fn report_not_kept(&self, member: &MemberState, why: &CookieRouteError) {
+        self.report(Some(member), EventKind::SessionNotKept { why });
     }
 
-    /// Tells that a request has joined the line.
-    pub(super) fn tell_waiting(&self) {
+    /// Reports that a request has joined the line.
+    pub(super) fn report_waiting(&self) {
         let shared = self.shared();
         if shared.observers.want(Interest::WAITING) {
             let in_line = shared.waiting.in_line();
-            self.tell(None, EventKind::Waiting { in_line });
+            self.report(None, EventKind::Waiting { in_line });
         }
     }
 
-    /// Tells an event that belongs to the present picture.
-    fn tell(&self, member: Option<&MemberState>, kind: EventKind<'_>) {
+    /// Reports an event that belongs to the present picture.
+    fn report(&self, member: Option<&MemberState>, kind: EventKind<'_>) {
         let shared = self.shared();
         if shared.observers.want(kind.interest()) {
             let event = shared.event(shared.generation(), member, kind);
-            shared.tell(event);
+            shared.report(event);
         }
     }
 
-    /// Tells of a pick; to be called without a lock.
+    /// Reports a pick; to be called without a lock.
     #[inline]
-    pub(super) fn told(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
-        if self.shared().attention.look().has(ELECTIONS_WANTED) {
-            self.tell_elected(lease, request);
+    pub(super) fn report_pick(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
+        if self.shared().attention.look().has(PICKS_WANTED) {
+            self.report_pick_events(lease, request);
         }
     }
 
     #[inline(never)]
-    fn tell_elected(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
+    fn report_pick_events(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
         let shared = self.shared();
-        let mut telling = shared.observers.tell();
-        let mut tell = |kind| {
-            telling.event(&shared.event(lease.generation(), Some(lease.member()), kind));
+        let mut delivery = shared.observers.deliver();
+        let mut report = |kind| {
+            delivery.event(&shared.event(lease.generation(), Some(lease.member()), kind));
         };
         let session = lease.session();
-        tell(EventKind::Picked { session });
+        report(EventKind::Picked { session });
         if session != Session::Off {
-            let route = request.home.map(Home::text);
-            tell(EventKind::Session { session, route });
+            let route = request.session_key.map(SessionKey::text);
+            report(EventKind::Session { session, route });
         }
         if let Some(last) = request.tried.last() {
             let view = self.core.view.load();
             let from = view.picture.roster.seat(last.slot());
             let from = from.filter(|seat| seat.state.id() == *last);
-            tell(EventKind::FailedOver {
+            report(EventKind::FailedOver {
                 from: from.map(|seat| &*seat.state),
                 tried: request.tried.len(),
                 cause: request.cause,
             });
         }
-        telling.end();
+        delivery.end();
     }
 }

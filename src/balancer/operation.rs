@@ -1,6 +1,6 @@
-//! What an edit asks for, one [`Operation`] a call.
+//! The operations of an edit: [`Operation`].
 //!
-//! What does not live here: what all of them together come to (`draft.rs`).
+//! What does not live here: their combined result (`draft.rs`).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use crate::member::{Flag, MemberSpec, Overrides, Status};
 
-/// One thing that an edit asks for.
+/// One operation of an edit.
 pub(super) enum Operation<'c, W> {
     ClearOverrides(Arc<str>),
-    /// Sets or clears a flag that is not of health, as an operator does.
+    /// Sets or clears a flag that is not one of health, as an operator does.
     Flag(Arc<str>, Flag, bool),
     /// Sets or clears a flag of health.
     Health(Arc<str>, Flag, bool),
@@ -24,8 +24,8 @@ pub(super) enum Operation<'c, W> {
     Update(Arc<str>, SpecChange<'c, MemberSpec>),
 }
 
-/// A change in the words of a caller. It is run outside every lock, and remembers what it
-/// came to, so that the outcome can be looked up under one.
+/// A change by a caller's closure. The closure runs outside every lock; its results are
+/// stored, so that they can be looked up under a lock.
 pub(super) struct SpecChange<'c, T> {
     run: Box<dyn Fn(T) -> T + Send + 'c>,
     known: Option<(T, T)>,
@@ -39,7 +39,7 @@ impl<'c, T: Clone + PartialEq> SpecChange<'c, T> {
         }
     }
 
-    /// What becomes of `input`, if that was worked out.
+    /// Returns the result for `input`, if it was computed.
     pub(super) fn outcome(&self, input: &T) -> Option<T> {
         let (known, outcome) = self.known.as_ref()?;
         (known == input).then(|| outcome.clone())
@@ -55,18 +55,18 @@ impl<'c, T: Clone + PartialEq> SpecChange<'c, T> {
     }
 }
 
-/// What a change in the words of a caller is to be made of.
+/// The input of a caller's closure.
 pub(super) enum Input {
     Overrides(Overrides),
     Spec(MemberSpec),
 }
 
-/// Runs the callers' changes that are `open`, in order, which may do anything: outside every
-/// lock.
+/// Runs the callers' closures that are `open`, in order and outside every lock: they may
+/// run any code.
 ///
-/// Later changes of the same members run too, on what these come to, as a draft will most
-/// likely ask for it. So a member that is changed many times in one edit does not take as
-/// many drafts.
+/// Later closures for the same members run too, with these results as input, since a draft
+/// will most likely need them. So a member that is changed many times in one edit does not
+/// need as many drafts.
 pub(super) fn work_out<W>(operations: &mut [Operation<'_, W>], open: Vec<(usize, Input)>) {
     let mut open = open.into_iter().peekable();
     let mut found = ChangedMembers::default();
@@ -78,7 +78,7 @@ pub(super) fn work_out<W>(operations: &mut [Operation<'_, W>], open: Vec<(usize,
     }
 }
 
-/// What the members come to whose changes are being worked out.
+/// The results for the members whose closures are being run.
 #[derive(Default)]
 struct ChangedMembers {
     overrides: HashMap<Arc<str>, Overrides>,
@@ -94,7 +94,7 @@ impl ChangedMembers {
             (Operation::Update(name, _), Input::Spec(input)) => {
                 self.specs.insert(name.clone(), input);
             }
-            // A draft asks each operation for its own kind.
+            // A draft requests of each operation its own kind of result.
             _ => {}
         }
     }
@@ -131,7 +131,7 @@ impl ChangedMembers {
     }
 }
 
-/// What is overridden once an operator has set or cleared a flag.
+/// Returns the overrides after an operator has set or cleared a flag.
 pub(super) fn flagged(overrides: Overrides, flag: Flag, on: bool) -> Overrides {
     if on {
         overrides.with_flag(flag)
@@ -140,7 +140,7 @@ pub(super) fn flagged(overrides: Overrides, flag: Flag, on: bool) -> Overrides {
     }
 }
 
-/// What a source says without the flags of health, which are not its own.
+/// Returns a source's spec without the flags of health, which a source does not set.
 pub(super) fn without_health(spec: MemberSpec) -> MemberSpec {
     let flags = spec.status().difference(Status::HEALTH);
     spec.with_status(flags)

@@ -8,7 +8,7 @@ use super::attention::TIMED;
 use super::editor::Editor;
 use super::lease::{Lease, MemberEntry, Unclaimed};
 use super::meter::Meter;
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use super::shared::Wakes;
 use super::view::View;
 use super::{Balancer, PickError, PickRequest};
@@ -16,14 +16,14 @@ use crate::scheduler::{Candidates, ClaimError, Needs, Pick, PickContext};
 use crate::session::Session;
 use crate::snapshot::Seat;
 
-/// So many times a pick that failed looks again, while things change under its eyes.
-const LOOKS: usize = 64;
+/// How often a pick that failed tries again while the membership changes.
+const MAX_TRIES: usize = 64;
 
-/// So many of them before it waits for a change that is under way.
-const SPINS: usize = 8;
+/// How often it tries before it waits for a change in progress.
+const TRIES_BEFORE_WAIT: usize = 8;
 
-/// The time that a pick which fails waits for a change under way, in slices, of which each
-/// look under the editor's lock takes at least one.
+/// The time that a failing pick waits for a change in progress is divided into slices; each
+/// try under the editor's lock takes at least one.
 ///
 /// A change of ten thousand members takes a tenth of it.
 const SLICE: Duration = Duration::from_millis(5);
@@ -44,7 +44,7 @@ impl PickPatience {
     }
 }
 
-/// Why one look at one view picked nobody.
+/// Why one try on one view picked no member.
 enum Missed {
     /// With the generation of the view.
     Because(PickError, u64),
@@ -52,35 +52,36 @@ enum Missed {
     Stale,
 }
 
-/// Whether a pick is free to take what it finds.
+/// Whether a pick may take any member, or must leave room to the waiting requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum QueuePosition {
-    /// Others came first.
+    /// Other requests came first.
     BesideTheLine,
     Served,
 }
 
 impl<W> Balancer<W> {
-    /// Picks a member for a request and counts it in.
+    /// Picks a member for a request and counts the request as in flight.
     ///
     /// It does not wait for a member that is at its cap ([`pick_wait`](Self::pick_wait)
     /// does), and does not overtake requests that wait in line.
     ///
-    /// A pick that finds a member does not wait for a change of the membership. One that
-    /// finds none while a change is under way waits for it, for a tenth of a second at most,
-    /// and looks again; so it fails on what was there before only if the change takes longer,
-    /// because the scheduler does when it is told. A pick after a member's error, or its
-    /// recovery, has fallen due makes that change itself, which takes the time in which the
-    /// scheduler is told.
+    /// A pick that finds a member does not wait for a change of the membership. A pick that
+    /// finds none while a change is in progress waits for the change, for at most a tenth
+    /// of a second, and tries again. So it fails because of the former members only if the
+    /// change takes longer, which happens if the scheduler takes long when it is notified.
+    /// When a member's error or recovery is due, the next pick applies that change itself,
+    /// which includes notifying the scheduler.
     ///
     /// # Errors
     ///
-    /// [`PickError`] says why there is nobody, and when to come again, if that is
-    /// known.
+    /// [`PickError`] contains why no member can be picked, and the delay after which to try
+    /// again, if that is known.
     ///
     /// # Panics
     ///
-    /// Only if the scheduler or an observer does; the member is given back then.
+    /// Only if the scheduler or an observer does; the request is not counted as in flight
+    /// then.
     ///
     /// # Examples
     ///
@@ -95,64 +96,67 @@ impl<W> Balancer<W> {
     #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         let result = self.pick_without_events(request);
-        result.inspect_err(|error| self.tell_refused(request, error))
+        result.inspect_err(|error| self.report_refused(request, error))
     }
 
-    /// As [`pick`](Self::pick), without a word about a failure.
+    /// As [`pick`](Self::pick), without reporting a failure to observers.
     #[inline]
     pub(crate) fn pick_without_events(
         &self,
         request: &PickRequest<'_>,
     ) -> Result<Lease<W>, PickError> {
-        // Who has tried members waits beside the line, so it may pass it too.
+        // A request that has tried members waits beside the line, so it may pass the line
+        // here, too.
         if self.shared().has_line() && !request.is_particular() {
             return self.pick_beside_the_line(request);
         }
         self.attempt(request)
     }
 
-    /// As [`pick_without_events`](Self::pick_without_events), also past those who wait.
+    /// As [`pick_without_events`](Self::pick_without_events), also past the waiting
+    /// requests.
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.apply_timed_changes();
-        match self.elect(request, QueuePosition::Served, None) {
+        match self.pick_once(request, QueuePosition::Served, None) {
             Ok(lease) => {
-                self.told(&lease, request);
+                self.report_pick(&lease, request);
                 Ok(lease)
             }
-            Err(missed) => self.look_again(request, missed),
+            Err(missed) => self.try_again(request, missed),
         }
     }
 
-    /// Others wait: only a session whose member nobody in line can be picked to is
-    /// served.
+    /// Other requests wait: the only request served is one of a session whose member could
+    /// not be picked for any request in line.
     #[cold]
     fn pick_beside_the_line(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         self.apply_timed_changes();
-        if let Ok(lease) = self.elect(request, QueuePosition::BesideTheLine, None) {
-            self.told(&lease, request);
+        if let Ok(lease) = self.pick_once(request, QueuePosition::BesideTheLine, None) {
+            self.report_pick(&lease, request);
             return Ok(lease);
         }
         self.shared().wake_front();
         Err(self.behind_the_line(request))
     }
 
-    /// A failure counts only if it was on the present picture, with nothing due and no
-    /// renewal under way: else a member may be eligible that it did not show.
+    /// A failure counts only if it occurred on the present picture, with nothing due and no
+    /// renewal in progress: otherwise a member may be eligible that the picture did not
+    /// show.
     #[cold]
-    fn look_again(
+    fn try_again(
         &self,
         request: &PickRequest<'_>,
         mut missed: Missed,
     ) -> Result<Lease<W>, PickError> {
         let mut patience = PickPatience::new();
-        // Whether the last look was at the present picture, without a change under way.
+        // Whether the last try was on the present picture, without a change in progress.
         let mut quiet = false;
-        for look in 0..LOOKS {
+        for look in 0..MAX_TRIES {
             let view = self.core.view.load();
             let present = view.picture.generation;
             let refused = matches!(missed, Missed::Because(PickError::NoneUsable { .. }, _))
-                && self.somebody_was_refused(&view, request);
+                && self.shows_untried_members(&view, request);
             drop(view);
             let changing = refused || self.shared().is_due();
             let picked = match missed {
@@ -162,14 +166,14 @@ impl<W> Balancer<W> {
                 {
                     return Err(error);
                 }
-                // Whoever publishes has told the scheduler, and is about to show it.
-                Missed::Stale if look < SPINS => {
+                // The publisher has notified the scheduler, and is about to publish.
+                Missed::Stale if look < TRIES_BEFORE_WAIT => {
                     std::hint::spin_loop();
                     quiet = false;
-                    self.elect(request, QueuePosition::Served, None)
+                    self.pick_once(request, QueuePosition::Served, None)
                 }
                 Missed::Because(..) | Missed::Stale => {
-                    let Some(picked) = self.elect_in_quiet(request, &mut patience) else {
+                    let Some(picked) = self.pick_under_lock(request, &mut patience) else {
                         break;
                     };
                     quiet = true;
@@ -178,7 +182,7 @@ impl<W> Balancer<W> {
             };
             missed = match picked {
                 Ok(lease) => {
-                    self.told(&lease, request);
+                    self.report_pick(&lease, request);
                     return Ok(lease);
                 }
                 Err(missed) => missed,
@@ -186,16 +190,16 @@ impl<W> Balancer<W> {
         }
         match missed {
             Missed::Because(error, _) => Err(error),
-            // A change that takes long, or a scheduler that calls the present view old,
-            // against its contract.
-            Missed::Stale => Err(self.nobody(&self.core.view.load(), request)),
+            // A change that takes long, or a scheduler that reports the present view as
+            // old, against its contract.
+            Missed::Stale => Err(self.no_member(&self.core.view.load(), request)),
         }
     }
 
-    /// Returns whether the picture shows somebody as eligible whom the request has not
-    /// tried: then it was a moment's refusal. If somebody of them is not usable, the
-    /// picture is due, also before the one who put it in error has said so.
-    fn somebody_was_refused(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
+    /// Returns whether the picture shows a member as eligible that the request has not
+    /// tried: then the refusal was momentary. If one of these members is not usable, the
+    /// picture is marked as due, even before the request that put it in error has done so.
+    fn shows_untried_members(&self, view: &View<W>, request: &PickRequest<'_>) -> bool {
         let mut group = view.picture.group();
         if group.any(|(seat, _)| !seat.state.status().is_usable()) {
             self.shared().agenda.make_due();
@@ -206,19 +210,19 @@ impl<W> Balancer<W> {
             .is_some()
     }
 
-    /// One pick while nothing changes the membership; `None` if a change under way
-    /// takes longer than the pick waits.
-    fn elect_in_quiet(
+    /// One pick while nothing changes the membership; `None` if a change in progress takes
+    /// longer than the pick waits.
+    fn pick_under_lock(
         &self,
         request: &PickRequest<'_>,
         patience: &mut PickPatience,
     ) -> Option<Result<Lease<W>, Missed>> {
-        // Wakes after the lock is given back, also when a scheduler panics.
+        // Wakes after the lock is released, also when a scheduler panics.
         let wakes = Wakes::none(self.shared());
         let mut editor = self.editor_within(patience)?;
         let due = self.shared().is_due();
         let after = due.then(|| editor.publish_change(&self.core.view));
-        let result = self.elect(request, QueuePosition::Served, Some(&wakes));
+        let result = self.pick_once(request, QueuePosition::Served, Some(&wakes));
         drop(editor);
         if let Some(after) = after {
             self.core.settle_unplanned(after);
@@ -226,7 +230,7 @@ impl<W> Balancer<W> {
         Some(result)
     }
 
-    /// The editor, unless a change under way takes longer than `patience` lasts.
+    /// Returns the editor, unless a change in progress takes longer than `patience` lasts.
     pub(super) fn editor_within(
         &self,
         patience: &mut PickPatience,
@@ -240,10 +244,10 @@ impl<W> Balancer<W> {
         None
     }
 
-    /// One pick on one view. What a dropped claim must wake, `wakes` does, or else it
-    /// is woken at once.
+    /// One pick on one view. If a dropped claim must wake waiters, that is done through
+    /// `wakes`, or at once if there is none.
     #[inline]
-    fn elect(
+    fn pick_once(
         &self,
         request: &PickRequest<'_>,
         place: QueuePosition,
@@ -259,11 +263,11 @@ impl<W> Balancer<W> {
             shared,
             wakes,
         };
-        let session = match request.home {
+        let session = match request.session_key {
             None if request.sessions => Session::New,
             None => Session::Off,
-            Some(home) => self
-                .home(&view, &candidates, request, home, place)
+            Some(key) => self
+                .claim_session_member(&view, &candidates, request, key, place)
                 .map_err(because)?,
         };
         if !matches!(session, Session::Hit | Session::Redirected) {
@@ -280,13 +284,13 @@ impl<W> Balancer<W> {
             match view.scheduler.pick(&candidates, &context) {
                 Pick::Claimed(_) => {}
                 Pick::AtCapacity => return Err(because(PickError::AtCapacity)),
-                Pick::Nobody => return Err(because(self.nobody(&view, request))),
+                Pick::NoneUsable => return Err(because(self.no_member(&view, request))),
                 Pick::Stale => return Err(Missed::Stale),
             }
         }
         let entry = unclaimed.seat().and_then(|seat| view.entry(seat.slot()));
         let Some(entry) = entry else {
-            return Err(because(self.nobody(&view, request)));
+            return Err(because(self.no_member(&view, request)));
         };
         let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
@@ -311,24 +315,24 @@ impl<W> Balancer<W> {
     }
 
     /// Claims the session's own member, if there is one that can serve.
-    fn home<'c>(
+    fn claim_session_member<'c>(
         &self,
         view: &'c View<W>,
         candidates: &Candidates<'c>,
         request: &PickRequest<'c>,
-        home: Home<'c>,
+        key: SessionKey<'c>,
         place: QueuePosition,
     ) -> Result<Session, PickError> {
         let roster = &view.picture.roster;
         let mut full = false;
-        let found = home.find(roster, &mut |seat: &'c Arc<Seat>| {
+        let found = key.find(roster, &mut |seat: &'c Arc<Seat>| {
             if request.tried.contains(&seat.state.id()) {
                 return false;
             }
             let in_line =
                 place == QueuePosition::BesideTheLine && view.picture.is_in_group(seat.slot());
             if in_line && seat.state.status().is_usable() {
-                // Those in line may be picked to it: the search ends, unclaimed.
+                // It could be picked for requests in line: the search ends without a claim.
                 return true;
             }
             match candidates.claim_seat(seat) {
@@ -344,15 +348,15 @@ impl<W> Balancer<W> {
                 return Err(PickError::AtCapacity);
             }
             if view.picture.is_in_group(seat.slot()) {
-                view.scheduler.on_routed(candidates, &seat.state);
+                view.scheduler.on_session_pick(candidates, &seat.state);
             }
-            return Ok(if home.is_at(seat) {
+            return Ok(if key.matches(seat) {
                 Session::Hit
             } else {
                 Session::Redirected
             });
         }
-        match home.owned(roster) {
+        match key.text_if_known(roster) {
             Some(_) if request.no_failover && full => Err(PickError::AtCapacity),
             Some(route) if request.no_failover => {
                 let route = route.clone();
@@ -363,7 +367,7 @@ impl<W> Balancer<W> {
     }
 
     #[cold]
-    fn nobody(&self, view: &View<W>, request: &PickRequest<'_>) -> PickError {
+    fn no_member(&self, view: &View<W>, request: &PickRequest<'_>) -> PickError {
         let members = view.picture.roster.len();
         if members == 0 {
             return PickError::Empty;
@@ -375,12 +379,12 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Why a request that came after those in line gets nothing.
+    /// Returns why a request that came after those in line gets no member.
     #[cold]
     pub(super) fn behind_the_line(&self, request: &PickRequest<'_>) -> PickError {
         let view = self.core.view.load();
         if view.picture.group_len() == 0 {
-            self.nobody(&view, request)
+            self.no_member(&view, request)
         } else {
             PickError::AtCapacity
         }

@@ -19,13 +19,13 @@ use crate::snapshot::Roster;
 /// What the editor knows about plans.
 #[derive(Debug, Default)]
 pub(super) struct Planning {
-    /// What the present scheduler has planned last.
+    /// The last plan of the present scheduler.
     pub(super) plan: Option<Plan>,
     /// Whether the scheduler that readers see plans at all.
     plans: bool,
-    /// Grows with each change of what plans are made from.
+    /// Incremented with each change of what plans are made from.
     wanted: u64,
-    /// What the last plan was made from.
+    /// The value of `wanted` that the last plan was made for.
     made: u64,
     /// The task that runs, if one does.
     running: Option<u64>,
@@ -33,13 +33,13 @@ pub(super) struct Planning {
 }
 
 impl Planning {
-    /// Notes that another plan would come of the members.
+    /// Notes that the members have changed, so that a plan would differ.
     pub(super) fn members_changed(&mut self) {
         self.wanted += 1;
     }
 
-    /// Begins anew, for another scheduler. What is being planned is for the old one, and
-    /// will be thrown away. The old plan is not dropped here: readers still see it.
+    /// Starts again for another scheduler. A plan in progress is for the old one, and will
+    /// be dropped. The old plan is not dropped here: readers still see it.
     pub(super) fn start_anew(&mut self) {
         self.plan = None;
         self.plans = false;
@@ -47,7 +47,7 @@ impl Planning {
         self.running = None;
     }
 
-    /// Notes whether the scheduler plans, as it is published.
+    /// Notes whether the scheduler that is being published plans.
     pub(super) fn scheduler_plans(&mut self, plans: bool) {
         self.plans = plans;
     }
@@ -57,7 +57,7 @@ impl Planning {
         self.plans && self.wanted != self.made && self.running.is_none()
     }
 
-    /// Takes the next plan over, if one has to be made and none is being made.
+    /// Takes the next planning task, if a plan has to be made and none is being made.
     pub(super) fn next_task(
         &mut self,
         scheduler: &Arc<dyn Scheduler>,
@@ -76,8 +76,8 @@ impl Planning {
         })
     }
 
-    /// Keeps the plan of a task, and returns the one of before; or returns the plan itself,
-    /// if another scheduler has been set meanwhile.
+    /// Keeps the plan of a task, and returns the former one; or returns the plan itself, if
+    /// another scheduler has been set meanwhile.
     pub(super) fn keep(
         &mut self,
         task: &PlanTask,
@@ -91,7 +91,7 @@ impl Planning {
         Ok(mem::replace(&mut self.plan, plan))
     }
 
-    /// Notes that a task came to nothing: the next change plans again.
+    /// Notes that a task has failed: the next change plans again.
     pub(super) fn give_up(&mut self, number: u64) {
         if self.running == Some(number) {
             self.running = None;
@@ -99,17 +99,17 @@ impl Planning {
     }
 }
 
-/// One plan to be made.
+/// The task of making one plan.
 pub(super) struct PlanTask {
     pub(super) number: u64,
-    /// What it is made from.
+    /// The value of `Planning::wanted` that it is made for.
     wanted: u64,
     scheduler: Arc<dyn Scheduler>,
     roster: Arc<Roster>,
 }
 
 impl PlanTask {
-    /// Lets the scheduler plan. No lock is held.
+    /// Runs the scheduler's planning. No lock is held.
     pub(super) fn plan(&self) -> Option<Plan> {
         self.scheduler.plan(&PlanMembers::new(&self.roster))
     }

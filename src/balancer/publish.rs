@@ -1,9 +1,9 @@
-//! The publisher: works out which members are eligible after a change or as time passes,
-//! and publishes a [`View`] that readers follow without waiting.
+//! The publisher: computes which members are eligible after a change or as time passes, and
+//! publishes a [`View`] that readers follow without waiting.
 //!
-//! Order of a publication: what is due is noticed, the walk decides which members are
-//! eligible, the scheduler is told what changed, and only then readers see it. So a scheduler
-//! always knows at least as much as any view that it is asked with.
+//! The order of a publication: changes that are due are applied, the walk decides which
+//! members are eligible, the scheduler is notified of the changes, and only then do readers
+//! see them. So a scheduler's information is never older than a view that it receives.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::snapshot::{EligibilityWalk, Factors, Picture, PictureDiff, walk, with
 use crate::sync::Published;
 
 impl<W> Editor<W> {
-    /// Creates the standings of all members equal.
+    /// Resets the standings of all members to zero.
     pub(super) fn reset_scheduler(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
         self.scheduler.reset();
-        self.publish(published, SchedulerNotice::Again)
+        self.publish(published, SchedulerNotice::AllChanged)
     }
 
     pub(super) fn set_scheduler(
@@ -47,25 +47,25 @@ impl<W> Editor<W> {
                 self.after.replaced.extend(former);
             }
         }
-        let mut after = self.publish(published, SchedulerNotice::Everything);
-        // A request that ended meanwhile told the old scheduler: let the new one read
+        let mut after = self.publish(published, SchedulerNotice::AllJoined);
+        // A request that ended meanwhile has notified the old scheduler: the new one reads
         // the facts again.
-        after.join(self.publish(published, SchedulerNotice::Again));
+        after.join(self.publish(published, SchedulerNotice::AllChanged));
         after
     }
 
     /// Publishes what has changed, if anything has.
     pub(super) fn publish_change(&mut self, published: &Published<View<W>>) -> AfterChange<W> {
-        self.publish(published, SchedulerNotice::TheDifference)
+        self.publish(published, SchedulerNotice::Difference)
     }
 
-    /// Takes the next plan over, if one has to be made and none is being made.
+    /// Takes the next planning task, if a plan has to be made and none is being made.
     pub(super) fn next_task(&mut self) -> Option<PlanTask> {
         self.planning.next_task(&self.scheduler, &self.roster)
     }
 
-    /// Keeps a plan and publishes it; returns what is to be dropped once the lock is given
-    /// back, as it may hold a user's table.
+    /// Keeps a plan and publishes it; returns what must be dropped after the lock is
+    /// released, because it may hold a user's table.
     pub(super) fn keep_plan(
         &mut self,
         published: &Published<View<W>>,
@@ -75,7 +75,7 @@ impl<W> Editor<W> {
         match self.planning.keep(task, plan.clone()) {
             Err(unwanted) => (unwanted, None),
             // The view is of the same scheduler: a task begins only once its scheduler is
-            // published, and the next one that is set withdraws it.
+            // published, and setting the next one withdraws it.
             Ok(old) => {
                 let view = published.load().with_plan(plan);
                 (old, Some(published.swap(view)))
@@ -83,15 +83,19 @@ impl<W> Editor<W> {
         }
     }
 
-    fn publish(&mut self, published: &Published<View<W>>, told: SchedulerNotice) -> AfterChange<W> {
+    fn publish(
+        &mut self,
+        published: &Published<View<W>>,
+        notice: SchedulerNotice,
+    ) -> AfterChange<W> {
         let shared = &self.epoch.shared.clone();
         let renewal = shared.agenda.begin_renewal();
         if shared.must_read_again() {
-            self.owed = self.owed.max(SchedulerNotice::Again);
+            self.owed = self.owed.max(SchedulerNotice::AllChanged);
         }
-        // Owed until it is told: a scheduler that panics is told the next time.
-        self.owed = self.owed.max(told);
-        let told = self.owed;
+        // Owed until the scheduler was notified: one that panics is notified the next time.
+        self.owed = self.owed.max(notice);
+        let notice = self.owed;
         let now = shared.clock.now();
         let mut walked = self.walk_at(now);
         if walked.found.is_empty() && shared.forces_recovery() && self.end_all_outages() {
@@ -104,21 +108,21 @@ impl<W> Editor<W> {
         } = walked;
         let old = published.load();
         let picture = Picture::new(self.generation + 1, self.roster.clone(), found, factors);
-        let mut change = match told {
-            SchedulerNotice::Everything => picture.since_nothing(),
-            SchedulerNotice::Again | SchedulerNotice::TheDifference => {
+        let mut change = match notice {
+            SchedulerNotice::AllJoined => picture.since_nothing(),
+            SchedulerNotice::AllChanged | SchedulerNotice::Difference => {
                 picture.since(&old.picture, &self.touched)
             }
         };
-        if told == SchedulerNotice::Again {
+        if notice == SchedulerNotice::AllChanged {
             change.everything_changed(&picture);
         }
         let readers_care = picture.usable != old.picture.usable
-            // Those of members that are not eligible too, which may stand in for others.
+            // Also those of members that are not eligible, which may stand in for others.
             || picture.factors != old.picture.factors;
         let changed = readers_care || !self.touched.is_empty() || !change.is_empty();
-        if changed || told != SchedulerNotice::TheDifference {
-            self.tell_and_show(published, picture, &change);
+        if changed || notice != SchedulerNotice::Difference {
+            self.notify_and_publish(published, picture, &change);
         }
         drop(old);
         renewal.end(next);
@@ -127,7 +131,7 @@ impl<W> Editor<W> {
         std::mem::replace(&mut self.after, AfterChange::NONE)
     }
 
-    fn tell_and_show(
+    fn notify_and_publish(
         &mut self,
         published: &Published<View<W>>,
         picture: Picture,
@@ -152,13 +156,13 @@ impl<W> Editor<W> {
         });
         self.after.former.push(former);
         self.epoch.shared.set_generation(self.generation);
-        if self.owed == SchedulerNotice::Everything {
+        if self.owed == SchedulerNotice::AllJoined {
             self.epoch.shared.set_scheduler(self.scheduler.clone());
         }
-        self.owed = SchedulerNotice::TheDifference;
+        self.owed = SchedulerNotice::Difference;
     }
 
-    /// Walks over the members, after what is over by `now` has ended.
+    /// Walks over the members, after ending what is over by `now`.
     fn walk_at(&mut self, now: Timestamp) -> Walked {
         let pace = self.epoch.shared.pace;
         let (mut next, mut factors) = (NextDue::default(), Factors::default());
@@ -176,10 +180,11 @@ impl<W> Editor<W> {
                         let change = (before, before.difference(outlook.over));
                         after.note(&seat.state, SettingLayer::Health, change);
                     }
-                    // Its ramp is next; or else another error: it makes nothing due by itself.
+                    // Its ramp is next; or else another error, which makes nothing due by
+                    // itself.
                     continue;
                 }
-                if live.is_arriving() && outlook.is_at_full_weight() && !seat.state.end_ramp(live) {
+                if live.may_ramp() && outlook.is_at_full_weight() && !seat.state.end_ramp(live) {
                     continue;
                 }
                 next.note(&outlook);
@@ -194,15 +199,16 @@ impl<W> Editor<W> {
         }
     }
 
-    /// Forced recovery: ends the errors and ejections of all members that nothing else keeps
-    /// out. Apache looks at the error alone, so that there one disabled member blocks it
-    /// (ledger row 5).
+    /// Forced recovery: ends the errors and ejections of all members that nothing else
+    /// keeps out. Apache only checks whether every member is in error, so that one disabled
+    /// member prevents the recovery there (ledger row 5).
     fn end_all_outages(&mut self) -> bool {
         self.end_outages(|_, _| true)
     }
 
-    /// The same for a request that has tried some: for the others, and only if none of
-    /// them could be picked otherwise. Members that drain stay as they are.
+    /// Forced recovery for a request that has tried some members: it applies to the other
+    /// members, and only if none of them could be picked otherwise. Draining members are
+    /// not changed.
     pub(super) fn end_outages_of_untried(&mut self, tried: &[MemberId]) -> bool {
         without(&self.roster, tried).is_empty()
             && self
@@ -210,7 +216,7 @@ impl<W> Editor<W> {
     }
 
     /// Ends the errors and ejections of the members that nothing else keeps out and that
-    /// `applies` accepts. It gets the status that each would have.
+    /// `applies` accepts. `applies` receives the status that each would have.
     fn end_outages(&mut self, applies: impl Fn(MemberId, Status) -> bool) -> bool {
         let now = self.epoch.shared.clock.now();
         let mut any = false;
@@ -234,7 +240,7 @@ impl<W> Editor<W> {
     }
 }
 
-/// What a walk over the members has come to.
+/// The result of a walk over the members.
 struct Walked {
     found: EligibilityWalk,
     factors: Factors,

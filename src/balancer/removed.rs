@@ -1,4 +1,4 @@
-//! What is left of a member that was removed: [`RemovedMember`].
+//! A member after its removal: [`RemovedMember`].
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl RemovedMember {
         Self { state, shared }
     }
 
-    /// Returns who it was.
+    /// Returns the member's id.
     ///
     /// # Examples
     ///
@@ -79,8 +79,8 @@ impl RemovedMember {
 
     /// Waits until none of its requests is in flight.
     ///
-    /// A name that is inserted again meanwhile gets its state back, and its new
-    /// requests count as well.
+    /// If a member of the same name is inserted meanwhile, it gets the state back, and its
+    /// new requests count as well.
     ///
     /// # Cancel safety
     ///

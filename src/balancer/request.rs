@@ -1,14 +1,14 @@
-//! What a request brings to its pick: [`PickRequest`].
+//! The properties of a request that its pick uses: [`PickRequest`].
 
 use std::any::Any;
 
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use crate::clock::Timestamp;
 use crate::member::{Cause, MemberId};
 use crate::scheduler::PickFacts;
 use crate::session::{PresentedSession, StickySession};
 
-/// What a request brings to its pick.
+/// The properties of a request that its pick uses.
 ///
 /// # Examples
 ///
@@ -34,7 +34,7 @@ use crate::session::{PresentedSession, StickySession};
 #[must_use]
 pub struct PickRequest<'r> {
     pub(super) sessions: bool,
-    pub(super) home: Option<Home<'r>>,
+    pub(super) session_key: Option<SessionKey<'r>>,
     pub(super) no_failover: bool,
     pub(super) hash: Option<u64>,
     pub(super) facts: PickFacts<'r>,
@@ -44,7 +44,7 @@ pub struct PickRequest<'r> {
 }
 
 impl<'r> PickRequest<'r> {
-    /// Creates a request without session that has tried nobody.
+    /// Creates a request without a session that has tried no members.
     ///
     /// # Examples
     ///
@@ -58,7 +58,7 @@ impl<'r> PickRequest<'r> {
     pub const fn new() -> Self {
         Self {
             sessions: false,
-            home: None,
+            session_key: None,
             no_failover: false,
             hash: None,
             facts: PickFacts::NONE,
@@ -68,11 +68,10 @@ impl<'r> PickRequest<'r> {
         }
     }
 
-    /// Says that sessions are on, and which route the client presented, if any; an
-    /// empty route is none.
+    /// Enables sessions, with the route that the client presented, if any; an empty route
+    /// counts as none.
     ///
-    /// The route is what [`StickySession::find`](crate::StickySession::find) reads from
-    /// a request.
+    /// [`StickySession::find`](crate::StickySession::find) reads the route from a request.
     ///
     /// # Examples
     ///
@@ -91,19 +90,21 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub fn with_session(mut self, route: Option<&'r str>) -> Self {
         self.sessions = true;
-        self.home = route.filter(|route| !route.is_empty()).map(Home::Route);
+        self.session_key = route
+            .filter(|route| !route.is_empty())
+            .map(SessionKey::Route);
         self
     }
 
-    /// Says that sessions are on, and which member the client's session is at, by its name, if
-    /// that is known: in place of a route, of which members then need none.
+    /// Enables sessions, with the name of the member that the client's session is at, if
+    /// that is known. It replaces the route: members then need none.
     ///
-    /// All that holds for the member of a route holds for this one: it is picked also if it
-    /// drains, stands by, or is of a later tier, and if it cannot be picked, its route, or
-    /// otherwise its redirect route, is followed before the scheduler picks another. Of this
-    /// and [`with_session`](Self::with_session) the last call counts.
+    /// The named member is treated like the member of a route: it is picked even if it
+    /// drains, is a standby, or is of a later tier. If it cannot be picked, its route is
+    /// followed, or otherwise its redirect route, before the scheduler picks another
+    /// member. Of this and [`with_session`](Self::with_session) the last call counts.
     ///
-    /// The name is what a [`StickTable`](crate::session::StickTable) finds.
+    /// [`StickTable`](crate::session::StickTable) finds the name.
     ///
     /// # Examples
     ///
@@ -123,11 +124,11 @@ impl<'r> PickRequest<'r> {
     /// ```
     pub fn with_session_member(mut self, name: Option<&'r str>) -> Self {
         self.sessions = true;
-        self.home = name.map(Home::Member);
+        self.session_key = name.map(SessionKey::Member);
         self
     }
 
-    /// Brings what `sticky` has found in a request, with its no-failover setting.
+    /// Sets the session that `sticky` finds in a request, with its no-failover setting.
     ///
     /// # Examples
     ///
@@ -150,14 +151,13 @@ impl<'r> PickRequest<'r> {
         self.with_session(presented.and_then(PresentedSession::route))
     }
 
-    /// Forbids to serve a session by another member than its own (Apache:
-    /// `nofailover`): the pick fails with
-    /// [`PickError::SessionLost`](crate::PickError::SessionLost) instead, or with
-    /// [`PickError::AtCapacity`](crate::PickError::AtCapacity) while its member is only
-    /// at its cap.
+    /// Forbids serving a session by another member than its own (Apache: `nofailover`): the
+    /// pick fails with [`PickError::SessionLost`](crate::PickError::SessionLost) instead,
+    /// or with [`PickError::AtCapacity`](crate::PickError::AtCapacity) while its member is
+    /// only at its cap.
     ///
-    /// A session whose route no member owns, or whose member is gone, and a request without a session, are
-    /// picked for as usual.
+    /// A request without a session is picked for as usual, and so is a session whose route
+    /// no member has or whose member was removed.
     ///
     /// # Examples
     ///
@@ -181,7 +181,7 @@ impl<'r> PickRequest<'r> {
         self
     }
 
-    /// Brings a hash key, for schedulers that keep equal keys together.
+    /// Sets a hash key, for schedulers that map equal keys to the same member.
     ///
     /// # Examples
     ///
@@ -220,15 +220,15 @@ impl<'r> PickRequest<'r> {
         self
     }
 
-    /// Brings facts about the request, for schedulers that know their type; see
+    /// Sets facts about the request, for schedulers that know their type; see
     /// [`PickContext::facts`](crate::scheduler::PickContext::facts).
     ///
     /// They are borrowed: nothing is allocated, and the schedulers of this crate do not
-    /// look at them. A request has one value of one type; several facts are the fields of a
+    /// read them. A request has one value of one type; several facts are the fields of a
     /// struct.
     ///
-    /// Requests [wait](crate::Balancer::pick_wait) in one line, whatever their facts: one for
-    /// which a scheduler accepts few members holds up those behind it.
+    /// Requests [wait](crate::Balancer::pick_wait) in one line, whatever their facts: a
+    /// request for which a scheduler accepts few members holds up those behind it.
     ///
     /// # Examples
     ///
@@ -272,13 +272,13 @@ impl<'r> PickRequest<'r> {
         self.with_any_facts(facts)
     }
 
-    /// As [`with_facts`](Self::with_facts), where the type is not known here.
+    /// As [`with_facts`](Self::with_facts), for a value whose type is not known here.
     pub(crate) const fn with_any_facts(mut self, facts: &'r (dyn Any + Send + Sync)) -> Self {
         self.facts = PickFacts::new(facts);
         self
     }
 
-    /// Says which members this request has tried already; none of them is picked.
+    /// Sets the members that this request has tried already; none of them is picked.
     ///
     /// # Examples
     ///
@@ -299,8 +299,8 @@ impl<'r> PickRequest<'r> {
         self
     }
 
-    /// Says why the member that was tried last has failed, which observers are told with the
-    /// pick of another.
+    /// Sets the reason why the last tried member has failed. Observers receive it with the
+    /// pick of another member.
     ///
     /// # Examples
     ///
@@ -322,11 +322,11 @@ impl<'r> PickRequest<'r> {
         self
     }
 
-    /// Tells the time, where the caller has just read it, so that it is not read again.
+    /// Sets the time, if the caller has just read it, so that it is not read again.
     ///
-    /// It has to be read from the balancer's own clock. Which recovery is due, a pick
-    /// asks that clock itself, and only while a member is in error. A request that has
-    /// [waited](crate::Balancer::pick_wait) has the time at which it is picked.
+    /// It must be read from the balancer's own clock. To find out which recovery is due, a
+    /// pick reads that clock itself, and only while a member is in error. A request that
+    /// has [waited](crate::Balancer::pick_wait) has the time at which it is picked.
     ///
     /// # Examples
     ///
@@ -349,15 +349,15 @@ impl<'r> PickRequest<'r> {
         self
     }
 
-    /// The same, at the time at which it is looked at again.
+    /// The same request, at the time at which it is tried again.
     pub(super) const fn of_now(mut self) -> Self {
         self.now = None;
         self
     }
 
-    /// Only the general case keeps its place in a line: what one particular request
-    /// waits for must not hold up all others.
+    /// Returns whether the request waits beside the line: its particular condition must not
+    /// hold up all other requests.
     pub(super) fn is_particular(&self) -> bool {
-        !self.tried.is_empty() || (self.no_failover && self.home.is_some())
+        !self.tried.is_empty() || (self.no_failover && self.session_key.is_some())
     }
 }

@@ -1,9 +1,9 @@
-//! A pick among those who would be eligible if the members that a request has
-//! tried were not there: standbys, spares and later tiers, though no member is in error; and
-//! at last those that only an error or an ejection keeps out.
+//! A pick among the members that would be eligible if those that a request has tried did
+//! not exist: standbys, spares and later tiers, even if no member is in error; and at last
+//! the members that only an error or an ejection keeps out.
 //!
-//! The scheduler has no part in it, and its books do not change for those whom it does
-//! not know: it picks among the eligible, and this is for one request.
+//! The scheduler takes no part in it, and its state does not change for members that it
+//! does not know: it picks among the eligible members, and this pick is for one request.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use crate::session::Session;
 use crate::snapshot::{Factors, Seat, without};
 
 impl<W> Balancer<W> {
-    /// Picks the least busy, for its weight, of those who stand in for the members that
-    /// the request has tried; `None` if there is nobody. It looks at every member.
+    /// Picks the least busy member, in relation to its weight, of those that stand in for
+    /// the members that the request has tried; `None` if there is none. It reads every
+    /// member.
     #[cold]
     pub(crate) fn pick_in_reserve(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
         let shared = self.shared();
@@ -42,27 +43,27 @@ impl<W> Balancer<W> {
             .into_iter()
             .find(|seat| candidates.claim_seat(seat).is_ok())?;
         if view.picture.is_in_group(seat.slot()) {
-            // It was refused a moment ago, or has come since.
-            view.scheduler.on_routed(&candidates, &seat.state);
+            // It was refused a moment ago, or has become eligible since.
+            view.scheduler.on_session_pick(&candidates, &seat.state);
         }
         let entry = view.entry(seat.slot())?;
-        let session = match request.home {
+        let session = match request.session_key {
             Some(_) => Session::Lost,
             None if request.sessions => Session::New,
             None => Session::Off,
         };
         let lease = self.lease(&view, entry, request, session);
         unclaimed.hand_over();
-        self.told(&lease, request);
+        self.report_pick(&lease, request);
         Some(lease)
     }
 
-    /// Picks one of those that only an error or an ejection keeps out, and that the request
-    /// has not tried: these are ended, all at once, as when a first pick finds all in error. `None`
-    /// if there are none, if another member could still be picked, if recovery is not
-    /// forced, or if a change under way takes long.
+    /// Picks one of the members that only an error or an ejection keeps out, and that the
+    /// request has not tried. All these outages end at once, as when a first pick finds all
+    /// members in error. `None` if there are no such members, if another member could still
+    /// be picked, if forced recovery is off, or if a change in progress takes long.
     #[cold]
-    pub(crate) fn pick_forgiving(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
+    pub(crate) fn pick_with_forced_recovery(&self, request: &PickRequest<'_>) -> Option<Lease<W>> {
         let shared = self.shared();
         if !shared.forces_recovery() {
             return None;
@@ -77,8 +78,8 @@ impl<W> Balancer<W> {
         picked.or_else(|| self.pick_in_reserve(request))
     }
 
-    /// Returns whether a member has another payload than the one of that number; one that was
-    /// removed has none.
+    /// Returns whether a member's payload has another number than this one; a member that
+    /// was removed has no payload.
     pub(crate) fn has_replaced(&self, member: MemberId, payload_number: u64) -> bool {
         let view = self.core.view.load();
         view.entry(member.slot()).is_some_and(|entry| {
@@ -86,8 +87,8 @@ impl<W> Balancer<W> {
         })
     }
 
-    /// As [`pick`](Self::pick), without telling observers of a failure. If the request has tried
-    /// all members, none is picked: a pick would end all of their errors, for nothing.
+    /// As [`pick`](Self::pick), without reporting a failure to observers. If the request
+    /// has tried all members, none is picked: a pick would end all of their errors in vain.
     pub(crate) fn pick_untried(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
         if self.has_only(request.tried) {
             return Err(PickError::NoneUsable {
@@ -99,8 +100,8 @@ impl<W> Balancer<W> {
         self.pick_without_events(request)
     }
 
-    /// Returns whether all members are among those that a request has tried. Some of these
-    /// may be members no more.
+    /// Returns whether all members are among those that a request has tried. Some of the
+    /// tried members may have been removed.
     pub(crate) fn has_only(&self, tried: &[MemberId]) -> bool {
         let view = self.core.view.load();
         let roster = &view.picture.roster;
@@ -115,7 +116,7 @@ impl<W> Balancer<W> {
 }
 
 impl<W> Lease<W> {
-    /// Which of the balancer's payloads this is; see [`Balancer::has_replaced`].
+    /// Returns the number of this payload in its balancer; see [`Balancer::has_replaced`].
     pub(crate) fn payload_number(&self) -> u64 {
         self.entry().payload_number
     }
@@ -178,12 +179,12 @@ mod tests {
         balancer.insert("new", (), standby).unwrap();
         let tried = [balancer.member("a").unwrap().id()];
         let request = PickRequest::new().with_tried(&tried);
-        let elect = || balancer.pick_in_reserve(&request).unwrap();
-        let leases = [elect(), elect(), elect(), elect()];
+        let pick = || balancer.pick_in_reserve(&request).unwrap();
+        let leases = [pick(), pick(), pick(), pick()];
         let names = leases.each_ref().map(|lease| lease.member().name());
         assert_eq!(names, ["old", "new", "old", "old"]);
         clock.advance(Duration::from_secs(60));
         balancer.apply_timed_changes();
-        assert_eq!(elect().member().name(), "new");
+        assert_eq!(pick().member().name(), "new");
     }
 }

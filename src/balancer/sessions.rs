@@ -1,4 +1,4 @@
-//! From what a session is known by to the member that serves it, redirects included.
+//! Finding the member that serves a session, redirects included.
 //!
 //! What does not live here: reading a route from a request, and the table of clients
 //! (`session`).
@@ -8,40 +8,41 @@ use std::sync::Arc;
 use crate::member::Flag;
 use crate::snapshot::{Roster, Seat};
 
-/// What a session is known by.
+/// What identifies a session.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Home<'r> {
+pub(super) enum SessionKey<'r> {
     /// The name of its member.
     Member(&'r str),
     Route(&'r str),
 }
 
-impl<'r> Home<'r> {
+impl<'r> SessionKey<'r> {
     pub(super) fn text(self) -> &'r str {
         let (Self::Member(text) | Self::Route(text)) = self;
         text
     }
 
     /// Returns whether this member is the session's own.
-    pub(super) fn is_at(self, seat: &Seat) -> bool {
+    pub(super) fn matches(self, seat: &Seat) -> bool {
         match self {
             Self::Member(name) => seat.state.name() == name,
             Self::Route(route) => seat.spec.route() == Some(route),
         }
     }
 
-    /// Returns the route or the name, if there is a member of it.
-    pub(super) fn owned(self, roster: &'r Roster) -> Option<&'r Arc<str>> {
+    /// Returns the route or the name, if there is a member with it.
+    pub(super) fn text_if_known(self, roster: &'r Roster) -> Option<&'r Arc<str>> {
         match self {
             Self::Member(name) => roster.named(name).map(|seat| seat.state.name_handle()),
             Self::Route(route) => roster.by_route(route).next()?.spec.route_handle(),
         }
     }
 
-    /// Finds the member that serves the session and is `taken`.
+    /// Finds the member that serves the session and that `taken` accepts.
     ///
-    /// A member that is known by name comes first, whatever its role. Where it cannot be
-    /// taken, the session is one of its route, or of its redirect route if it has no other.
+    /// A member that is known by name comes first, whatever its role. If it is not
+    /// accepted, the session is served as one of its route, or of its redirect route if it
+    /// has no route.
     pub(super) fn find(
         self,
         roster: &'r Roster,
@@ -61,11 +62,12 @@ impl<'r> Home<'r> {
     }
 }
 
-/// Finds the member that serves `route` and is `taken`.
+/// Finds the member that serves `route` and that `taken` accepts.
 ///
-/// Members that are no standbys come first, each kind in configuration order. Where
-/// one cannot be taken, its redirect route is followed, before other members of the
-/// same route. Tiers, spares and draining do not matter: sessions stay where they are.
+/// Members that are not standbys come first; members of each kind are tried in
+/// configuration order. If one is not accepted, its redirect route is followed before other
+/// members of the same route. Tiers, spares and draining do not matter: sessions stay where
+/// they are.
 ///
 /// Source: `find_session_route` of Apache's mod_proxy_balancer.
 fn find<'r>(
@@ -76,12 +78,12 @@ fn find<'r>(
     follow(roster, route, taken, &mut Vec::new())
 }
 
-/// So many routes a session is redirected over at most; Apache allows as many as
-/// there are members.
+/// The maximal number of redirects of a session; Apache allows as many as there are
+/// members.
 const REDIRECTS: usize = 32;
 
-/// `seen` holds the routes that were looked at once a redirect is followed: none is
-/// looked at twice, so loops end. Without a redirect it stays empty, and unallocated.
+/// `seen` holds the routes that were tried once a redirect is followed. None is tried
+/// twice, so loops end. Without a redirect it stays empty and does not allocate.
 fn follow<'r>(
     roster: &'r Roster,
     route: &'r str,

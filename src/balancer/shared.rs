@@ -1,8 +1,8 @@
-//! What all members of one balancer share: the clock, chance, the observers, the scheduler,
-//! the agenda, and what waits.
+//! What all members of one balancer share: the clock, the random numbers, the observers,
+//! the scheduler, the agenda, and the waiting requests.
 //!
-//! It knows no payload, so that a [`Guard`](super::Guard) can outlive it. Each part has a
-//! room of its own; here is what takes several of them together.
+//! It knows no payload, so a [`Guard`](super::Guard) can outlive the payload. Each part has
+//! a file of its own; this one combines several of them.
 
 use std::cell::Cell;
 use std::fmt;
@@ -30,13 +30,13 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Random,
     pub(super) observers: Observers,
-    /// The number of the picture that was published last. Relaxed: for events, which come
+    /// The number of the picture that was published last. Relaxed: for events, which arrive
     /// in any order.
     generation: AtomicU64,
-    /// Whether all members are forgiven when none is left: 0 or 1. Relaxed: a reader that
-    /// sees the old value acted just before the change.
+    /// Whether the errors and ejections of all members end when no other member is left: 0
+    /// or 1. Relaxed: a reader that sees the old value acted just before the change.
     forced_recovery: AtomicU32,
-    /// The scheduler, for ends of requests that began under another.
+    /// The scheduler, for ends of requests that began under another one.
     scheduler: Published<Arc<dyn Scheduler>>,
     pub(super) agenda: Agenda,
     pub(super) pace: Pace,
@@ -73,12 +73,12 @@ impl Shared {
         for observer in observers {
             shared.observers.add(observer, &shared.attention);
         }
-        shared.heed(needs);
+        shared.set_needs(needs);
         shared
     }
 
-    /// Notes what a scheduler needs to be told.
-    fn heed(&self, needs: Needs) {
+    /// Sets the flags for what a scheduler needs to be notified of.
+    fn set_needs(&self, needs: Needs) {
         for (flag, need) in [
             (ELAPSED_NEEDED, Needs::ELAPSED),
             (ENDS, Needs::ENDED),
@@ -109,18 +109,18 @@ impl Shared {
         Arc::clone(&self.scheduler.load())
     }
 
-    /// Returns whether the scheduler has to read the facts again, and forgets it: before the
-    /// facts are read.
+    /// Returns whether the scheduler has to read the facts again, and clears that: before
+    /// the facts are read.
     pub(super) fn must_read_again(&self) -> bool {
         self.attention.take(READ_AGAIN)
     }
 
-    /// Tells later ends about another scheduler.
+    /// Sets the scheduler that later ends notify.
     pub(super) fn set_scheduler(&self, scheduler: Arc<dyn Scheduler>) {
         let needs = scheduler.needs();
         drop(self.scheduler.swap(scheduler));
         self.attention.count_change();
-        self.heed(needs);
+        self.set_needs(needs);
     }
 
     /// Returns whether the picture must be renewed.
@@ -129,14 +129,14 @@ impl Shared {
         self.agenda.is_due(&*self.clock)
     }
 
-    /// After what time a refused request may do better.
+    /// Returns the delay after which a refused request may succeed.
     pub(super) fn retry_after(&self, roster: &Roster) -> Option<Duration> {
         let now = self.clock.now();
         self.agenda.retry_after(roster, self.pace, now)
     }
 
-    /// A claim was given back that never became a lease; what waits is woken by `later`,
-    /// or at once.
+    /// A claim was given back and never became a lease; waiting requests are woken by
+    /// `later`, or at once.
     #[cold]
     pub(super) fn dropped(&self, seat: &Seat, before: u32, later: Option<&Wakes<'_>>) {
         let now = Wakes::none(self);
@@ -147,13 +147,13 @@ impl Shared {
         }
     }
 
-    /// A member may have more in flight than before.
+    /// A member may have more requests in flight than before.
     pub(super) fn made_room(&self, state: &MemberState) {
         let _wakes = Wakes::new(self, true, true);
         self.scheduler.load().on_room(state);
     }
 
-    /// A member's trial has begun or ended, so that others may be eligible now.
+    /// A member's trial has begun or ended, so that other members may be eligible now.
     pub(super) fn trial_changed(&self) {
         self.agenda.make_due();
         self.wake_after_change();
@@ -166,7 +166,7 @@ impl Shared {
         self.attention.look().has(LINE)
     }
 
-    /// Lets the first in line look, in case its time has come unnoticed.
+    /// Wakes the first request in line, in case it can be served and was not woken.
     pub(super) fn wake_front(&self) {
         self.waiting.wake_front();
     }
@@ -181,13 +181,13 @@ impl Shared {
         }
     }
 
-    /// Wakes what may profit from a change of the membership.
+    /// Wakes what a change of the membership may serve.
     pub(super) fn wake_after_change(&self) {
         drop(Wakes::new(self, true, true));
     }
 
-    /// Wakes the futures that keep time if something falls due sooner than they expect;
-    /// called after each change of what is due.
+    /// Wakes the futures that apply timed changes if something becomes due sooner than they
+    /// expect; called after each change of what is due.
     #[inline]
     pub(super) fn wake_keepers(&self) {
         if self.keepers.is_sooner(self.agenda.due_nanos()) {
@@ -195,18 +195,20 @@ impl Shared {
         }
     }
 
-    /// Puts a member in error because of a request.
+    /// Puts a member in error because of a request; observers receive
+    /// [`EventKind::Changed`].
     pub(super) fn put_in_error(&self, state: &MemberState, cause: Option<&Cause>) {
         let Some((before, after)) = state.put_in_error(self.clock.now(), cause) else {
             return;
         };
         if before == after {
-            // No news: it lasts longer, which is seen when the old one would have ended.
+            // Not a change: the error lasts longer, which is seen when the old one would
+            // have ended.
             self.agenda.rescue_moved();
             return;
         }
         self.agenda.make_due();
-        // Another member may be eligible now, a standby perhaps.
+        // Another member may be eligible now, for example a standby.
         self.wake_after_change();
         self.wake_keepers();
         if self.observers.want(Interest::CHANGED) {
@@ -217,7 +219,7 @@ impl Shared {
                 cause,
             };
             // The next picture is the first that shows it.
-            self.tell(self.event(self.generation() + 1, Some(state), changed));
+            self.report(self.event(self.generation() + 1, Some(state), changed));
         }
     }
 
@@ -236,11 +238,11 @@ impl Shared {
         }
     }
 
-    /// Tells one event; never under a lock.
-    pub(super) fn tell(&self, event: Event<'_>) {
-        let mut telling = self.observers.tell();
-        telling.event(&event);
-        telling.end();
+    /// Delivers one event; never under a lock.
+    pub(super) fn report(&self, event: Event<'_>) {
+        let mut delivery = self.observers.deliver();
+        delivery.event(&event);
+        delivery.end();
     }
 }
 
@@ -262,7 +264,7 @@ impl Registry for Shared {
     }
 }
 
-/// Wakes what waits when it is dropped, so also when a scheduler panics.
+/// Wakes waiting requests when it is dropped, also when a scheduler panics.
 #[derive(Debug)]
 pub(super) struct Wakes<'s> {
     shared: &'s Shared,

@@ -1,12 +1,12 @@
-//! The places of members in tables: which are free, and which are kept for members
-//! that were removed while leases of them live.
+//! The slots of members in tables: which are free, and which are kept for members that were
+//! removed while leases of them are alive.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use crate::member::{MemberId, MemberState};
 
-/// Which slots are free, and which are kept for members whose leases live on.
+/// Which slots are free, and which are kept for removed members with leases.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     free: Vec<u32>,
@@ -16,7 +16,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// The state of a member that was removed while leases of it live.
+    /// Returns the state of a member that was removed while leases of it are alive.
     pub(super) fn take_back(&mut self, name: &str) -> Option<Arc<MemberState>> {
         let (slot, state) = self.gone.remove(name)?;
         let state = state.upgrade();
@@ -33,7 +33,7 @@ impl Slots {
         self.free.pop().unwrap_or_else(|| {
             assert!(
                 self.used < MemberId::SLOTS,
-                "a balancer has room for {} members, gone ones with leases included",
+                "a balancer can have at most {} members, including removed ones with leases",
                 MemberId::SLOTS
             );
             self.used += 1;

@@ -1,4 +1,4 @@
-//! What brings members: a [`MemberSource`], which owns those that it has brought.
+//! Sources of members: a [`MemberSource`] owns the members that it has inserted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,18 +21,20 @@ use crate::member::{MemberId, MemberSpec};
 /// ```
 pub const DEFAULT_SOURCE: &str = "default";
 
-/// What brings members to a balancer: a configuration, a name in the DNS, a registry.
+/// A source of a balancer's members: a configuration, a DNS name, a registry.
 ///
-/// A source owns its members. What it does touches no member of another source, and a name
-/// that another source owns is refused, so that several may feed one balancer side by side.
-/// What an operator [overrides](Balancer::override_member) holds for the members of all.
+/// A source owns its members. Its methods change no member of another source, and fail for
+/// a name that another source owns, so that several sources can feed one balancer side by
+/// side. [Overrides](Balancer::override_member) of an operator apply to the members of all
+/// sources.
 ///
-/// A source is its name: it is there as soon as it is asked for, and it goes on where another
-/// handle of the same name left off. Dropping a handle leaves the members.
+/// A source is identified by its name: it exists as soon as a handle is created, and
+/// another handle of the same name continues with the same members. Dropping a handle
+/// leaves the members.
 ///
-/// To move a member from one source to another, remove it from the one and insert it with
-/// the other. It keeps its id, counters and health if a lease of it lives, and its overrides
-/// in any case.
+/// To move a member from one source to another, remove it from the first and insert it with
+/// the second. It keeps its id, counters and health if a lease of it is alive, and its
+/// overrides in any case.
 ///
 /// # Examples
 ///
@@ -59,7 +61,7 @@ pub struct MemberSource<W> {
 }
 
 impl<W> Balancer<W> {
-    /// Returns the source of that name, which brings members of its own.
+    /// Returns the source of that name, which owns members of its own.
     pub fn source(&self, name: impl Into<Arc<str>>) -> MemberSource<W> {
         MemberSource {
             balancer: self.clone(),
@@ -103,7 +105,7 @@ impl<W> MemberSource<W> {
         &self.name
     }
 
-    /// Begins an edit of many members at a time.
+    /// Returns an edit of this source, for many changes at a time.
     ///
     /// # Examples
     ///
@@ -128,7 +130,7 @@ impl<W> MemberSource<W> {
     ///
     /// # Errors
     ///
-    /// [`EditError::OtherSource`] if the name is another source's.
+    /// [`EditError::OtherSource`] if the name belongs to another source.
     pub fn insert(
         &self,
         name: impl Into<Arc<str>>,
@@ -142,7 +144,8 @@ impl<W> MemberSource<W> {
         edited.member().ok_or(EditError::UnknownMember { name })
     }
 
-    /// Changes the spec that the source has given a member, as [`Balancer::update`] does.
+    /// Changes the spec that the source has given to a member, as [`Balancer::update`]
+    /// does.
     ///
     /// # Errors
     ///
@@ -197,8 +200,8 @@ impl<W> MemberSource<W> {
         removed.ok_or(EditError::UnknownMember { name })
     }
 
-    /// Makes `members` all the members of the source, as one change: listed members are kept
-    /// or added; all others of this source are removed.
+    /// Replaces all members of the source by `members`, as one change: listed members are
+    /// kept or added; all others of this source are removed.
     ///
     /// # Errors
     ///

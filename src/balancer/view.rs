@@ -1,4 +1,4 @@
-//! What readers work on: the [`View`] of one moment.
+//! What readers use: the [`View`] of one moment.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(super) struct View<W> {
     pub(super) entries: Slab<MemberEntry<W>>,
     pub(super) scheduler: Arc<dyn Scheduler>,
     pub(super) needs: Needs,
-    /// What this scheduler has planned last.
+    /// The last plan of this scheduler.
     pub(super) plan: Option<Plan>,
 }
 
@@ -33,7 +33,7 @@ impl<W> View<W> {
         }
     }
 
-    /// The same with another plan.
+    /// Returns the same view with another plan.
     pub(super) fn with_plan(&self, plan: Option<Plan>) -> Self {
         Self {
             picture: self.picture.clone(),
@@ -44,7 +44,8 @@ impl<W> View<W> {
         }
     }
 
-    /// What the scheduler chooses from, for a request that has tried some members.
+    /// Returns the members that the scheduler picks from, for a request that has tried
+    /// some.
     #[inline]
     pub(super) fn candidates<'v>(&'v self, tried: &'v [MemberId]) -> Candidates<'v> {
         Candidates::new(&self.picture, tried).with_plan(self.plan.as_ref())

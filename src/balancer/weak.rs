@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 
 use super::{Balancer, Core};
 
-/// A handle of a [`Balancer`] that does not keep it alive: for observers, and for tasks that
-/// end with the balancer.
+/// A handle of a [`Balancer`] that does not keep it alive: for observers, and for tasks
+/// that end with the balancer.
 ///
 /// # Examples
 ///
@@ -35,8 +35,8 @@ impl<W> Balancer<W> {
 }
 
 impl<W> WeakBalancer<W> {
-    /// Returns the balancer, unless its last handle is gone. Leases and guards that are left
-    /// do not count as handles.
+    /// Returns the balancer, unless its last handle was dropped. Leases and guards do not
+    /// count as handles.
     #[must_use]
     pub fn upgrade(&self) -> Option<Balancer<W>> {
         let core = self.core.upgrade()?;

@@ -1,19 +1,19 @@
-//! What a condition on the answer to a health check asks for (Apache: `ProxyHCExpr`):
-//! [`read`] and [`holds`].
+//! Conditions on the response to a health check (Apache: `ProxyHCExpr`): [`read`] and
+//! [`holds`].
 //!
-//! What does not live here: how expressions are written (`expression`), and when members are
-//! checked (`assemble`).
+//! Elsewhere: the syntax of expressions (`expression`), and when members are checked
+//! (`assemble`).
 
 use std::borrow::Cow;
 
 use super::{Expression, ExpressionError, ExpressionLookup, ExpressionName};
-use crate::health::{CheckAnswer, ProbeError};
+use crate::health::{CheckResponse, ProbeError};
 
-/// What there is, for a hint.
+/// The supported terms, for a hint.
 pub(super) const TERMS: &str =
-    "`%{REQUEST_STATUS}`, `resp('Name-Of-Header')` and `hc('body')` are there";
+    "supported are `%{REQUEST_STATUS}`, `resp('Name-Of-Header')` and `hc('body')`";
 
-/// Reads a condition, and looks whether it asks only for what there is.
+/// Parses a condition, and checks that it uses only supported terms.
 pub(super) fn read(text: &str) -> Result<Expression, ExpressionError> {
     let expression = Expression::parse(text)?;
     expression.check(|name| match name {
@@ -23,21 +23,21 @@ pub(super) fn read(text: &str) -> Result<Expression, ExpressionError> {
     Ok(expression)
 }
 
-/// Whether a condition asks for the body.
+/// Returns whether a condition uses the body.
 pub(super) fn looks_at_body(expression: &Expression) -> bool {
     expression.calls("hc")
 }
 
-/// Looks whether an answer is a good one by a condition.
-pub(super) fn holds(expression: &Expression, answer: &CheckAnswer) -> Result<(), ProbeError> {
-    match expression.evaluate(&CheckLookup(answer)) {
+/// Checks that a response meets a condition.
+pub(super) fn holds(expression: &Expression, response: &CheckResponse) -> Result<(), ProbeError> {
+    match expression.evaluate(&CheckLookup(response)) {
         Ok(true) => Ok(()),
         Ok(false) => {
-            let status = answer.status().as_u16();
-            Err(format!("it answered {status}, and its condition does not hold").into())
+            let status = response.status().as_u16();
+            Err(format!("the response with status {status} does not meet the condition").into())
         }
         Err(error) => Err(ProbeError::caused_by(
-            "its condition cannot be decided",
+            "the condition cannot be evaluated",
             error,
         )),
     }
@@ -47,7 +47,7 @@ fn same(known: &str, name: &str) -> bool {
     known.eq_ignore_ascii_case(name)
 }
 
-struct CheckLookup<'a>(&'a CheckAnswer);
+struct CheckLookup<'a>(&'a CheckResponse);
 
 impl ExpressionLookup for CheckLookup<'_> {
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
@@ -56,30 +56,30 @@ impl ExpressionLookup for CheckLookup<'_> {
     }
 
     fn function(&self, name: &str, argument: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>> {
-        let answer = self.0;
+        let response = self.0;
         if same("resp", name) {
-            return Some(Ok(header(answer, argument)));
+            return Some(Ok(header(response, argument)));
         }
         if !same("hc", name) {
             return None;
         }
         Some(if !argument.eq_ignore_ascii_case(b"body") {
-            Err("only `hc('body')` has one".to_owned())
-        } else if answer.is_cut() {
-            let read = answer.body().len();
+            Err("only `hc('body')` is supported".to_owned())
+        } else if response.is_truncated() {
+            let read = response.body().len();
             Err(format!("the body is longer than {read} bytes"))
         } else {
-            Ok(answer.body().into())
+            Ok(response.body().into())
         })
     }
 }
 
-/// The fields of a name, with commas between them.
-fn header<'a>(answer: &'a CheckAnswer, name: &[u8]) -> Cow<'a, [u8]> {
+/// Returns the values of a header, joined by commas.
+fn header<'a>(response: &'a CheckResponse, name: &[u8]) -> Cow<'a, [u8]> {
     let Ok(name) = http::HeaderName::from_bytes(name) else {
         return Cow::Borrowed(b"");
     };
-    let fields = answer.headers().get_all(name).iter();
+    let fields = response.headers().get_all(name).iter();
     let fields: Vec<&[u8]> = fields.map(http::HeaderValue::as_bytes).collect();
     match fields[..] {
         [only] => only.into(),
@@ -101,11 +101,11 @@ mod tests {
             ("HC('body') == ''", None),
             (
                 "%{REQUEST_URI} == '/'",
-                Some("1:1: there is no variable `REQUEST_URI`"),
+                Some("1:1: unknown variable `REQUEST_URI`"),
             ),
             (
                 "true || req('Host') == ''",
-                Some("1:9: there is no function `req`"),
+                Some("1:9: unknown function `req`"),
             ),
             ("%{REQUEST_STATUS}", Some("1:18: the expression ends here")),
         ] {

@@ -1,25 +1,26 @@
-//! What is wrong with a configuration, where, and what to do about it: [`Diagnostic`].
+//! An error, warning or note about a configuration, with its position and a hint:
+//! [`Diagnostic`].
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::secret;
 
-/// One thing to say about a configuration.
+/// An error, warning or note about a configuration.
 ///
-/// It shows no secrets, neither in the message nor in the line: stars stand for passwords
-/// in URLs, for the values of parameters, headers and variables whose names sound secret
-/// (`secret`, `Authorization`, `DB_PASSWORD`), and for credentials such as `Basic ..`.
+/// Neither the message nor the line shows secrets. Asterisks replace passwords in URLs, the
+/// values of parameters, headers and variables whose names suggest a secret (`secret`,
+/// `Authorization`, `DB_PASSWORD`), and credentials such as `Basic ..`.
 ///
 /// # Examples
 ///
 /// ```
-/// let (_, complaints) = equipoise::config::parse("ProxyPas /app http://10.0.0.1/\n");
-/// assert!(complaints[0].is_error());
+/// let (_, diagnostics) = equipoise::config::parse("ProxyPas /app http://10.0.0.1/\n");
+/// assert!(diagnostics[0].is_error());
 /// assert_eq!(
-///     complaints[0].to_string(),
+///     diagnostics[0].to_string(),
 ///     "\
-/// error: there is no directive `ProxyPas`
+/// error: unknown directive `ProxyPas`
 ///  --> configuration:1:1
 ///   |
 /// 1 | ProxyPas /app http://10.0.0.1/
@@ -31,29 +32,29 @@ use super::secret;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong, in a sentence without a full stop.
+    /// What is wrong, in lower case and without a full stop.
     pub message: String,
-    /// Where, if it is somewhere in a text.
+    /// The position in a text, if there is one.
     pub place: Option<Position>,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Severity {
-    /// It only concerns httpd itself, and is not needed here.
+    /// The directive has no effect in this crate, and is not needed.
     Note,
-    /// It is read in another way than httpd would.
+    /// The meaning differs from httpd.
     Warning,
-    /// It cannot be carried out; nothing is.
+    /// The directive cannot be applied; the configuration is not built.
     Error,
 }
 
-/// A place in the text of a configuration.
+/// A position in the text of a configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Position {
@@ -63,9 +64,9 @@ pub struct Position {
     pub line: u32,
     /// The column, in characters, from 1.
     pub column: u32,
-    /// How many characters it is about, 1 at least.
+    /// The length in characters, at least 1.
     pub length: u32,
-    /// The line itself, with stars in place of secrets.
+    /// The line itself, with asterisks in place of secrets.
     pub text: Arc<str>,
 }
 
@@ -103,7 +104,7 @@ impl Diagnostic {
         self
     }
 
-    /// Takes these secrets, and all that looks like one, out of what is said.
+    /// Masks these secrets, and everything that looks like a secret.
     pub(super) fn without<'s>(mut self, secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let secrets: Vec<&str> = secrets.into_iter().collect();
         self.message = secret::without(&self.message, secrets.iter().copied());
@@ -112,7 +113,7 @@ impl Diagnostic {
         self
     }
 
-    /// Returns whether nothing can be built as long as it stands.
+    /// Returns whether the configuration cannot be built because of this diagnostic.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -130,13 +131,13 @@ impl fmt::Display for Severity {
 }
 
 impl Position {
-    /// What is shown of the line, how much stands before what it is about, and how long
-    /// that is there: a terminal has no room for more, and a line can be of any length.
+    /// Returns the visible part of the line, the offset of the marked text in it, and the
+    /// length of the marked text. A line can be of any length, and a terminal is narrow.
     fn window(&self) -> (String, usize, usize) {
         const WIDTH: usize = 160;
         let at = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0);
         let begin = if at < WIDTH { 0 } else { at - WIDTH / 4 };
-        // What a terminal would act on is not shown to it.
+        // Control characters are replaced, because a terminal would act on them.
         let shown = |c: char| if c.is_control() { ' ' } else { c };
         let mut rest = self.text.chars().skip(begin);
         let text: String = rest.by_ref().take(WIDTH).map(shown).collect();
@@ -183,9 +184,9 @@ mod tests {
             format!("ProxyPass / http://h/{blanks}foo bar\n"),
             format!("ProxyPass / http://h/{blanks}foo{blanks}bar\n"),
         ] {
-            let (_, complaints) = parse(&text);
-            let said = complaints[0].to_string();
-            // The message may name a word whole.
+            let (_, diagnostics) = parse(&text);
+            let said = diagnostics[0].to_string();
+            // The message may name a word in full.
             let picture: Vec<_> = said.lines().skip(1).collect();
             assert!(picture.iter().all(|line| line.len() < 300), "{picture:?}");
             assert!(said.contains('^'), "{picture:?}");

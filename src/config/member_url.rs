@@ -1,6 +1,6 @@
-//! A member's URL in its parts: [`MemberUrl`].
+//! The parts of a member's URL: [`MemberUrl`].
 //!
-//! What does not live here: which URLs a text may have, and how they are normalised
+//! Elsewhere: which URLs are accepted, and how they are normalised
 //! (`directive::member_url`).
 
 use crate::proxy::HttpVersions;
@@ -13,39 +13,39 @@ pub(super) struct MemberUrl {
     pub(super) scheme: String,
     /// Host and port; empty where a socket needs none.
     pub(super) authority: String,
-    /// Empty, or from the first `/`, `?` or `#` on.
+    /// Empty, or the text from the first `/`, `?` or `#` on.
     pub(super) path: String,
 }
 
-/// Why a text is no URL of a member.
+/// Why a text is not the URL of a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum NoMemberUrl {
-    /// There is no scheme, or no `//` behind it.
+pub(super) enum MemberUrlError {
+    /// There is no scheme, or no `//` after it.
     NoScheme,
     NoSocket,
-    /// No `|` ends the socket's path.
+    /// No `|` follows the path of the socket.
     SocketAlone,
 }
 
 impl MemberUrl {
-    /// Splits a URL; what its parts are is not looked at.
-    pub(super) fn parse(text: &str) -> Result<Self, NoMemberUrl> {
+    /// Splits a URL into its parts, without checking the parts.
+    pub(super) fn parse(text: &str) -> Result<Self, MemberUrlError> {
         let (socket, url) = match text.get(..5) {
             Some(unix) if unix.eq_ignore_ascii_case("unix:") => {
                 let parts = text[5..].split_once('|');
-                let (socket, url) = parts.ok_or(NoMemberUrl::SocketAlone)?;
+                let (socket, url) = parts.ok_or(MemberUrlError::SocketAlone)?;
                 (Some(socket), url)
             }
             _ => (None, text),
         };
         if socket == Some("") {
-            return Err(NoMemberUrl::NoSocket);
+            return Err(MemberUrlError::NoSocket);
         }
-        let (scheme, rest) = url.split_once(':').ok_or(NoMemberUrl::NoScheme)?;
+        let (scheme, rest) = url.split_once(':').ok_or(MemberUrlError::NoScheme)?;
         let rest = match rest.strip_prefix("//") {
             Some(rest) => rest,
             None if rest.is_empty() && socket.is_some() => "",
-            None => return Err(NoMemberUrl::NoScheme),
+            None => return Err(MemberUrlError::NoScheme),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -57,7 +57,7 @@ impl MemberUrl {
         })
     }
 
-    /// The member without a path.
+    /// Returns the URL without its path.
     pub(super) fn origin(&self) -> String {
         let (scheme, authority) = (&self.scheme, &self.authority);
         match &self.socket {
@@ -66,8 +66,8 @@ impl MemberUrl {
         }
     }
 
-    /// The scheme of what it is sent, and the versions of HTTP that it speaks; `None` if it
-    /// is not spoken to by HTTP.
+    /// Returns the scheme of its requests, and the HTTP versions it supports; `None` if its
+    /// scheme is not HTTP.
     pub(super) fn http(&self) -> Option<(&'static str, HttpVersions)> {
         Some(match self.scheme.as_str() {
             "http" | "ws" => ("http", HttpVersions::Http1),
@@ -78,7 +78,7 @@ impl MemberUrl {
         })
     }
 
-    /// A socket needs no host, but HTTP does.
+    /// Returns host and port. A socket needs no host, but HTTP does.
     pub(super) fn host_and_port(&self) -> &str {
         match self.authority.as_str() {
             "" => "localhost",
@@ -89,7 +89,7 @@ impl MemberUrl {
 
 #[cfg(test)]
 mod tests {
-    use super::{MemberUrl, NoMemberUrl};
+    use super::{MemberUrl, MemberUrlError};
 
     #[test]
     fn a_url_is_split_as_it_stands() {
@@ -107,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn a_missing_part_is_an_error() {
         for (text, missing) in [
-            ("", NoMemberUrl::NoScheme),
-            ("10.0.0.1:8080", NoMemberUrl::NoScheme),
-            ("http:", NoMemberUrl::NoScheme),
-            ("unix:|http://a", NoMemberUrl::NoSocket),
-            ("unix:/a", NoMemberUrl::SocketAlone),
+            ("", MemberUrlError::NoScheme),
+            ("10.0.0.1:8080", MemberUrlError::NoScheme),
+            ("http:", MemberUrlError::NoScheme),
+            ("unix:|http://a", MemberUrlError::NoSocket),
+            ("unix:/a", MemberUrlError::SocketAlone),
         ] {
             assert_eq!(MemberUrl::parse(text), Err(missing), "{text}");
         }

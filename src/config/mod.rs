@@ -1,21 +1,22 @@
-//! Apache's configuration, as it is written: [`parse`] reads it, [`build`](fn@build) makes it run.
+//! Apache's configuration format: [`parse`] reads a configuration, [`build`](fn@build) runs
+//! it.
 //!
 //! ```text
 //! text ─► syntax ─► directive ─► Config ─► assemble ─► RunningConfig
-//!   lines, words,   what they    nouns     balancers, proxies,
-//!   Define, If..    mean         ▲         hosts, listeners
+//!   lines, words,   their        types     balancers, proxies,
+//!   Define, If..    meaning      ▲         hosts, listeners
 //!                                └── TOML, YAML, JSON (feature `serde`)
 //! ```
 //!
-//! Here, and nowhere else, stand the words of Apache; `docs/deviations.md` lists where we
-//! understand them in another way.
+//! Only this module knows Apache's directives. `docs/deviations.md` lists the differences
+//! from httpd.
 //!
 //! # Examples
 //!
 //! ```
 //! use equipoise::config::parse;
 //!
-//! let (config, complaints) = parse(
+//! let (config, diagnostics) = parse(
 //!     "Listen 8080
 //!      <Proxy balancer://shop>
 //!        BalancerMember http://10.0.0.1:8080 loadfactor=2.5 route=a
@@ -24,7 +25,7 @@
 //!      </Proxy>
 //!      ProxyPass /shop balancer://shop",
 //! );
-//! assert!(complaints.is_empty());
+//! assert!(diagnostics.is_empty());
 //! # #[cfg(feature = "serde")]
 //! # {
 //! // The same by our own names (feature `serde`).
@@ -58,8 +59,8 @@
 
 mod assemble;
 mod check_terms;
-mod complaints;
 mod diagnostic;
+mod diagnostic_list;
 mod directive;
 mod expression;
 mod front;

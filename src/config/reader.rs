@@ -1,24 +1,23 @@
-//! Reading a configuration: [`parse`], and [`Reader`] for what it needs from outside.
+//! Reads a configuration: [`parse`], and [`Reader`] with its input.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::complaints::Complaints;
+use super::diagnostic_list::DiagnosticList;
 use super::directive;
-use super::syntax::{self, ReadEnvironment, Sources, SyntaxNode};
+use super::syntax::{self, ReaderInput, Sources, SyntaxNode};
 use super::{Config, Diagnostic};
 
-/// Reads a configuration that includes no files; see [`Reader`] for one that does.
+/// Parses a configuration that does not include files; see [`Reader`] for one that does.
 ///
-/// All that is wrong is said at once. As long as one of the diagnostics
-/// [is an error](Diagnostic::is_error), the configuration has less in it than its text
-/// says, and [`build`](super::build()) refuses it.
+/// All errors are reported together. If a diagnostic [is an error](Diagnostic::is_error),
+/// the configuration is incomplete, and [`build`](super::build()) refuses it.
 #[must_use]
 pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
     Reader::new().parse(text)
 }
 
-/// Reads configurations, in surroundings that the caller names.
+/// Reads configurations with a given base directory, variables and environment.
 ///
 /// # Examples
 ///
@@ -26,30 +25,30 @@ pub fn parse(text: &str) -> (Config, Vec<Diagnostic>) {
 /// use equipoise::config::Reader;
 ///
 /// let reader = Reader::new().name("site.conf").define("PORT", "8080");
-/// let (config, complaints) = reader.parse("Listen ${PORT}\n");
-/// assert!(complaints.is_empty());
+/// let (config, diagnostics) = reader.parse("Listen ${PORT}\n");
+/// assert!(diagnostics.is_empty());
 /// assert_eq!(config.listeners[0].port, 8080);
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Reader {
-    surroundings: ReadEnvironment,
+    input: ReaderInput,
 }
 
 impl Reader {
-    /// Creates a reader without a base directory, to which nothing is defined.
+    /// Creates a reader without a base directory and without variables.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what the text is called in diagnostics; `configuration` by default.
+    /// Sets the name of the text in diagnostics; `configuration` by default.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.surroundings.name = Some(name.into());
+        self.input.name = Some(name.into());
         self
     }
 
-    /// Sets the directory in which relative names of files begin (httpd: `ServerRoot`), and
-    /// thereby allows `Include`.
+    /// Sets the directory for relative file names (httpd: `ServerRoot`). This also enables
+    /// `Include`.
     ///
     /// # Examples
     ///
@@ -57,22 +56,22 @@ impl Reader {
     /// use equipoise::config::Reader;
     ///
     /// let text = std::fs::read_to_string("/etc/apache2/apache2.conf")?;
-    /// let (config, complaints) = Reader::new().base("/etc/apache2").parse(&text);
-    /// # let _ = (config, complaints);
+    /// let (config, diagnostics) = Reader::new().base("/etc/apache2").parse(&text);
+    /// # let _ = (config, diagnostics);
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.surroundings.base = Some(directory.into());
+        self.input.base = Some(directory.into());
         self
     }
 
     /// Defines a variable for `${NAME}` and `<IfDefine NAME>` (httpd: `-D`).
     pub fn define(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.surroundings.defines.push((name.into(), value.into()));
+        self.input.defines.push((name.into(), value.into()));
         self
     }
 
-    /// Sets what `${NAME}` stands for where nothing of that name is defined: usually
+    /// Sets the values of `${NAME}` for names that are not defined: usually
     /// [`std::env::vars`], as in httpd.
     ///
     /// # Examples
@@ -91,30 +90,30 @@ impl Reader {
     {
         let variables = variables.into_iter();
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
-        self.surroundings.environment.extend(variables);
+        self.input.environment.extend(variables);
         self
     }
 
     /// Reads a configuration; see [`parse`].
     #[must_use]
     pub fn parse(&self, text: &str) -> (Config, Vec<Diagnostic>) {
-        understood(syntax::read(text, &self.surroundings))
+        interpreted(syntax::read(text, &self.input))
     }
 
     /// Reads a configuration from a file.
     ///
-    /// Unless the [base](Self::base) was set, relative names of files begin at `ServerRoot`,
-    /// or else in the directory that the file is in. Unless it was set, the
-    /// [name](Self::name) is the path as it is given here.
+    /// Relative file names are resolved against the [base](Self::base) if it is set, then
+    /// against `ServerRoot`, then against the directory of this file. The
+    /// [name](Self::name) is this path, unless it is set.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// use equipoise::config::Reader;
     ///
-    /// let (config, complaints) = Reader::new().parse_file("/etc/apache2/apache2.conf")?;
-    /// for complaint in &complaints {
-    ///     eprint!("{complaint}");
+    /// let (config, diagnostics) = Reader::new().parse_file("/etc/apache2/apache2.conf")?;
+    /// for diagnostic in &diagnostics {
+    ///     eprint!("{diagnostic}");
     /// }
     /// # let _ = config;
     /// # Ok::<(), std::io::Error>(())
@@ -122,42 +121,42 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// The file could not be read; the error says which. A file that it includes, and that
-    /// could not be read, is among the diagnostics instead.
+    /// If this file cannot be read; the error names it. An included file that cannot be
+    /// read is reported as a diagnostic instead.
     pub fn parse_file(&self, path: impl AsRef<Path>) -> io::Result<(Config, Vec<Diagnostic>)> {
         let path = path.as_ref();
         let shown = path.display();
-        let bytes = bounded(path).map_err(|error| {
+        let bytes = read_bounded(path).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot read `{shown}`: {error}"))
         })?;
-        let mut surroundings = self.surroundings.clone();
-        surroundings.name.get_or_insert_with(|| shown.to_string());
-        // What is said of a file does not change with the process's directory.
+        let mut input = self.input.clone();
+        input.name.get_or_insert_with(|| shown.to_string());
+        // The names in diagnostics must not depend on the current directory.
         let directory = std::path::absolute(path.parent().unwrap_or(Path::new("")));
-        surroundings.nearby = Some(directory.or_else(|_| std::env::current_dir())?);
-        surroundings.file = Some(path.to_path_buf());
-        Ok(understood(syntax::read_bytes(&bytes, &surroundings)))
+        input.fallback_base = Some(directory.or_else(|_| std::env::current_dir())?);
+        input.file = Some(path.to_path_buf());
+        Ok(interpreted(syntax::read_bytes(&bytes, &input)))
     }
 }
 
-/// Reads what may be a pipe, but not one without an end.
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file that may be a pipe, up to a size limit.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     const MOST: u64 = 16 << 20;
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
     file.take(MOST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST {
-        return Err(io::Error::other("it has more than 16 MiB"));
+        return Err(io::Error::other("the file is larger than 16 MiB"));
     }
     Ok(bytes)
 }
 
-fn understood(
-    (nodes, sources, mut complaints): (Vec<SyntaxNode>, Sources, Complaints),
+fn interpreted(
+    (nodes, sources, mut diagnostics): (Vec<SyntaxNode>, Sources, DiagnosticList),
 ) -> (Config, Vec<Diagnostic>) {
-    let mut config = directive::understand(&nodes, &sources, &mut complaints);
-    let mut diagnostics = complaints.into_vec();
-    // In the order in which somebody would go through the files.
+    let mut config = directive::interpret(&nodes, &sources, &mut diagnostics);
+    let mut diagnostics = diagnostics.into_vec();
+    // In the order of the files and lines.
     diagnostics.sort_by_key(|diagnostic| sources.rank(diagnostic.place.as_ref()));
     if let Some(base) = &sources.base {
         config.files_begin_at(base);

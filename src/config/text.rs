@@ -1,13 +1,12 @@
-//! How durations, weights and flags are written: for the reader of both kinds of
-//! configuration, and for the printer.
+//! Reads and writes durations, weights and flags, for both configuration formats.
 //!
-//! What does not live here: which of them a setting takes (`directive`).
+//! Elsewhere: which values a setting accepts (`directive`).
 
 use std::time::Duration;
 
 use crate::member::Flag;
 
-/// Apache's letter of each flag, and our own name for files in other languages.
+/// Apache's letter for each flag, and the name of the flag in other formats.
 pub(super) const FLAGS: [(char, &str, Flag); 8] = [
     ('D', "disabled", Flag::Disabled),
     ('S', "stopped", Flag::Stopped),
@@ -19,18 +18,20 @@ pub(super) const FLAGS: [(char, &str, Flag); 8] = [
     ('C', "failed_check", Flag::FailedCheck),
 ];
 
-/// Whether a header says where a body ends: another value would make two messages of one.
+/// Returns whether a header determines the length of a body. A changed value would allow
+/// request smuggling.
 pub(super) fn is_framing(header: &str) -> bool {
     let names = ["content-length", "transfer-encoding"];
     names.iter().any(|name| name.eq_ignore_ascii_case(header))
 }
 
-/// Longer than anybody waits, and short enough to be added to any time.
+/// The longest duration: long enough for any use, and short enough to be added to any time.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Reads `10`, `10s`, `500ms`, `5min` or `2h`; without a unit it is in `unit`s. `None` if
-/// it is none of these, or longer than a century. Units are in lower case, as in httpd,
-/// which looks at their first letters only and would take `1h30m` for an hour.
+/// Reads `10`, `10s`, `500ms`, `5min` or `2h`; a number without a unit is in `unit`s.
+/// Returns `None` for other texts and for more than a century. Units are in lower case, as
+/// in httpd. httpd looks only at the first letters of a unit, and would read `1h30m` as one
+/// hour.
 pub(super) fn parse_duration(text: &str, unit: Duration) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, suffix) = text.split_at(digits);
@@ -47,7 +48,7 @@ pub(super) fn parse_duration(text: &str, unit: Duration) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds)).filter(|duration| *duration <= LONGEST)
 }
 
-/// Writes a duration so that it is read as the same: `90s`, or `1500ms`.
+/// Writes a duration in a form that reads back as the same duration: `90s`, or `1500ms`.
 pub(super) fn print_duration(duration: Duration) -> String {
     if duration.subsec_millis() == 0 {
         format!("{}s", duration.as_secs())
@@ -58,7 +59,7 @@ pub(super) fn print_duration(duration: Duration) -> String {
 
 #[cfg(feature = "serde")]
 pub(super) mod duration {
-    //! As text with a unit.
+    //! A duration as a text with a unit.
 
     use std::time::Duration;
 
@@ -82,12 +83,12 @@ pub(super) mod duration {
         let Some(text) = Option::<String>::deserialize(deserializer)? else {
             return Ok(None);
         };
-        // A bare number could be anything.
+        // A number without a unit is ambiguous.
         let bare = text.ends_with(|c: char| c.is_ascii_digit());
         let duration = super::parse_duration(&text, Duration::from_secs(1)).filter(|_| !bare);
         let error = || {
             D::Error::custom(format!(
-                "{text:?} is no duration: write 10s, 500ms, 5min or 2h"
+                "{text:?} is not a duration: write 10s, 500ms, 5min or 2h"
             ))
         };
         duration.map(Some).ok_or_else(error)
@@ -96,7 +97,7 @@ pub(super) mod duration {
 
 #[cfg(feature = "serde")]
 pub(super) mod weight {
-    //! As a number.
+    //! A weight as a number.
 
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -126,7 +127,7 @@ pub(super) mod weight {
 
 #[cfg(feature = "serde")]
 pub(super) mod flags {
-    //! By name.
+    //! Flags by name.
 
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -151,7 +152,7 @@ pub(super) mod flags {
             row.map(|row| row.2).ok_or_else(|| {
                 let known: Vec<_> = FLAGS.iter().map(|row| row.1).collect();
                 D::Error::custom(format!(
-                    "there is no flag {name:?}: take one of {}",
+                    "unknown flag {name:?}: use one of {}",
                     known.join(", ")
                 ))
             })

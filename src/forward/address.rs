@@ -1,4 +1,4 @@
-//! Where a member is: [`Address`].
+//! The address of a member: [`Address`].
 //!
 //! What does not live here: how a connection to it is opened (`net`).
 
@@ -12,24 +12,24 @@ use crate::net::{Connector, DatagramsTo};
 #[cfg(feature = "tls")]
 use crate::net::{MemberTls, TlsError};
 
-/// Where a member is: a socket address, a host by name, or a unix socket.
+/// The address of a member: a socket address, a host name, or a unix socket.
 ///
-/// A name is resolved for each connection, and all of its addresses are tried. Without a port
-/// (or with port 0) a connection goes to the port at which its client came in, so that a
-/// member can serve a protocol on several ports.
+/// A name is resolved for each connection, and all of its addresses are tried. Without a
+/// port (or with port 0), a connection goes to the same port that its client connected to,
+/// so that a member can serve a protocol on several ports.
 ///
-/// A member that listens at some of these ports only for a while, as an FTP server does for
-/// transfers, refuses connections to the others. One such connection, which any client can open,
-/// puts it in error at all ports; let forwarders of these ports have
-/// [no failover](super::TcpForwarder::no_failover).
+/// Some members listen on one of these ports only for a while, as an FTP server does for
+/// transfers, and refuse connections otherwise. One refused connection, which any client
+/// can cause, puts the member in error for all ports. Therefore use forwarders with [no
+/// failover](super::TcpForwarder::no_failover) for such ports.
 ///
 /// | text | the member |
 /// |---|---|
 /// | `10.0.0.1:5432`, `[2001:db8::1]:5432` | an address |
-/// | `10.0.0.1`, `2001:db8::1`, `[2001:db8::1]` | an address, at the port of the listener |
-/// | `db.internal:5432` | a host by name |
-/// | `db.internal` | a host by name, at the port of the listener |
-/// | `unix:/run/db.sock`, `/run/db.sock` | a unix socket, where there are such |
+/// | `10.0.0.1`, `2001:db8::1`, `[2001:db8::1]` | an address, with the port of the listener |
+/// | `db.internal:5432` | a host name |
+/// | `db.internal` | a host name, with the port of the listener |
+/// | `unix:/run/db.sock`, `/run/db.sock` | a unix socket, on systems that have them |
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Creates the address of a host by name.
+    /// Creates the address of a host by its name.
     ///
     /// # Examples
     ///
@@ -85,13 +85,13 @@ impl Address {
         }
     }
 
-    /// Secures connections to the member by TLS. The name that is asked for, and that the
-    /// certificate must be for, is that of the settings, otherwise the host or its address.
+    /// Secures connections to the member by TLS. The requested server name (SNI), which the
+    /// certificate must match, is that of the settings, or else the host or its address.
     ///
     /// # Errors
     ///
-    /// If that is no host name and no IP address, or there is none because it is a unix
-    /// socket.
+    /// Fails if that is neither a host name nor an IP address, or if the address is a unix
+    /// socket and the settings have no server name.
     ///
     /// # Examples
     ///
@@ -114,18 +114,18 @@ impl Address {
         Ok(Self { connector })
     }
 
-    /// What opens connections to it, if it has a port of its own.
+    /// Returns a connector to the address, if the address has a port.
     #[cfg(feature = "health")]
     pub(crate) fn own_connector(&self) -> Option<Connector> {
         let connector = &self.connector;
         (!connector.lacks_port()).then(|| connector.clone())
     }
 
-    /// Where datagrams go to, at `port` if the address has none.
+    /// Returns the target for datagrams, with `port` if the address has none.
     ///
     /// # Errors
     ///
-    /// Why it takes none.
+    /// The reason why this address cannot receive datagrams.
     pub(super) fn datagrams_to(&self, port: u16) -> Result<DatagramsTo<'_>, &'static str> {
         Ok(match self.connector.datagrams_to()? {
             DatagramsTo::Address(to) if to.port() == 0 => {
@@ -136,14 +136,14 @@ impl Address {
         })
     }
 
-    /// What opens connections to it; `port` is asked for only if the address has none.
+    /// Returns a connector to the address; `port` is only called if the address has none.
     pub(super) fn connector(&self, port: impl FnOnce() -> Option<u16>) -> Connector {
         let connector = self.connector.clone();
         if !connector.lacks_port() {
             return connector;
         }
         // Without any port, the connection is refused.
-        connector.or_port(port().unwrap_or(0))
+        connector.with_default_port(port().unwrap_or(0))
     }
 }
 
@@ -155,7 +155,7 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// An address at the port of the listener.
+/// Creates an address with the port of the listener.
 impl From<IpAddr> for Address {
     fn from(address: IpAddr) -> Self {
         SocketAddr::new(address, 0).into()
@@ -205,7 +205,7 @@ impl FromStr for Address {
     }
 }
 
-/// Whether a resolver can be asked for it.
+/// Returns whether a resolver could resolve it.
 fn is_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     (1..=253).contains(&name.len()) && name.bytes().all(is_part)
@@ -221,7 +221,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a text is no [`Address`].
+/// The error of parsing an [`Address`].
 ///
 /// # Examples
 ///
@@ -229,7 +229,7 @@ impl fmt::Display for Address {
 /// use equipoise::forward::Address;
 ///
 /// let error = "db.internal:http".parse::<Address>().unwrap_err();
-/// assert_eq!(error.to_string(), "\"db.internal:http\": the port is no number up to 65535");
+/// assert_eq!(error.to_string(), "\"db.internal:http\": the port is not a number up to 65535");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{text:?}: {wrong}")]
@@ -240,11 +240,11 @@ pub struct ParseAddressError {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 enum AddressFault {
-    #[error("the host is no name and no IP address")]
+    #[error("the host is neither a name nor an IP address")]
     Name,
-    #[error("the port is no number up to 65535")]
+    #[error("the port is not a number up to 65535")]
     Port,
-    #[error("no path of a unix socket, or there are none on this system")]
+    #[error("the path of the unix socket is missing, or this system has no unix sockets")]
     Unix,
 }
 
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(shown("unix:/run/db.sock"), "/run/db.sock");
         assert_eq!(shown("unix:relative.sock"), "relative.sock");
         assert_eq!(shown("2001:db8::1"), "[2001:db8::1]");
-        // Port 0 is no port.
+        // Port 0 means no port.
         assert_eq!(shown("10.0.0.1:0"), "10.0.0.1");
     }
 

@@ -1,14 +1,15 @@
-//! The hash of a client's address, by which a scheduler that hashes keeps a client on its member.
+//! The hash of a client's address, with which a hashing scheduler keeps a client on its
+//! member.
 //!
-//! What does not live here: an affinity that is remembered (`sticking`).
+//! What does not live here: the affinity that a stick table stores (`sticky_client`).
 
 use std::net::IpAddr;
 
 use crate::stable_hash::hash_bytes;
 
-/// The same for each connection of a client, whatever its port, and whichever version of IP
-/// its address is written in.
-pub(super) fn hash_of(client: IpAddr) -> u64 {
+/// Returns the same hash for each connection of a client, independent of its port and of
+/// the IP version that its address is written in.
+pub(super) fn client_hash(client: IpAddr) -> u64 {
     match client.to_canonical() {
         IpAddr::V4(address) => hash_bytes(&address.octets()),
         IpAddr::V6(address) => hash_bytes(&address.octets()),
@@ -17,15 +18,15 @@ pub(super) fn hash_of(client: IpAddr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::hash_of;
+    use super::client_hash;
     use std::net::IpAddr;
 
     #[test]
     fn a_client_has_one_hash_whichever_way_its_address_is_written() {
-        let hash = |text: &str| hash_of(text.parse::<IpAddr>().unwrap());
+        let hash = |text: &str| client_hash(text.parse::<IpAddr>().unwrap());
         assert_eq!(hash("::ffff:10.0.0.1"), hash("10.0.0.1"));
         assert_ne!(hash("10.0.0.2"), hash("10.0.0.1"));
-        // Schedulers depend on it across releases.
+        // Must not change between releases.
         assert_eq!(
             hash("10.0.0.1"),
             crate::stable_hash::hash_bytes(&[10, 0, 0, 1])

@@ -1,5 +1,5 @@
-//! Forwarding at layer 4: connections ([`TcpForwarder`]) and datagrams ([`UdpForwarder`]) go to
-//! members of a balancer, and their content is not looked at.
+//! Forwarding at layer 4: connections ([`TcpForwarder`]) and datagrams ([`UdpForwarder`])
+//! go to members of a balancer, without inspecting their content.
 //!
 //! ```text
 //! Listener ─► Acceptor ─► pick a member ─► connect ─► bytes both ways ─► end
@@ -9,18 +9,19 @@
 //!               TLS                           another
 //! ```
 //!
-//! What a client of TLS asks for is read without ending TLS ([`Greeting`]), and where it goes is
-//! found by that ([`NameRoutes`]). A [`StreamRouter`] does so for one port of many services, of
-//! which some may be served by HTTP here.
+//! The host name that a TLS client requests is read without terminating TLS ([`Greeting`]),
+//! and selects the target of the connection ([`NameRoutes`]). With that, a [`StreamRouter`]
+//! serves many services on one port, including HTTP services of this process.
 //!
-//! A client stays on its member by a scheduler that hashes, or by a
-//! [`StickTable`](crate::session::StickTable), which tells when to prefer which.
+//! A client stays on its member with a hashing scheduler or with a
+//! [`StickTable`](crate::session::StickTable), whose documentation tells which to prefer.
 //!
 //! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
 //!
 //! # Examples
 //!
-//! A database on two machines; a client stays on its machine as long as that is usable.
+//! A database on two machines; a client stays on its machine as long as that machine is
+//! usable.
 //!
 //! ```no_run
 //! use equipoise::forward::{Address, TcpForwarder};
@@ -45,20 +46,20 @@
 mod address;
 mod client_hash;
 mod greeting;
-mod itself;
-mod lost;
+mod member_loss;
 mod name_routes;
 mod per_client;
 mod router;
 mod scratch;
-mod sticking;
+mod self_loop;
+mod sticky_client;
 mod tcp;
 mod udp;
 
 pub use crate::net::stream_target::StreamTarget;
 pub use address::{Address, ParseAddressError};
 pub use greeting::{ClientHello, Greeting, GreetingError, GreetingLimits};
-pub use lost::OnMemberLoss;
+pub use member_loss::OnMemberLoss;
 pub use name_routes::{HostNameError, NameRoutes};
 pub use router::{RouterStatistics, StreamRouter, StreamRule};
 pub use tcp::{Aborted, TcpForwarder, TcpStatistics};

@@ -1,31 +1,32 @@
-//! Where a connection goes by the host and the protocol that its client asks for:
+//! Routing of connections by the host name and protocol that the client requests:
 //! [`NameRoutes`].
 //!
-//! What does not live here: reading what it asks for (`greeting`).
+//! What does not live here: reading the request (`greeting`).
 
 use std::collections::HashMap;
 
 use super::greeting::{ClientHello, Greeting, host_name};
 use crate::net::ByName;
 
-/// Values by host name (SNI), wildcard, and protocol (ALPN): balancers, or anything else that a
-/// connection of TLS goes to that is not terminated here.
+/// A map from host name (SNI), wildcard, and protocol (ALPN) to values: balancers, or any
+/// other target of a TLS connection that is not terminated here.
 ///
-/// The first of these that there is counts:
+/// The first of these values that exists is used:
 ///
-/// 1. the name, with a protocol that the client offers; of several, the one that it prefers
-/// 2. the name
-/// 3. a wildcard for the first label of the name, with a protocol
-/// 4. that wildcard
-/// 5. a protocol, whatever the name
-/// 6. the value for all [other](Self::fallback) clients of TLS
+/// 1. the value for the name and a protocol that the client offers; of several, the one
+///    that the client prefers
+/// 2. the value for the name
+/// 3. the value for a wildcard in place of the first label of the name, and a protocol
+/// 4. the value for that wildcard
+/// 5. the value for a protocol, independent of the name
+/// 6. the value for all [other](Self::fallback) TLS clients
 ///
-/// A wildcard stands for exactly one label, as in certificates: `*.example.org` is for
-/// `db.example.org`, but neither for `example.org` nor for `a.db.example.org`. Names are compared
-/// in the form that [`ClientHello`] tells them in.
+/// A wildcard stands for exactly one label, as in certificates: `*.example.org` matches
+/// `db.example.org`, but neither `example.org` nor `a.db.example.org`. Names are compared
+/// in the normalized form of [`ClientHello`].
 ///
-/// Clients without TLS, silent ones, and those with a hello of SSL 2.0 each have a value of
-/// their own. What has no value is to be closed.
+/// Clients without TLS, silent clients, and clients with an SSL 2.0 hello each have a value
+/// of their own. A connection without a value should be closed.
 ///
 /// # Examples
 ///
@@ -58,14 +59,14 @@ pub struct NameRoutes<T> {
     ssl2: Option<T>,
 }
 
-/// What is known for one name.
+/// The values for one name.
 #[derive(Clone, Debug)]
 struct ByProtocol<T> {
     by: HashMap<Box<[u8]>, T>,
     any: Option<T>,
 }
 
-/// A text is no host name that TLS could ask for.
+/// A text is not a host name that a TLS client could request.
 ///
 /// # Examples
 ///
@@ -75,18 +76,18 @@ struct ByProtocol<T> {
 /// let error = NameRoutes::new().name("db.*.org", ()).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "`db.*.org` is no host name: a wildcard stands for the first label only"
+///     "`db.*.org` is not a host name: a wildcard stands for the first label only"
 /// );
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{name}` is no host name: {why}")]
+#[error("`{name}` is not a host name: {why}")]
 pub struct HostNameError {
     name: String,
     why: &'static str,
 }
 
 impl<T> NameRoutes<T> {
-    /// Creates a table without any value: all connections are to be closed.
+    /// Creates a map without values: all connections should be closed.
     pub fn new() -> Self {
         Self {
             named: ByName::new(),
@@ -97,19 +98,20 @@ impl<T> NameRoutes<T> {
         }
     }
 
-    /// Sets the value for a name, or for a wildcard such as `*.example.org`. It takes the place
-    /// of one that was set before, as all values do.
+    /// Sets the value for a name, or for a wildcard such as `*.example.org`. Like all
+    /// setters of this type, it replaces an earlier value.
     ///
     /// # Errors
     ///
-    /// If that is no host name. Names with letters beyond ASCII are written as in DNS (`xn--…`).
+    /// Fails if it is not a host name. Names with non-ASCII letters must be written as in
+    /// DNS (`xn--…`).
     pub fn name(mut self, name: &str, value: T) -> Result<Self, HostNameError> {
         self.at(name)?.any = Some(value);
         Ok(self)
     }
 
-    /// Sets the value for clients that ask for a name, or for one of a wildcard, and offer a
-    /// protocol.
+    /// Sets the value for clients that request a name, or a name that matches a wildcard,
+    /// and offer a protocol.
     ///
     /// # Errors
     ///
@@ -124,8 +126,8 @@ impl<T> NameRoutes<T> {
         Ok(self)
     }
 
-    /// Sets the value for clients that offer a protocol, whatever they ask for, unless their name
-    /// has one.
+    /// Sets the value for clients that offer a protocol, whatever name they request. Values
+    /// for their name come first.
     ///
     /// # Examples
     ///
@@ -140,7 +142,7 @@ impl<T> NameRoutes<T> {
         self
     }
 
-    /// Sets the value for all other clients of TLS: they ask for another name, or for none.
+    /// Sets the value for all other TLS clients: they request another name, or none.
     pub fn fallback(mut self, value: T) -> Self {
         self.others.any = Some(value);
         self
@@ -152,9 +154,9 @@ impl<T> NameRoutes<T> {
         self
     }
 
-    /// Sets the value for clients that have sent nothing: those of a protocol in which the
-    /// server speaks first, such as SMTP, wait as long as
-    /// [`GreetingLimits`](super::GreetingLimits) allow.
+    /// Sets the value for clients that have sent nothing within the time of
+    /// [`GreetingLimits`](super::GreetingLimits). In protocols such as SMTP the server
+    /// speaks first, so the client waits.
     ///
     /// # Examples
     ///
@@ -169,8 +171,8 @@ impl<T> NameRoutes<T> {
         self
     }
 
-    /// Sets the value for clients whose hello is in the form of SSL 2.0. Servers of today refuse
-    /// them.
+    /// Sets the value for clients whose hello is in the form of SSL 2.0. Current servers
+    /// refuse them.
     ///
     /// # Examples
     ///
@@ -185,8 +187,8 @@ impl<T> NameRoutes<T> {
         self
     }
 
-    /// Returns the value for a client by what it has sent first. Without one, its connection is
-    /// to be closed.
+    /// Returns the value for a client by its first bytes. If there is none, its connection
+    /// should be closed.
     #[must_use]
     pub fn find(&self, greeting: &Greeting) -> Option<&T> {
         match greeting {
@@ -204,7 +206,7 @@ impl<T> NameRoutes<T> {
         found.or_else(|| self.others.find(hello))
     }
 
-    /// The place for a name, or for a wildcard.
+    /// Returns the values for a name, or for a wildcard.
     fn at(&mut self, name: &str) -> Result<&mut ByProtocol<T>, HostNameError> {
         let behind = name.strip_prefix("*.").unwrap_or(name);
         if host_name(behind.as_bytes()).is_none() {
@@ -219,13 +221,13 @@ impl<T> NameRoutes<T> {
 
 fn why_not(name: &str) -> &'static str {
     if !name.is_ascii() {
-        "letters beyond ASCII are written as in DNS (`xn--…`)"
+        "write non-ASCII letters as in DNS (`xn--…`)"
     } else if name.contains('*') {
         "a wildcard stands for the first label only"
     } else if name.parse::<std::net::IpAddr>().is_ok() {
-        "it is an address, for which no client of TLS asks"
+        "it is an address, which TLS clients cannot request as a name"
     } else {
-        "it has an empty or long label, or a character that no name has"
+        "it has an empty or too long label, or a character that host names cannot contain"
     }
 }
 

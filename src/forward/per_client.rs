@@ -1,10 +1,10 @@
-//! How much each client may take: [`Clients`] limits what it has open at once, and how fast it
-//! opens more; [`PerClient`] does so for connections.
+//! Limits per client: [`Clients`] limits how many connections or flows a client has open,
+//! and how fast it opens more. [`PerClient`] applies this to connections.
 //!
-//! A client is an address of IPv4, or a /64 of IPv6, out of which a client chooses its address
-//! at will.
+//! A client is an IPv4 address or an IPv6 /64 network, within which a client can choose its
+//! address freely.
 //!
-//! What does not live here: how much there may be in all (`net`, `udp`).
+//! What does not live here: limits on the total (`net`, `udp`).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,48 +15,49 @@ use crate::sync::Mutex;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Fewer than so many are not worth a purge.
+/// Below this number a purge is not worthwhile.
 const FEW: usize = 1024;
 
-/// What a client may take.
+/// The limits for each client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PerClientLimits {
-    /// How many connections or flows it may have at once.
+    /// The maximum number of concurrent connections or flows.
     pub(super) open: Option<u32>,
-    /// How many it may begin in a second, one at least.
+    /// The maximum number that begin within a second; at least one.
     pub(super) per_second: Option<u32>,
 }
 
-/// Why a client gets no more.
+/// The limit that a client has exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Exceeded {
     Open,
     Rate,
 }
 
-/// What each client has. Times are nanoseconds since a moment of the caller's choice.
+/// The counts of all clients. Times are nanoseconds since a moment that the caller chooses.
 #[derive(Debug)]
 pub(super) struct Clients {
     open: u32,
-    /// Between two of a client that takes all it may; zero without a rate.
+    /// The time between two begins at the maximum rate; zero without a rate.
     interval: u64,
-    /// The keys come from the network, and the hasher of the standard library is keyed.
+    /// The keys come from the network; the standard library's hasher is randomly keyed.
     known: HashMap<IpAddr, ClientCounts>,
-    /// How many there may be before those that count no more are forgotten.
+    /// The number of clients at which those without a state worth keeping are removed.
     purge_at: usize,
-    /// No more than so many are ever known that have nothing open.
+    /// The maximum number of remembered clients that have nothing open.
     most_idle: usize,
 }
 
 #[derive(Debug)]
 struct ClientCounts {
     open: u32,
-    /// When its next one would begin if it kept to its rate.
+    /// The time at which its next one would begin at the maximum rate.
     due: u64,
 }
 
 impl Clients {
-    /// So many clients that have nothing open are remembered for their rate.
+    /// `most_idle` is the number of clients without anything open that are remembered for
+    /// their rate.
     pub(super) fn new(limits: PerClientLimits, most_idle: usize) -> Self {
         let interval = |per_second: u32| SECOND / u64::from(per_second.max(1));
         Self {
@@ -68,11 +69,11 @@ impl Clients {
         }
     }
 
-    /// Counts a new one of a client.
+    /// Counts a new connection or flow of a client.
     ///
     /// # Errors
     ///
-    /// If it has too many, or begins them too fast.
+    /// The limit that the client has exceeded.
     pub(super) fn begin(&mut self, address: IpAddr, now: u64) -> Result<(), Exceeded> {
         let key = key(address);
         if self.open == 0 {
@@ -95,8 +96,8 @@ impl Clients {
         Ok(())
     }
 
-    /// One of a client has ended. A client that has no other is forgotten if there is no rate,
-    /// otherwise by a later purge.
+    /// Counts the end of a connection or flow. If the client has no other, it is removed at
+    /// once without a rate, otherwise by a later purge.
     pub(super) fn end(&mut self, address: IpAddr) {
         let key = key(address);
         if let Some(client) = self.known.get_mut(&key) {
@@ -107,7 +108,7 @@ impl Clients {
         }
     }
 
-    /// Undoes a [`begin`](Self::begin), as if it had not been.
+    /// Undoes a [`begin`](Self::begin) completely.
     pub(super) fn take_back(&mut self, address: IpAddr) {
         if let Some(client) = self.known.get_mut(&key(address)) {
             client.due = client.due.saturating_sub(self.interval);
@@ -115,8 +116,8 @@ impl Clients {
         self.end(address);
     }
 
-    /// Forgets the clients that have nothing open and are not ahead of their rate; if too many
-    /// are left, all that have nothing open.
+    /// Removes the clients that have nothing open and are not ahead of their rate; if too
+    /// many remain, all that have nothing open.
     fn purge(&mut self, now: u64) {
         self.known.retain(|_, it| it.open > 0 || it.due > now);
         let idle = self.known.values().filter(|it| it.open == 0).count();
@@ -137,7 +138,7 @@ fn key(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Limits the connections of each client, from any task.
+/// Limits the connections of each client; shared between tasks.
 #[derive(Debug)]
 pub(super) struct PerClient {
     clients: Mutex<Clients>,
@@ -145,7 +146,7 @@ pub(super) struct PerClient {
 }
 
 impl PerClient {
-    /// `None` if nothing is limited.
+    /// Returns `None` if there are no limits.
     pub(super) fn new(limits: PerClientLimits, most_idle: usize) -> Option<Self> {
         let PerClientLimits { open, per_second } = limits;
         (open.is_some() || per_second.is_some()).then(|| Self {
@@ -154,11 +155,11 @@ impl PerClient {
         })
     }
 
-    /// Counts a connection in.
+    /// Counts a new connection.
     ///
     /// # Errors
     ///
-    /// If its client has as many as there may be, or opens them too fast.
+    /// The limit that the client has exceeded: too many connections, or opened too fast.
     pub(super) fn admit(&self, client: IpAddr) -> Result<Admitted<'_>, Exceeded> {
         let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.clients.lock().begin(client, now)?;
@@ -166,7 +167,7 @@ impl PerClient {
     }
 }
 
-/// One connection of a client, counted until this is dropped.
+/// One connection of a client; it counts until this is dropped.
 #[derive(Debug)]
 pub(super) struct Admitted<'p> {
     of: &'p PerClient,
@@ -204,7 +205,7 @@ mod tests {
             let interval = SECOND / u64::from(rate);
             assert_eq!(begun(interval), Ok(()));
             assert_eq!(begun(interval), Err(Exceeded::Rate));
-            // However long it was quiet, no more than those of one second.
+            // However long it was quiet, no more than the number for one second.
             for _ in 0..rate {
                 assert_eq!(begun(60 * SECOND), Ok(()));
             }
@@ -267,7 +268,7 @@ mod tests {
             clients.end(address(number));
         }
         assert!(clients.known.len() <= 4 * FEW, "{}", clients.known.len());
-        // And those that have something open are not.
+        // Clients that have something open are not removed.
         for number in 0..10_000 {
             assert_eq!(clients.begin(address(number), SECOND), Ok(()));
         }

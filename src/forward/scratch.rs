@@ -1,24 +1,24 @@
-//! The memory that bytes pass through: one piece for each thread, lent to whatever stream is
-//! read from.
+//! The buffer that bytes pass through: one for each thread, lent to the stream that is
+//! being read.
 //!
-//! A stream has bytes of its own only while the other side takes none, so a connection that
-//! is idle costs no buffer.
+//! A stream only owns a buffer while the other side does not accept its bytes, so an idle
+//! connection costs no buffer.
 
 use std::cell::Cell;
 
-/// How much is read at once.
+/// The number of bytes that are read at once.
 const SIZE: usize = 64 * 1024;
 
 thread_local! {
     static SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// Takes the thread's memory, or new memory if a stream has it.
+/// Takes the thread's buffer, or a new one if it is in use.
 pub(super) fn take() -> Box<[u8]> {
     SPARE.take().unwrap_or_else(|| vec![0; SIZE].into())
 }
 
-/// Puts it back for the next stream. Memory of another size is given up.
+/// Returns a buffer for the next stream. A buffer of another size is freed.
 pub(super) fn put_back(memory: Box<[u8]>) {
     if memory.len() == SIZE {
         SPARE.set(Some(memory));

@@ -1,26 +1,27 @@
-//! What is kept of each member, found by its slot without a lock: [`BySlot`].
+//! Per-member entries, found by the member's slot without a lock: [`BySlot`].
 
 use std::sync::Arc;
 
 use crate::member::MemberId;
 use crate::snapshot::{Roster, Seat};
 
-/// One entry for each member, by its slot. A slot may have been given to another member since,
-/// so each entry tells whose it is.
+/// One entry for each member, indexed by slot. A slot may have been reused for another
+/// member, hence each entry has its member's id.
 pub(super) type BySlot<T> = Vec<Option<Arc<T>>>;
 
 pub(super) trait OfMember {
     fn member(&self) -> MemberId;
 }
 
-/// The entry of a member.
+/// Returns the entry of a member.
 #[inline]
 pub(super) fn of<T: OfMember>(entries: &BySlot<T>, member: MemberId) -> Option<&Arc<T>> {
     let entry = entries.get(member.slot())?.as_ref()?;
     (entry.member() == member).then_some(entry)
 }
 
-/// Entries for exactly the members that there are: the `known` ones, and new ones.
+/// Returns entries for exactly the current members: `known` ones are kept, missing ones are
+/// created.
 pub(super) fn renewed<T: OfMember>(
     known: &BySlot<T>,
     roster: &Roster,

@@ -1,7 +1,7 @@
-//! What a server reports of itself, as text: [`HeartbeatMessage`].
+//! The text of a heartbeat: [`HeartbeatMessage`].
 //!
-//! What does not live here: which member it speaks for (`monitor`), and the code by which a
-//! message is signed (`signature`).
+//! What does not live here: the member of a message (`monitor`), and signatures
+//! (`signature`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,17 +9,18 @@ use std::str::FromStr;
 use super::pairs::{Pairs, decimal};
 use crate::scheduler::HeartbeatReading;
 
-/// What a server reports of its own capacity: one datagram of httpd's `mod_heartbeat`.
+/// The capacity that a server reports about itself: one datagram of httpd's
+/// `mod_heartbeat`.
 ///
-/// The text is `v=1&ready=30&busy=2`, and perhaps `&port=8080`. Pairs with other keys are
-/// ignored. Keys may be in upper case, keys and values may have `%` escapes, a key without `=`
-/// has the value 1, and of several values for a key the last counts.
+/// The text is `v=1&ready=30&busy=2`, optionally with `&port=8080`. Pairs with other keys
+/// are ignored. Keys may be in upper case; keys and values may have `%` escapes. A key
+/// without `=` has the value 1. If a key has several values, the last one counts.
 ///
 /// | number | read as |
 /// |---|---|
 /// | digits, up to 4294967295 | that number |
 /// | `-5` | 0 |
-/// | more, no digits, `0x10`, `1.5`, `NaN` | an error |
+/// | larger, no digits, `0x10`, `1.5`, `NaN` | an error |
 ///
 /// # Examples
 ///
@@ -40,8 +41,8 @@ pub struct HeartbeatMessage {
 }
 
 impl HeartbeatMessage {
-    /// The longest message, in bytes. httpd cuts what is longer; here it is an error, as a
-    /// number that is cut is another number.
+    /// The longest message, in bytes. httpd truncates longer ones; here they are an error,
+    /// because a truncated number is a different number.
     pub const MAX_BYTES: usize = 1000;
 
     /// Creates a message.
@@ -53,32 +54,32 @@ impl HeartbeatMessage {
         }
     }
 
-    /// Sets the port at which the server serves, so that several servers of one address are
-    /// told apart. Zero is no port.
+    /// Sets the port at which the server accepts requests, which distinguishes servers at
+    /// the same address. 0 means no port.
     #[must_use]
     pub const fn with_port(self, port: u16) -> Self {
         let port = if port == 0 { None } else { Some(port) };
         Self { port, ..self }
     }
 
-    /// Returns the capacity that is reported.
+    /// Returns the reported capacity.
     #[must_use]
     pub const fn reading(&self) -> HeartbeatReading {
         self.reading
     }
 
-    /// Returns the port at which the server serves, if the message names it.
+    /// Returns the port at which the server accepts requests, if the message has one.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// Reads a datagram.
+    /// Parses a datagram.
     ///
     /// # Errors
     ///
-    /// If it is longer than [`MAX_BYTES`](Self::MAX_BYTES), if `v`, `ready` or `busy` is missing
-    /// (what `v` is does not matter), or if a number is none.
+    /// If it is longer than [`MAX_BYTES`](Self::MAX_BYTES), if `v`, `ready` or `busy` is
+    /// missing (the value of `v` is ignored), or if a number is invalid.
     ///
     /// # Examples
     ///
@@ -86,13 +87,13 @@ impl HeartbeatMessage {
     /// use equipoise::heartbeat::HeartbeatMessage;
     ///
     /// let error = HeartbeatMessage::parse(b"v=1&ready=many&busy=0").unwrap_err();
-    /// assert_eq!(error.to_string(), "`ready` is no number from 0 to 4294967295: \"many\"");
+    /// assert_eq!(error.to_string(), "`ready` is not a number from 0 to 4294967295: \"many\"");
     /// ```
     pub fn parse(bytes: &[u8]) -> Result<Self, MessageError> {
         Self::read(bytes, true)
     }
 
-    /// Reads the body of a POST, which needs no `v`.
+    /// Parses the body of a POST request, which needs no `v`.
     ///
     /// # Errors
     ///
@@ -157,15 +158,15 @@ fn slots(field: &'static str, value: Option<Vec<u8>>) -> Result<u32, MessageErro
     })
 }
 
-/// So much of a value is shown in an error.
-const SHOWN: usize = 40;
+/// The most bytes of a value that an error shows.
+const MAX_SHOWN: usize = 40;
 
 pub(super) fn shown(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&value[..value.len().min(SHOWN)]);
+    let text = String::from_utf8_lossy(&value[..value.len().min(MAX_SHOWN)]);
     text.into_owned()
 }
 
-/// The datagram.
+/// Prints the datagram.
 impl fmt::Display for HeartbeatMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HeartbeatReading { ready, busy } = self.reading;
@@ -185,7 +186,7 @@ impl FromStr for HeartbeatMessage {
     }
 }
 
-/// Why bytes are no [`HeartbeatMessage`].
+/// Why a [`HeartbeatMessage`] cannot be parsed.
 ///
 /// # Examples
 ///
@@ -199,34 +200,34 @@ impl FromStr for HeartbeatMessage {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// A key that has to be there is missing.
+    /// A required key is missing.
     #[error("`{field}` is missing")]
     #[non_exhaustive]
     Missing {
         /// The key.
         field: &'static str,
     },
-    /// A value is no number of slots.
-    #[error("`{field}` is no number from 0 to 4294967295: {text:?}")]
+    /// A value is not a number of slots.
+    #[error("`{field}` is not a number from 0 to 4294967295: {text:?}")]
     #[non_exhaustive]
     Number {
         /// The key.
         field: &'static str,
-        /// The beginning of its value.
+        /// The first bytes of its value.
         text: String,
     },
-    /// The port is none.
-    #[error("`port` is no number from 1 to 65535: {text:?}")]
+    /// The port is invalid.
+    #[error("`port` is not a number from 1 to 65535: {text:?}")]
     #[non_exhaustive]
     Port {
-        /// The beginning of its value.
+        /// The first bytes of its value.
         text: String,
     },
-    /// It is longer than a message may be.
-    #[error("it has {bytes} bytes, more than 1000")]
+    /// The message is too long.
+    #[error("the message has {bytes} bytes, more than 1000")]
     #[non_exhaustive]
     TooLong {
-        /// How many bytes it has.
+        /// The length of the message in bytes.
         bytes: usize,
     },
 }
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_httpd_sends_is_understood() {
+    fn messages_of_httpd_are_parsed() {
         assert_eq!(read("v=1&ready=64&busy=0"), Ok((64, 0, None)));
     }
 
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_an_error_and_never_a_huge_capacity() {
+    fn an_invalid_number_is_an_error_and_never_a_huge_capacity() {
         let huge = format!("1{}", "0".repeat(40));
         for number in [
             "",
@@ -321,11 +322,14 @@ mod tests {
         };
         assert!(read(&filled(1000)).is_ok());
         let error = read(&filled(1001)).unwrap_err();
-        assert_eq!(error.to_string(), "it has 1001 bytes, more than 1000");
+        assert_eq!(
+            error.to_string(),
+            "the message has 1001 bytes, more than 1000"
+        );
     }
 
     #[test]
-    fn an_error_shows_a_part_of_what_is_wrong_and_no_control_characters() {
+    fn an_error_shows_a_bounded_part_without_control_characters() {
         let error = read(&format!("v=1&busy=1&ready=%00{}", "x".repeat(500))).unwrap_err();
         let text = error.to_string();
         assert!(text.len() < 120, "{text}");

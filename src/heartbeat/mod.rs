@@ -1,4 +1,4 @@
-//! Members that report their own idle capacity, over a network: what feeds the scheduler
+//! Reports of idle capacity that members send over a network, for the scheduler
 //! [`Heartbeat`](crate::Heartbeat).
 //!
 //! ```text
@@ -8,13 +8,13 @@
 //! curl -d 'ready=3&busy=1' ────────── POST ─► HeartbeatService ──┼─► HeartbeatMonitor
 //! httpd, HeartbeatStorage ─────────── file ─► HeartbeatFile ─────┘     which member?
 //!                                                                          │
-//! endpoint-load-metrics: TEXT … ── answers ─► OrcaLayer ───────────► HeartbeatReadings
+//! endpoint-load-metrics: TEXT … ─ responses ► OrcaLayer ───────────► HeartbeatReadings
 //!                                                                          │
 //!                                                                      Heartbeat picks
 //! ```
 //!
-//! It understands what Apache httpd sends, and httpd what this sends. Signatures
-//! ([`HeartbeatKey`], with what they are worth) are our own; httpd ignores them.
+//! It is compatible with Apache httpd in both directions. Signatures ([`HeartbeatKey`],
+//! which describes what they protect against) are an extension; httpd ignores them.
 //!
 //! What does not live here: how members are picked (`scheduler`).
 //!

@@ -1,11 +1,11 @@
-//! The text of which messages and files consist: `key=value` pairs between `&`, with `%`
-//! escapes, and their numbers.
+//! The syntax of messages and files: `key=value` pairs separated by `&`, with `%` escapes,
+//! and their numbers.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The pairs of a text, in their order. A key without `=` has the value `1`.
+/// The pairs of a text, in order. A key without `=` has the value `1`.
 pub(super) struct Pairs<'t> {
     rest: Option<&'t [u8]>,
 }
@@ -31,7 +31,7 @@ impl<'t> Iterator for Pairs<'t> {
     }
 }
 
-/// What stands before a byte, and behind it.
+/// Returns the text before the first `at`, and the text after it.
 fn split(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     match text.iter().position(|&byte| byte == at) {
         Some(end) => (&text[..end], Some(&text[end + 1..])),
@@ -39,12 +39,12 @@ fn split(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Resolves `%` escapes; what is none stays as it is.
+/// Decodes `%` escapes; invalid ones stay as they are.
 fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
     percent_decode(text).into()
 }
 
-/// A number of digits and nothing else, if it fits.
+/// Parses a number that has digits only, if it fits.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -52,7 +52,7 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// A number of slots: a negative one is 0.
+/// Parses a number of slots; a negative one is 0.
 pub(super) fn slots(text: &[u8]) -> Option<u32> {
     match text.strip_prefix(b"-") {
         Some(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => Some(0),
@@ -68,7 +68,7 @@ mod tests {
     use std::borrow::Cow;
 
     #[test]
-    fn an_escape_that_is_none_stays_as_it_is() {
+    fn an_invalid_escape_stays_as_it_is() {
         for (text, plain) in [
             ("%41b", "Ab"),
             ("%4", "%4"),
@@ -81,7 +81,7 @@ mod tests {
         }
     }
 
-    /// Written out, byte by byte.
+    /// A simple reference, byte by byte.
     fn slowly(text: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         let mut rest = text;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_escape_is_not_copied() {
+    fn text_without_escapes_is_not_copied() {
         assert!(matches!(unescape(b"a+b%zz"), Cow::Borrowed(_)));
     }
 

@@ -1,12 +1,13 @@
-//! What is known of a server: [`HeartbeatRecord`].
+//! The latest report of a server: [`HeartbeatRecord`].
 
 use std::time::Duration;
 
 use super::{HeartbeatMessage, SenderId};
 use crate::scheduler::HeartbeatReading;
 
-/// What a server has reported, and how long ago: an entry of a
-/// [`HeartbeatMonitor`](super::HeartbeatMonitor), or of a [`HeartbeatFile`](super::HeartbeatFile).
+/// The latest report of a server, and its age: an entry of a
+/// [`HeartbeatMonitor`](super::HeartbeatMonitor), or of a
+/// [`HeartbeatFile`](super::HeartbeatFile).
 ///
 /// # Examples
 ///
@@ -29,7 +30,7 @@ pub struct HeartbeatRecord {
 }
 
 impl HeartbeatRecord {
-    /// Creates a record that tells nothing of its age.
+    /// Creates a record of unknown age.
     #[must_use]
     pub const fn new(sender: SenderId, reading: HeartbeatReading) -> Self {
         Self {
@@ -39,7 +40,7 @@ impl HeartbeatRecord {
         }
     }
 
-    /// Tells how long ago the report came in.
+    /// Sets the age of the report.
     #[must_use]
     pub const fn with_last_seen(self, ago: Duration) -> Self {
         Self {
@@ -54,14 +55,14 @@ impl HeartbeatRecord {
         self.sender
     }
 
-    /// Returns what it reports.
+    /// Returns the reported capacity.
     #[must_use]
     pub const fn reading(&self) -> HeartbeatReading {
         self.reading
     }
 
-    /// Returns how long ago the report came in; `None` if that is unknown, and then it must not
-    /// be counted on.
+    /// Returns the age of the report; `None` if it is unknown: the report is then not used
+    /// for picks.
     #[must_use]
     pub const fn last_seen(&self) -> Option<Duration> {
         self.last_seen

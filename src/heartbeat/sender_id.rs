@@ -1,11 +1,12 @@
-//! Which server a report is of: [`SenderId`].
+//! The identity of a server that reports: [`SenderId`].
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// Which server a report is of: its IP address and, if it names that, its port.
+/// The identity of a server that reports: its IP address and, if the report has one, its
+/// port.
 ///
-/// IPv4 addresses in IPv6 notation (`::ffff:10.0.0.1`) are the IPv4 addresses that they are.
+/// IPv4-mapped IPv6 addresses (`::ffff:10.0.0.1`) are converted to IPv4.
 ///
 /// # Examples
 ///
@@ -23,7 +24,7 @@ pub struct SenderId {
 }
 
 impl SenderId {
-    /// Creates the identity of a server. Port 0 is no port.
+    /// Creates the identity of a server. Port 0 means no port.
     #[must_use]
     pub const fn new(ip: IpAddr, port: Option<u16>) -> Self {
         let port = match port {

@@ -1,4 +1,4 @@
-//! The time of day, which is compared with what other machines and files tell.
+//! The time of day, for comparison with timestamps of other machines and files.
 //!
 //! What does not live here: ages, which are measured by a [`Clock`](crate::clock::Clock).
 
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a file and another machine know no other time"
+    reason = "files and other machines have no other common time"
 )]
 pub(super) fn now() -> SystemTime {
     SystemTime::now()

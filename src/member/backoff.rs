@@ -1,18 +1,18 @@
 //! How long an error lasts: [`Backoff`].
 //!
-//! What does not live here: which errors are in a row (`health.rs`), and when they end
-//! (`balancer/agenda.rs`).
+//! What does not live here: which errors count as consecutive (`health.rs`), and when an
+//! error ends (`balancer/agenda.rs`).
 
 use std::time::Duration;
 
-/// How long members in error rest, from their recovery delay and the number of errors in a
-/// row; set by [`Builder::backoff`](crate::balancer::Builder::backoff).
+/// How long a member stays in error, computed from its recovery delay and the number of
+/// consecutive errors; set by [`Builder::backoff`](crate::balancer::Builder::backoff).
 ///
-/// An error follows another in a row unless the member was healthy in between for as long
-/// as the former error was to last. An operator who ends an error
-/// ([`recover`](crate::Balancer::recover), [`clear_flag`](crate::Balancer::clear_flag)) also
-/// starts the count anew. An error of a member that is in error already, from another
-/// request that was under way, is not counted: it only starts the delay again.
+/// An error is consecutive unless the member was healthy before it for at least as long as
+/// the previous error was to last. An operator who ends an error
+/// ([`recover`](crate::Balancer::recover), [`clear_flag`](crate::Balancer::clear_flag))
+/// also resets the count. A further error of a member that is in error already, from
+/// another request that was under way, is not counted: it only restarts the delay.
 ///
 /// # Examples
 ///
@@ -41,12 +41,13 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[must_use]
 pub struct Backoff {
-    /// `None` if each error lasts as long as the first.
+    /// `None` if every error lasts as long as the first.
     max: Option<Duration>,
 }
 
 impl Backoff {
-    /// Each error lasts for the member's recovery delay, as in Apache. The default.
+    /// Returns the backoff in which each error lasts for the member's recovery delay, as in
+    /// Apache. The default.
     ///
     /// # Examples
     ///
@@ -59,13 +60,14 @@ impl Backoff {
         Self { max: None }
     }
 
-    /// Each error in a row lasts twice as long as the one before, the first for the
-    /// member's recovery delay, up to `max`. A recovery delay above `max` holds as it is.
+    /// Returns a backoff in which the first error lasts for the member's recovery delay and
+    /// each consecutive error twice as long as the one before, up to `max`. A recovery
+    /// delay above `max` is used unchanged.
     pub const fn exponential(max: Duration) -> Self {
         Self { max: Some(max) }
     }
 
-    /// How long the last of so many errors in a row lasts.
+    /// Returns how long the last of `errors` consecutive errors lasts.
     pub(crate) fn delay(self, recovery_delay: Duration, errors: u32) -> Duration {
         let Some(max) = self.max else {
             return recovery_delay;

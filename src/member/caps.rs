@@ -1,19 +1,21 @@
-//! The two limits on a member's requests in flight, in one atomic word: what its spec
-//! says, and what was learned while running. The smaller one counts.
+//! The two limits on a member's requests in flight, in one atomic word: the limit of its
+//! spec and the learned limit. The smaller one counts.
 //!
-//! Several parts of the crate learn a limit, each its own: the smallest of these
-//! ([`LearnedLimits`]) is the learned one.
+//! Several parts of the crate learn a limit, each its own; the smallest of them
+//! ([`LearnedLimits`]) is the learned limit.
 //!
 //! # Orderings
 //!
 //! The word is sequentially consistent, as the counters are. A pick reads it before it
-//! reads what is in flight; an end reads it after it has given its count back. So an
-//! end that makes room knows the limit at which a pick has just found the member full.
+//! reads the requests in flight; the end of a request reads it after it has decremented
+//! them. So an end that makes room sees the limit at which a pick has just found the member
+//! full.
 
 use super::MAX_IN_FLIGHT;
 use crate::sync::{AtomicU64, SeqCst};
 
-/// What sets a learned limit: each owner has a limit of its own, and the smallest counts.
+/// The part of the program that sets a learned limit. Each owner has a limit of its own;
+/// the smallest counts.
 ///
 /// # Examples
 ///
@@ -36,20 +38,20 @@ use crate::sync::{AtomicU64, SeqCst};
 pub enum LimitOwner {
     /// A limit that follows latency (feature `health`).
     Adaptive,
-    /// What the member's protocol says. A [`LearnedLimit`](crate::balancer::LearnedLimit) that
-    /// is given no other owner is this one's.
+    /// The limit that the member's protocol announces. Also the owner of a
+    /// [`LearnedLimit`](crate::balancer::LearnedLimit) for which no other owner is set.
     #[default]
-    Told,
-    /// One request at a time, beside those that last since before it, until one has succeeded
-    /// after an ejection (feature `health`).
+    Protocol,
+    /// One request at a time after an ejection, until one has succeeded (feature `health`).
+    /// Requests that began before the trial are not counted.
     Trial,
 }
 
-/// The learned limits of one member, by what has set them.
+/// The learned limits of one member, by owner.
 #[derive(Debug, Default)]
 pub(super) struct LearnedLimits {
     adaptive: Option<u32>,
-    told: Option<u32>,
+    protocol: Option<u32>,
     trial: Option<u32>,
 }
 
@@ -57,20 +59,20 @@ impl LearnedLimits {
     pub(super) fn get(&self, owner: LimitOwner) -> Option<u32> {
         match owner {
             LimitOwner::Adaptive => self.adaptive,
-            LimitOwner::Told => self.told,
+            LimitOwner::Protocol => self.protocol,
             LimitOwner::Trial => self.trial,
         }
     }
 
-    /// Sets the limit of one owner; returns the smallest of all.
+    /// Sets the limit of one owner; returns the smallest of all limits.
     pub(super) fn set(&mut self, owner: LimitOwner, limit: Option<u32>) -> Option<u32> {
         let own = match owner {
             LimitOwner::Adaptive => &mut self.adaptive,
-            LimitOwner::Told => &mut self.told,
+            LimitOwner::Protocol => &mut self.protocol,
             LimitOwner::Trial => &mut self.trial,
         };
         *own = limit.map(|limit| limit.min(MAX_IN_FLIGHT));
-        let all = [self.adaptive, self.told, self.trial];
+        let all = [self.adaptive, self.protocol, self.trial];
         all.into_iter().flatten().min()
     }
 }
@@ -80,7 +82,7 @@ impl LearnedLimits {
 pub(crate) struct Caps(AtomicU64);
 
 const HALF: u32 = 32;
-/// No limit was learned: more than any spec allows.
+/// No limit was learned; a value above all limits of specs.
 const UNLEARNED: u32 = u32::MAX;
 
 impl Caps {
@@ -88,7 +90,7 @@ impl Caps {
         Self(AtomicU64::new(join(of_spec(spec), UNLEARNED)))
     }
 
-    /// Returns the smaller limit.
+    /// Returns the smaller of the two limits.
     #[inline]
     pub(crate) fn smaller(&self) -> u32 {
         smaller(self.0.load(SeqCst))
@@ -103,7 +105,8 @@ impl Caps {
         self.change(|(_, learned)| (of_spec(limit), learned));
     }
 
-    /// Sets the learned limit; returns whether more may be in flight than before.
+    /// Sets the learned limit; returns whether this allows more requests in flight than
+    /// before.
     pub(crate) fn set_learned(&self, limit: Option<u32>) -> bool {
         let limit = limit.map_or(UNLEARNED, |limit| limit.min(MAX_IN_FLIGHT));
         self.change(|(spec, _)| (spec, limit))
@@ -165,13 +168,13 @@ mod tests {
     #[test]
     fn of_the_learned_limits_the_smallest_counts_and_each_owner_clears_its_own() {
         let mut limits = LearnedLimits::default();
-        assert_eq!(limits.set(LimitOwner::Told, Some(100)), Some(100));
+        assert_eq!(limits.set(LimitOwner::Protocol, Some(100)), Some(100));
         assert_eq!(limits.set(LimitOwner::Adaptive, Some(20)), Some(20));
         assert_eq!(limits.set(LimitOwner::Trial, Some(1)), Some(1));
         assert_eq!(limits.set(LimitOwner::Adaptive, Some(u32::MAX)), Some(1));
         assert_eq!(limits.get(LimitOwner::Adaptive), Some(MAX_IN_FLIGHT));
         assert_eq!(limits.set(LimitOwner::Trial, None), Some(100));
-        assert_eq!(limits.set(LimitOwner::Told, None), Some(MAX_IN_FLIGHT));
+        assert_eq!(limits.set(LimitOwner::Protocol, None), Some(MAX_IN_FLIGHT));
         assert_eq!(limits.set(LimitOwner::Adaptive, None), None);
     }
 

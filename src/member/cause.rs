@@ -1,14 +1,14 @@
 //! Why a member failed: [`Cause`].
 //!
-//! What does not live here: how an error or an answer is classified (`service`).
+//! What does not live here: how an error or a response is classified (`service`).
 
 use std::fmt;
 use std::sync::Arc;
 
 /// Why a request failed on a member, or why the member was taken out of service.
 ///
-/// The services and the proxy say it for each failure; a caller of its own says it by
-/// one of these, or in words.
+/// The services and the proxy set it for each failure. Other callers choose one of these
+/// variants, or describe the cause in words of their own.
 ///
 /// # Examples
 ///
@@ -17,33 +17,33 @@ use std::sync::Arc;
 ///
 /// assert!(Cause::Refused.is_before_sending());
 /// assert!(!Cause::TimedOut.is_before_sending());
-/// assert_eq!(Cause::Status(503).to_string(), "answered with status 503");
+/// assert_eq!(Cause::Status(503).to_string(), "responded with status 503");
 /// assert_eq!(Cause::from("disk full").to_string(), "disk full");
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The connection broke after the request, or a part of it, was sent and before the
-    /// head of the answer came.
+    /// The connection broke after the request or a part of it was sent, and before the head
+    /// of the response arrived.
     Broken,
-    /// The body of the answer broke off.
+    /// The body of the response ended early.
     BrokenBody,
     /// A health check failed.
     FailedCheck,
+    /// A cause in the caller's own words.
+    Other(Arc<str>),
     /// The connection was refused or could not be opened.
     Refused,
-    /// The member answered with this status.
+    /// The member responded with this status.
     Status(u16),
-    /// The time limit of the attempt was over.
+    /// The time limit of the attempt elapsed.
     TimedOut,
     /// The TLS handshake failed.
     Tls,
-    /// The member's name has no address.
+    /// The member's name resolved to no address.
     Unresolved,
-    /// Nothing was sent, for a reason that has no name of its own here.
+    /// Nothing was sent, for a reason that has no variant here.
     Unsent,
-    /// The caller's own words.
-    Words(Arc<str>),
 }
 
 impl Cause {
@@ -59,13 +59,13 @@ impl Cause {
 
 impl From<&str> for Cause {
     fn from(words: &str) -> Self {
-        Self::Words(words.into())
+        Self::Other(words.into())
     }
 }
 
 impl From<String> for Cause {
     fn from(words: String) -> Self {
-        Self::Words(words.into())
+        Self::Other(words.into())
     }
 }
 
@@ -73,15 +73,15 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken => f.pad("connection broken"),
-            Self::BrokenBody => f.pad("body broken off"),
+            Self::BrokenBody => f.pad("response ended early"),
             Self::FailedCheck => f.pad("health check failed"),
             Self::Refused => f.pad("connection refused"),
-            Self::Status(status) => write!(f, "answered with status {status}"),
+            Self::Status(status) => write!(f, "responded with status {status}"),
             Self::TimedOut => f.pad("timed out"),
             Self::Tls => f.pad("TLS handshake failed"),
             Self::Unresolved => f.pad("name has no address"),
             Self::Unsent => f.pad("nothing was sent"),
-            Self::Words(words) => f.pad(words),
+            Self::Other(text) => f.pad(text),
         }
     }
 }

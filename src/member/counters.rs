@@ -1,22 +1,23 @@
-//! In flight and picked, in one atomic word: a pick is one read-modify-write.
+//! Requests in flight and number of picks, in one atomic word: a pick is one
+//! read-modify-write.
 //!
 //! # Orderings
 //!
-//! The word is sequentially consistent: a release is followed by a look at who waits,
-//! a waiter's registration by a look at the word, and one of the two has to see the
-//! other. On x86-64 this costs the same as a relaxed addition.
+//! The word is sequentially consistent. After a release, the waiters are read; after a
+//! waiter has registered, the word is read; one of the two must see the other. On x86-64
+//! this costs the same as a relaxed addition.
 
 use crate::sync::{AtomicU64, SeqCst};
 
 const IN_FLIGHT_BITS: u32 = 24;
 const IN_FLIGHT: u64 = (1 << IN_FLIGHT_BITS) - 1;
-/// The member was removed: nobody is counted in any more.
+/// The member was removed: no more requests are counted in.
 const CLOSED: u64 = 1 << IN_FLIGHT_BITS;
-const ELECTED_SHIFT: u32 = IN_FLIGHT_BITS + 1;
-const ONE_ELECTED: u64 = 1 << ELECTED_SHIFT;
+const PICKED_SHIFT: u32 = IN_FLIGHT_BITS + 1;
+const ONE_PICK: u64 = 1 << PICKED_SHIFT;
 
-/// The most requests that one member can have in flight: 16 777 215, the cap of
-/// a member that has none of its own.
+/// The most requests that one member can have in flight: 16 777 215. It is the cap of a
+/// member for which no cap is set.
 ///
 /// # Examples
 ///
@@ -30,24 +31,24 @@ const ONE_ELECTED: u64 = 1 << ELECTED_SHIFT;
 #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
 pub const MAX_IN_FLIGHT: u32 = IN_FLIGHT as u32;
 
-/// Why one more could not be counted in.
+/// The reason why a request could not be counted in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Uncounted {
     /// The member was removed.
     Closed,
-    /// It has as many in flight as its cap allows.
+    /// The member has as many requests in flight as its cap allows.
     Full,
 }
 
-/// What giving back one request in flight has changed.
+/// The result of [`MemberCounters::count_out`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct GivenBack {
-    /// In flight before.
+pub(crate) struct CountedOut {
+    /// Requests in flight before it.
     pub(crate) before: u32,
 }
 
-/// Requests in flight (24 bits), closed or not, and picked so far (39 bits, then again
-/// from 0).
+/// Requests in flight (24 bits), closed or not (1 bit), and picks so far (39 bits, then
+/// again from 0).
 #[derive(Debug)]
 pub(crate) struct MemberCounters(AtomicU64);
 
@@ -56,9 +57,10 @@ impl MemberCounters {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts one more in, unless `cap` are in flight already or the member is closed.
+    /// Counts one more request in, unless `cap` are in flight already or the member is
+    /// closed.
     ///
-    /// Returns how many are in flight now.
+    /// Returns the number now in flight.
     #[inline]
     pub(crate) fn count_in(&self, cap: u32) -> Result<u32, Uncounted> {
         let mut word = self.0.load(SeqCst);
@@ -70,7 +72,7 @@ impl MemberCounters {
             if word & CLOSED != 0 {
                 return Err(Uncounted::Closed);
             }
-            let next = word.wrapping_add(ONE_ELECTED + 1);
+            let next = word.wrapping_add(ONE_PICK + 1);
             match self.0.compare_exchange_weak(word, next, SeqCst, SeqCst) {
                 Ok(_) => return Ok(in_flight + 1),
                 Err(seen) => word = seen,
@@ -78,10 +80,11 @@ impl MemberCounters {
         }
     }
 
-    /// Gives one back; its twin is a successful [`count_in`](Self::count_in).
+    /// Counts one request out; each call matches one successful
+    /// [`count_in`](Self::count_in).
     #[inline]
-    pub(crate) fn give_back(&self) -> GivenBack {
-        GivenBack {
+    pub(crate) fn count_out(&self) -> CountedOut {
+        CountedOut {
             before: low(self.0.fetch_sub(1, SeqCst)),
         }
     }
@@ -92,10 +95,10 @@ impl MemberCounters {
     }
 
     pub(crate) fn picked(&self) -> u64 {
-        self.0.load(SeqCst) >> ELECTED_SHIFT
+        self.0.load(SeqCst) >> PICKED_SHIFT
     }
 
-    /// From here on nobody is counted in, whatever picture a pick came with.
+    /// Stops counting requests in, also for picks that use an older picture.
     pub(crate) fn close(&self) {
         self.0.fetch_or(CLOSED, SeqCst);
     }
@@ -111,7 +114,7 @@ const fn low(word: u64) -> u32 {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::{ELECTED_SHIFT, MAX_IN_FLIGHT, MemberCounters, Uncounted};
+    use super::{MAX_IN_FLIGHT, MemberCounters, PICKED_SHIFT, Uncounted};
     use crate::sync::{AtomicU64, Relaxed};
 
     #[test]
@@ -120,33 +123,33 @@ mod tests {
         assert_eq!(counters.count_in(2), Ok(1));
         assert_eq!(counters.count_in(2), Ok(2));
         assert_eq!(counters.count_in(2), Err(Uncounted::Full));
-        assert_eq!(counters.give_back().before, 2);
+        assert_eq!(counters.count_out().before, 2);
         assert_eq!(counters.count_in(2), Ok(2));
         assert_eq!((counters.in_flight(), counters.picked()), (2, 3));
     }
 
     #[test]
-    fn who_is_closed_counts_out_but_not_in() {
+    fn a_closed_member_counts_out_but_not_in() {
         let counters = MemberCounters::new();
         assert_eq!(counters.count_in(9), Ok(1));
         counters.close();
         assert_eq!(counters.count_in(9), Err(Uncounted::Closed));
-        assert_eq!(counters.give_back().before, 1);
+        assert_eq!(counters.count_out().before, 1);
         counters.open();
         assert_eq!(counters.count_in(9), Ok(1));
         assert_eq!(counters.picked(), 2);
     }
 
     #[test]
-    fn a_wrap_of_elected_leaves_in_flight_alone() {
-        let counters = MemberCounters(AtomicU64::new(u64::MAX << ELECTED_SHIFT | 5));
+    fn a_wrap_of_picks_leaves_in_flight_alone() {
+        let counters = MemberCounters(AtomicU64::new(u64::MAX << PICKED_SHIFT | 5));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Ok(6));
         assert_eq!((counters.in_flight(), counters.picked()), (6, 0));
         assert_eq!(counters.0.load(Relaxed), 6);
     }
 
     #[test]
-    fn in_flight_never_spills_into_elected() {
+    fn in_flight_never_spills_into_picks() {
         let counters = MemberCounters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
         assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Uncounted::Full));
         assert_eq!(counters.picked(), 0);

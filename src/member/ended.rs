@@ -1,4 +1,4 @@
-//! How a request ended, as schedulers and observers are told.
+//! How a request ended, as reported to schedulers and observers.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ use super::Cause;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The caller lost interest: says nothing about the member.
+    /// The caller gave up; this is no information about the member.
     Cancelled,
     /// The member failed.
     Failure,
-    /// The member did its work.
+    /// The member handled the request.
     Success,
 }
 
-/// What is known of a request when it ends.
+/// What is known about a request when it ends.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::{Ended, Outcome};
 ///
-/// /// What an observer would count.
+/// /// What an observer could count.
 /// fn is_error(ended: &Ended) -> bool {
 ///     ended.outcome == Outcome::Failure
 /// }
@@ -42,26 +42,26 @@ pub enum Outcome {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// How it ended.
+    /// The outcome of the request.
     pub outcome: Outcome,
-    /// Why it failed, if it did and what used the member said why: see
+    /// Why it failed, if it did and the user of the member gave a cause: see
     /// [`Lease::fail`](crate::Lease::fail).
     pub cause: Option<Cause>,
-    /// The time from pick to end, if the scheduler needs it or an observer wants it (see
-    /// [`Needs::ELAPSED`](crate::scheduler::Needs::ELAPSED) and
-    /// [`Interest::ELAPSED`](crate::balancer::events::Interest::ELAPSED)). `None` for a request
-    /// that began before that.
+    /// The time from pick to end, if the scheduler needs it
+    /// ([`Needs::ELAPSED`](crate::scheduler::Needs::ELAPSED)) or an observer is interested
+    /// in it ([`Interest::ELAPSED`](crate::balancer::events::Interest::ELAPSED)). `None`
+    /// for a request that began before the scheduler or observer was set.
     pub elapsed: Option<Duration>,
-    /// The time from pick to the head of the answer, if there was one, and the scheduler
-    /// needs it or an observer wants it (see
-    /// [`Needs::TIME_TO_HEAD`](crate::scheduler::Needs::TIME_TO_HEAD) and
-    /// [`Interest::TIME_TO_HEAD`](crate::balancer::events::Interest::TIME_TO_HEAD)).
+    /// The time from pick to the head of the response, if one arrived, and if the scheduler
+    /// needs the time ([`Needs::TIME_TO_HEAD`](crate::scheduler::Needs::TIME_TO_HEAD)) or
+    /// an observer is interested in it
+    /// ([`Interest::TIME_TO_HEAD`](crate::balancer::events::Interest::TIME_TO_HEAD)).
     pub time_to_head: Option<Duration>,
-    /// Whether the head of an answer was there: see
-    /// [`Lease::answered`](crate::Lease::answered).
-    pub is_answered: bool,
-    /// The status of that head, if it has one: also if the answer broke off later, which its
-    /// `cause` tells.
+    /// Whether the head of a response arrived: see
+    /// [`Lease::record_head`](crate::Lease::record_head).
+    pub has_response: bool,
+    /// The status of that head, if it has one. It is also set if the response ended early
+    /// afterwards; `cause` then gives the reason.
     pub status: Option<u16>,
     /// Bytes sent to the member.
     pub bytes_sent: u64,

@@ -1,7 +1,8 @@
-//! Why a member is out of service by its health, since when and until when: [`Health`].
+//! Why a member's health keeps it out of service, since when and until when: [`Health`].
 //!
-//! Here is the record that explains the flags of health; the flags themselves are in the
-//! word of `recovery.rs`. What does not live here: when an outage ends (`balancer/agenda.rs`).
+//! This is the record that explains the flags of health; the flags themselves are in the
+//! word of `recovery.rs`. What does not live here: when an outage ends
+//! (`balancer/agenda.rs`).
 
 use std::fmt;
 use std::time::Duration;
@@ -9,21 +10,21 @@ use std::time::Duration;
 use super::{Cause, Flag, Status};
 use crate::clock::Timestamp;
 
-/// One reason for which a member is out of service.
+/// One reason why a member is out of service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Outage {
-    /// When it began. A repeated error prolongs an outage and does not begin another.
+    /// When it began. A further error prolongs the outage and does not begin another.
     pub since: Timestamp,
-    /// When it ends by itself; `None` if it does not, or if that is not worked out yet: the
-    /// next pick after an error does.
+    /// When it ends by itself; `None` if it does not, or if that has not been computed yet.
+    /// The next pick after an error computes it.
     pub until: Option<Timestamp>,
-    /// Why it began, if that was said.
+    /// The cause, if one was given.
     pub cause: Option<Cause>,
 }
 
-/// The health of a member: for each of *in error*, *failed check* and *ejected* an
-/// [`Outage`], if it holds.
+/// The health of a member: an [`Outage`] for each of *in error*, *failed check* and
+/// *ejected* that holds.
 ///
 /// # Examples
 ///
@@ -55,8 +56,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Returns the outage that `flag` stands for; `None` if it does not hold, and for flags
-    /// that are not of a member's health.
+    /// Returns the outage of `flag`; `None` if the flag is not set or is not a flag of
+    /// health.
     #[must_use]
     pub const fn outage(&self, flag: Flag) -> Option<&Outage> {
         match flag {
@@ -67,7 +68,7 @@ impl Health {
         }
     }
 
-    /// Returns how many errors there were in a row, the present one included, as
+    /// Returns the number of consecutive errors, the present one included, as
     /// [`Backoff`](crate::member::Backoff) counts them.
     ///
     /// # Examples
@@ -97,7 +98,7 @@ impl Health {
         self.ejected.is_none() && self.failed_check.is_none() && self.in_error.is_none()
     }
 
-    /// The end of the present error, for a copy that is shown.
+    /// Sets the end of the present error, in a copy for display.
     pub(crate) fn with_error_until(mut self, until: Option<Timestamp>) -> Self {
         if let Some(error) = &mut self.in_error {
             error.until = until;
@@ -131,17 +132,17 @@ impl fmt::Display for Health {
     }
 }
 
-/// What a member's state keeps of its health, under a lock that is taken only when a flag
-/// of health changes, and to read it.
+/// A member's health record, under a lock that is taken only to read it and when a flag of
+/// health changes.
 #[derive(Debug, Default)]
-pub(super) struct Record {
+pub(super) struct HealthRecord {
     pub(super) health: Health,
-    /// How long the last error was to last, once that was worked out.
+    /// How long the last error was to last, once computed.
     pub(super) error_delay: Option<Duration>,
 }
 
-impl Record {
-    /// Follows a change of the flags.
+impl HealthRecord {
+    /// Updates the record after a change of the flags.
     pub(super) fn follow(
         &mut self,
         (before, after): (Status, Status),
@@ -169,10 +170,10 @@ impl Record {
         }
     }
 
-    /// Counts an error that has just begun; before it the member had been healthy since
+    /// Counts an error that has just begun; before it, the member had been healthy since
     /// `healthy_since`.
     ///
-    /// The count starts anew once a member has been healthy as long as its last error
+    /// The count restarts if the member was healthy for at least as long as its last error
     /// was to last.
     pub(super) fn count_error(&mut self, healthy_since: Timestamp, now: Timestamp) {
         let healthy = now.since(healthy_since);
@@ -185,28 +186,28 @@ impl Record {
         self.error_delay = None;
     }
 
-    /// An operator says that the member is well.
+    /// Resets the number of consecutive errors, because an operator ended the error.
     pub(super) fn forget_errors(&mut self) {
         self.health.errors = 0;
         self.error_delay = None;
     }
 
-    /// Sets the end of the ejection that holds; without it there is none.
+    /// Sets the end of the present ejection; does nothing if there is none.
     pub(super) fn set_ejected_until(&mut self, until: Timestamp) {
         if let Some(ejected) = &mut self.health.ejected {
             ejected.until = Some(until);
         }
     }
 
-    /// Lets an ejection that holds last until it is cleared.
+    /// Makes the present ejection last until it is cleared.
     pub(super) fn eject_without_end(&mut self) {
         if let Some(ejected) = &mut self.health.ejected {
             ejected.until = None;
         }
     }
 
-    /// Lets an ejection that holds last until `until`, if that is later; returns whether it
-    /// is. The cause is then the later one's.
+    /// Extends the present ejection to `until`, if that is later, and then also takes over
+    /// `cause`. Returns whether it was extended.
     pub(super) fn extend_ejection(&mut self, until: Timestamp, cause: &Cause) -> bool {
         let Some(ejected) = &mut self.health.ejected else {
             return false;
@@ -222,7 +223,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::{Health, Record};
+    use super::{Health, HealthRecord};
     use crate::clock::Timestamp;
     use crate::member::{Cause, Flag, Status};
     use std::time::Duration;
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn each_outage_is_a_part_of_the_text() {
         assert_eq!(Health::default().to_string(), "ok");
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         let ejected = Status::NORMAL.with(Flag::Ejected);
         let both = ejected.with(Flag::InError);
         record.follow((Status::NORMAL, ejected), at(1), None);
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn errors_are_in_a_row_until_the_last_delay_has_passed_in_health() {
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         record.count_error(at(0), at(0));
         record.error_delay = Some(SECOND * 10);
         record.count_error(at(10), at(19));
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn of_two_ejections_the_later_end_holds() {
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         let cause = Cause::TimedOut;
         assert!(!record.extend_ejection(at(1), &cause), "there is none");
         let ejected = Status::NORMAL.with(Flag::Ejected);

@@ -1,4 +1,5 @@
-//! Who a member is: a number that no other member of this process ever has.
+//! The identity of a member: [`MemberId`], which this process never uses twice, and
+//! [`MemberKey`].
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -9,8 +10,8 @@ const SLOT_BITS: u32 = 26;
 
 /// Identifies one member among all that this process has ever had.
 ///
-/// It survives every update of the member, and a removal as long as one of its
-/// leases lives.
+/// A member keeps its id through every update. If it is inserted again after a removal, it
+/// keeps the id if one of its leases still exists.
 ///
 /// # Examples
 ///
@@ -25,12 +26,12 @@ const SLOT_BITS: u32 = 26;
 /// ```
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MemberId(
-    /// A serial number of 38 bits, which begins at 1, and 26 bits of slot.
+    /// A serial number of 38 bits, which starts at 1, and a slot of 26 bits.
     NonZeroU64,
 );
 
 impl MemberId {
-    /// So many slots a balancer has.
+    /// The number of slots of a balancer.
     pub(crate) const SLOTS: u32 = 1 << SLOT_BITS;
 
     pub(crate) fn new(slot: u32) -> Self {
@@ -38,10 +39,10 @@ impl MemberId {
         Self(NonZeroU64::new(word).unwrap_or(NonZeroU64::MAX))
     }
 
-    /// Returns the member's place in tables: unique among the living members of its
-    /// balancer, small, and used again only when the member and its leases are gone.
+    /// Returns the member's slot, an index for tables: unique among the members of its
+    /// balancer, small, and reused only when the member and its leases are gone.
     ///
-    /// A [`Scheduler`](crate::Scheduler) may keep its books in a vector by slot.
+    /// A [`Scheduler`](crate::Scheduler) can keep its state in a vector indexed by slot.
     ///
     /// # Examples
     ///
@@ -76,7 +77,7 @@ impl fmt::Display for MemberId {
 
 /// Names one member, by its name or by its [`MemberId`].
 ///
-/// What takes `impl Into<MemberKey>` takes either.
+/// A method that takes `impl Into<MemberKey>` accepts either.
 ///
 /// # Examples
 ///
@@ -95,9 +96,9 @@ impl fmt::Display for MemberId {
     reason = "a member has these two and no more"
 )]
 pub enum MemberKey<'m> {
-    /// The one of this id.
+    /// The member with this id.
     Id(MemberId),
-    /// The one of this name.
+    /// The member with this name.
     Name(&'m str),
 }
 

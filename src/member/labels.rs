@@ -1,20 +1,20 @@
-//! Labels of a member: names and texts of the source's own, for schedulers to read.
+//! Labels of a member: names and texts that its source sets for schedulers.
 //!
-//! What does not live here: what a label means. The crate gives none a meaning.
+//! What does not live here: what a label means. The crate gives no label a meaning.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// So many characters of a text are shown; see [`Labels`].
+/// The number of characters of a text that are shown; see [`Labels`].
 const SHOWN: usize = 64;
 
 /// The labels of a member, such as its zone or its version, by name.
 ///
-/// The crate gives no label a meaning: schedulers of yours read them
+/// The crate gives no label a meaning. A scheduler of your own can read them
 /// ([`Candidate::label`](crate::scheduler::Candidate::label)), and
-/// [`explain`](crate::Balancer::explain) shows them. A label has a name and a text; both may
-/// be any text, also an empty one, of any length. They are stored once, and all clones of a
-/// spec share them; what reads labels from a network is the place to limit them. `Display`
+/// [`explain`](crate::Balancer::explain) shows them. A label has a name and a text; both
+/// can be any text of any length, also empty. They are stored once, and all clones of a
+/// spec share them. Code that reads labels from a network should limit them. `Display`
 /// shortens names and texts to 64 characters each.
 ///
 /// # Examples
@@ -75,14 +75,14 @@ impl Labels {
         }
     }
 
-    /// Returns the text of a label, if the member has it.
+    /// Returns the text of a label, if the member has that label.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let at = self.find(name).ok()?;
         Some(&self.all()[at].text)
     }
 
-    /// Iterates over all labels, each a name and a text, in the order of their names.
+    /// Iterates over all labels, each a name and a text, sorted by name.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.all().iter().map(|label| (&*label.name, &*label.text))
@@ -118,7 +118,7 @@ impl fmt::Display for Labels {
     }
 }
 
-/// The first characters of a text.
+/// Returns the first characters of a text.
 fn start(text: &str) -> &str {
     let end = text.char_indices().nth(SHOWN);
     end.map_or(text, |(end, _)| &text[..end])

@@ -1,11 +1,12 @@
-//! The noun of the crate: a member of a balancer, in two halves.
+//! Members of a balancer: their settings and their state.
 //!
-//! * [`MemberSpec`]: what its source says (weight, route, tier, flags …).
-//! * [`MemberState`]: the facts about it, in atomics that outlive every change of
-//!   the membership (in flight, picked, bytes, live status).
+//! * [`MemberSpec`]: the settings that a member's source gives it (weight, route, tier,
+//!   flags …).
+//! * [`MemberState`]: the live state of a member, in atomics that persist through every
+//!   change of the membership (in flight, picked, bytes, live status).
 //!
-//! What does not live here: the payload `W`, which only the balancer knows, and any
-//! decision about who is picked.
+//! What does not live here: the payload `W`, which only the balancer has, and the choice of
+//! a member.
 
 mod backoff;
 mod caps;
@@ -38,5 +39,5 @@ pub use state::MemberState;
 pub use status::{Flag, Flags, Status};
 pub use weight::{EffectiveWeight, Weight, WeightError};
 
-pub(crate) use counters::{GivenBack, Uncounted};
+pub(crate) use counters::{CountedOut, Uncounted};
 pub(crate) use recovery::{LiveStatus, Retry};

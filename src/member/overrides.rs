@@ -1,26 +1,28 @@
-//! What an operator decides about a member, over what its source says: [`Overrides`].
+//! Settings by an operator, which take precedence over those of a member's source:
+//! [`Overrides`].
 //!
-//! What does not live here: where they are kept while their member is away
-//! (`balancer/overridden.rs`), and the member's health, which nothing overrides.
+//! What does not live here: where overrides are kept while their member is absent
+//! (`balancer/overrides.rs`), and the member's health, which nothing overrides.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
 
-/// What an operator has decided about a member, over what its source says.
+/// Settings by an operator, which take precedence over those of a member's source.
 ///
 /// The source of a member is what inserts it: code, a configuration, discovery. Its
-/// [`MemberSpec`] is one layer, overrides are another, and neither is lost when the
-/// other changes: a member that was drained still drains after
-/// [`replace_all`](crate::Balancer::replace_all). Each override is set, or unset and
-/// then what the source says holds.
+/// [`MemberSpec`] is one layer and overrides are another. Neither is lost when the other
+/// changes: a draining member is still draining after
+/// [`replace_all`](crate::Balancer::replace_all). When an override is removed, the source's
+/// setting holds again.
 ///
-/// [Labels](super::Labels) and the recovery delay are the source's alone.
+/// [Labels](super::Labels), the ramp and the recovery delay cannot be overridden.
 ///
 /// The third layer is health: [`Flag::InError`], [`Flag::FailedCheck`] and
-/// [`Flag::Ejected`] are facts that no override hides. They are ignored here; [`set_flag`](crate::Balancer::set_flag) and
-/// [`clear_flag`](crate::Balancer::clear_flag) change them as events do.
+/// [`Flag::Ejected`] are facts that no override hides. Overrides ignore these flags;
+/// [`set_flag`](crate::Balancer::set_flag) and [`clear_flag`](crate::Balancer::clear_flag)
+/// change them as events do.
 ///
 /// # Examples
 ///
@@ -31,7 +33,7 @@ use super::{Flag, MAX_IN_FLIGHT, MemberSpec, Status, Weight};
 /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
 /// let weight = Weight::new(5)?;
 /// balancer.override_member("a", |it| it.with_flag(Flag::Draining).with_weight(weight));
-/// balancer.insert("a", (), MemberSpec::new().with_tier(1))?; // the source knows nothing of it
+/// balancer.insert("a", (), MemberSpec::new().with_tier(1))?; // by the source
 ///
 /// let spec = balancer.spec("a").unwrap();
 /// assert!(spec.status().contains(Flag::Draining));
@@ -49,13 +51,13 @@ pub struct Overrides {
     weight: Option<Weight>,
     tier: Option<u16>,
     max_in_flight: Option<u32>,
-    /// An empty one is none.
+    /// An empty text means no route.
     route: Option<Arc<str>>,
     redirect_route: Option<Arc<str>>,
 }
 
 impl Overrides {
-    /// Returns overrides that override nothing.
+    /// Creates overrides that override nothing.
     ///
     /// # Examples
     ///
@@ -74,7 +76,7 @@ impl Overrides {
         *self == Self::default()
     }
 
-    /// Sets a flag, whatever the source says.
+    /// Sets a flag, whatever the source's setting is.
     pub fn with_flag(mut self, flag: Flag) -> Self {
         let flag = Status::NORMAL.with(flag).difference(Status::HEALTH);
         self.set = self.set.union(flag);
@@ -82,7 +84,7 @@ impl Overrides {
         self
     }
 
-    /// Clears a flag, whatever the source says.
+    /// Clears a flag, whatever the source's setting is.
     ///
     /// # Examples
     ///
@@ -103,7 +105,7 @@ impl Overrides {
         self
     }
 
-    /// Leaves a flag to the source.
+    /// Removes the override of a flag; the source's setting holds again.
     ///
     /// # Examples
     ///
@@ -120,31 +122,32 @@ impl Overrides {
         self
     }
 
-    /// Sets the weight.
+    /// Overrides the weight.
     pub fn with_weight(mut self, weight: Weight) -> Self {
         self.weight = Some(weight);
         self
     }
 
-    /// Leaves the weight to the source.
+    /// Removes the override of the weight.
     pub fn without_weight(mut self) -> Self {
         self.weight = None;
         self
     }
 
-    /// Sets the tier.
+    /// Overrides the tier.
     pub fn with_tier(mut self, tier: u16) -> Self {
         self.tier = Some(tier);
         self
     }
 
-    /// Leaves the tier to the source.
+    /// Removes the override of the tier.
     pub fn without_tier(mut self) -> Self {
         self.tier = None;
         self
     }
 
-    /// Sets the cap on requests in flight, up to [`MAX_IN_FLIGHT`], which lifts it.
+    /// Overrides the cap on requests in flight; [`MAX_IN_FLIGHT`], the greatest value,
+    /// means no cap.
     ///
     /// # Examples
     ///
@@ -164,13 +167,13 @@ impl Overrides {
         self
     }
 
-    /// Leaves the cap on requests in flight to the source.
+    /// Removes the override of the cap on requests in flight.
     pub fn without_max_in_flight(mut self) -> Self {
         self.max_in_flight = None;
         self
     }
 
-    /// Sets the route; an empty one is none.
+    /// Overrides the route; an empty text means no route.
     ///
     /// # Examples
     ///
@@ -189,26 +192,26 @@ impl Overrides {
         self
     }
 
-    /// Leaves the route to the source.
+    /// Removes the override of the route.
     pub fn without_route(mut self) -> Self {
         self.route = None;
         self
     }
 
-    /// Sets the route that takes over the sessions; an empty one is none.
+    /// Overrides the route that takes over the member's sessions; an empty text means no
+    /// such route.
     pub fn with_redirect_route(mut self, route: impl AsRef<str>) -> Self {
         self.redirect_route = Some(route.as_ref().into());
         self
     }
 
-    /// Leaves the route that takes over the sessions to the source.
+    /// Removes the override of the route that takes over the member's sessions.
     pub fn without_redirect_route(mut self) -> Self {
         self.redirect_route = None;
         self
     }
 
-    /// Returns the flags that are overridden: those that are set, and those that are
-    /// cleared.
+    /// Returns the overridden flags: those that are set, and those that are cleared.
     ///
     /// # Examples
     ///
@@ -236,8 +239,8 @@ impl Overrides {
     ///
     /// let overrides = Overrides::new().with_weight(Weight::ONE).with_route("");
     /// assert_eq!(overrides.weight(), Some(Weight::ONE));
-    /// assert_eq!(overrides.route(), Some("")); // no route, whatever the source says
-    /// assert_eq!(overrides.tier(), None); // that of the source
+    /// assert_eq!(overrides.route(), Some("")); // no route
+    /// assert_eq!(overrides.tier(), None); // not overridden
     /// assert_eq!(overrides.to_string(), "weight 1, no route");
     /// ```
     #[must_use]
@@ -251,27 +254,27 @@ impl Overrides {
         self.tier
     }
 
-    /// Returns the cap on requests in flight, if it is overridden; [`MAX_IN_FLIGHT`] if it
-    /// is lifted.
+    /// Returns the cap on requests in flight, if it is overridden; [`MAX_IN_FLIGHT`] means
+    /// no cap.
     #[must_use]
     pub const fn max_in_flight(&self) -> Option<u32> {
         self.max_in_flight
     }
 
-    /// Returns the route, if it is overridden; an empty one is none.
+    /// Returns the route, if it is overridden; an empty text means no route.
     #[must_use]
     pub fn route(&self) -> Option<&str> {
         self.route.as_deref()
     }
 
-    /// Returns the route that takes over the sessions, if it is overridden; an empty one is
-    /// none.
+    /// Returns the route that takes over the member's sessions, if it is overridden; an
+    /// empty text means no such route.
     #[must_use]
     pub fn redirect_route(&self) -> Option<&str> {
         self.redirect_route.as_deref()
     }
 
-    /// Returns the spec that holds where a source says `spec`.
+    /// Returns the spec in effect for a source's `spec`.
     ///
     /// # Examples
     ///

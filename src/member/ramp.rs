@@ -1,40 +1,41 @@
-//! How a member's weight grows after it has come: [`Ramp`] (slow start).
+//! How a member's weight grows after it has joined or recovered: [`Ramp`] (slow start).
 //!
-//! What does not live here: when a ramp begins (`balancer`), and what a factor does to a
+//! What does not live here: when a ramp begins (`balancer`), and how a factor scales a
 //! weight (`weight.rs`).
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Steps of all ramps lie on multiples of this time of the clock, so that members that ramp
-/// at once, however many, cause no more than ten renewals of the picture a second.
+/// Steps of all ramps lie on multiples of this time of the clock. However many members ramp
+/// at once, they cause at most ten updates of the picture a second.
 const GRID_NANOS: u64 = 100_000_000;
 
-/// The steps of a full weight.
+/// The steps up to the full weight.
 const FULL: u32 = 16;
 
 /// How the weight of a member grows after it has joined or recovered (slow start).
 ///
-/// A ramp begins when a member joins a balancer that runs, and whenever its health is good
+/// A ramp begins when a member joins a running balancer, and whenever its health is good
 /// again: after an error, an ejection or a failed check. After `window` the member has its
-/// full weight, exactly as configured. Until then it has at time *t*
+/// full weight, exactly as configured. Until then its weight at time *t* is
 ///
 /// * weight × *t* / window: linear, as HAProxy's [`slowstart`];
 /// * weight × max(min, (*t* / window) ^ (1 / aggression)) with an
 ///   [aggression](Self::with_aggression): Envoy's [slow start].
 ///
 /// Weights grow in sixteenths, rounded down but never below one, at multiples of 100 ms of
-/// the balancer's clock. A window that is shorter has fewer steps.
+/// the balancer's clock. A window that is too short for 16 such times has fewer steps.
 ///
-/// Members with which a balancer is built do not ramp, as in HAProxy: all are new, and there
-/// is none that could relieve them. For the same reason members that recover together, as
-/// by [forced recovery](crate::balancer::Builder::forced_recovery), begin their ramps
-/// together: their shares are those of their full weights. A ramp thins a member's share; it
-/// is never a reason not to pick it.
+/// The members that a balancer is built with do not ramp, as in HAProxy: all of them are
+/// new, and no other member could take over their share. For the same reason members that
+/// recover together, as by [forced recovery](crate::balancer::Builder::forced_recovery),
+/// begin their ramps together: their shares are those of their full weights. A ramp reduces
+/// a member's share; it never prevents a pick.
 ///
-/// A scheduler that looks at no weight, such as [`Heartbeat`](crate::scheduler::Heartbeat),
-/// knows no ramp. Sessions stay with a member that ramps, and its cap is not scaled.
+/// A scheduler that does not use weights, such as
+/// [`Heartbeat`](crate::scheduler::Heartbeat), ignores ramps. Sessions stay with a member
+/// that ramps, and its cap is not scaled.
 ///
 /// [`slowstart`]: https://docs.haproxy.org/3.0/configuration.html#5.2-slowstart
 /// [slow start]: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/slow_start
@@ -56,7 +57,7 @@ const FULL: u32 = 16;
 /// balancer.insert("b", (), MemberSpec::new())?;
 /// clock.advance(Duration::from_secs(15));
 ///
-/// // "b" has a quarter of its weight: one request of five.
+/// // "b" has a quarter of its weight: it gets one request in five.
 /// let pick = |_| balancer.pick(&PickRequest::new()).unwrap().member().name() == "b";
 /// assert_eq!((0..50).map(pick).filter(|&b| b).count(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -72,7 +73,7 @@ pub struct Ramp {
 }
 
 impl Ramp {
-    /// No ramp: the full weight at once. It exempts a member where the balancer has a ramp
+    /// No ramp: the full weight at once. It exempts a member where the balancer sets a ramp
     /// for all.
     ///
     /// # Examples
@@ -89,7 +90,7 @@ impl Ramp {
         min_percent: 0,
     };
 
-    /// A ramp of this length; linear, from one sixteenth.
+    /// Returns a linear ramp of this length, which starts at one sixteenth.
     pub fn over(window: Duration) -> Self {
         Self {
             window_nanos: u64::try_from(window.as_nanos()).unwrap_or(u64::MAX),
@@ -98,11 +99,11 @@ impl Ramp {
     }
 
     /// Sets how fast the weight grows at first: above 1 faster than later, below 1 slower
-    /// (Envoy: `aggression`). It is kept in hundredths.
+    /// (Envoy: `aggression`). It is stored in hundredths.
     ///
     /// # Errors
     ///
-    /// [`RampError`] unless it is from 0.01 to 100.
+    /// [`RampError`] if it is not from 0.01 to 100.
     ///
     /// # Examples
     ///
@@ -130,14 +131,14 @@ impl Ramp {
         Ok(self)
     }
 
-    /// Sets the weight to begin with, in hundredths of the full weight (Envoy:
-    /// `min_weight_percent`, there 10 by default); above 100 is 100.
+    /// Sets the initial weight, in percent of the full weight (Envoy: `min_weight_percent`,
+    /// there 10 by default); values above 100 count as 100.
     pub const fn with_min_percent(mut self, percent: u8) -> Self {
         self.min_percent = if percent > 100 { 100 } else { percent };
         self
     }
 
-    /// Returns its length.
+    /// Returns the length of the ramp.
     ///
     /// # Examples
     ///
@@ -160,19 +161,19 @@ impl Ramp {
         f64::from(self.aggression) / 100.0
     }
 
-    /// Returns the weight to begin with, in hundredths of the full weight.
+    /// Returns the initial weight, in percent of the full weight.
     #[must_use]
     pub const fn min_percent(self) -> u8 {
         self.min_percent
     }
 
-    /// Where a ramp that began at `since` is at `now`.
+    /// Returns the stage at `now` of a ramp that began at `since`.
     pub(crate) fn at(self, since: Timestamp, now: Timestamp) -> RampStage {
         let now = now.as_nanos() / GRID_NANOS * GRID_NANOS;
         let elapsed = now.saturating_sub(since.as_nanos());
         let least = (u32::from(self.min_percent) * FULL / 100).max(1);
         let mut sixteenths = self.guess(elapsed).clamp(1, FULL);
-        // A guess that rounding has moved is set right by the times of its neighbours.
+        // An estimate that rounding has moved is corrected by the times of its neighbours.
         while sixteenths > 1 && self.time_of(sixteenths) > elapsed {
             sixteenths -= 1;
         }
@@ -190,7 +191,7 @@ impl Ramp {
         RampStage { sixteenths, next }
     }
 
-    /// The step at `elapsed`, give or take one.
+    /// Returns the step at `elapsed`, at most one off.
     fn guess(self, elapsed: u64) -> u32 {
         if elapsed >= self.window_nanos {
             return FULL;
@@ -209,7 +210,7 @@ impl Ramp {
         }
     }
 
-    /// After what time, in nanoseconds, a step is reached.
+    /// Returns the time, in nanoseconds, after which a step is reached.
     fn time_of(self, sixteenths: u32) -> u64 {
         if sixteenths >= FULL {
             return self.window_nanos;
@@ -230,16 +231,16 @@ impl Ramp {
     }
 }
 
-/// Where a ramp is.
+/// The stage of a ramp at a moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RampStage {
-    /// Of the full weight; 16 once the ramp is over.
+    /// The sixteenths of the full weight; 16 once the ramp is over.
     pub(crate) sixteenths: u32,
     /// When the next step is due.
     pub(crate) next: Option<Timestamp>,
 }
 
-/// Why a number is no aggression of a [`Ramp`].
+/// The error for a number that cannot be the aggression of a [`Ramp`].
 ///
 /// # Examples
 ///

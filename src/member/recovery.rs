@@ -1,27 +1,27 @@
-//! When a member in error may be tried again: the retry rule, and the word that
-//! keeps a member's status and the time of its health together.
+//! When a member in error may be tried again: the retry rule, and the word that combines a
+//! member's status with the time of its last change of health.
 //!
-//! What does not live here: who comes to the rescue when nobody is usable; that is
-//! the table in `snapshot`.
+//! What does not live here: which members serve when none is usable; that is the table in
+//! `snapshot`.
 
 use std::time::Duration;
 
 use super::{Flag, Status};
 use crate::clock::Timestamp;
 
-/// A member's status together with a time, as one word, so that an old error that is
-/// forgiven cannot wipe out a new one.
+/// A member's status together with a time, in one word, so that the end of an old error
+/// cannot clear a new one.
 ///
-/// The time is that of the last error while the member is in error, and otherwise that
-/// since which its health is good. The status has 15 bits; the last one says that the
-/// member has come (back) at that time, and that its ramp, if it has one, is not over
-/// yet. Time is kept in steps of 0.1 ms: 48 bits of them last longer than any timestamp.
+/// While the member is in error, the time is that of the last error; otherwise it is the
+/// time since which its health is good. The status has 15 bits. One more bit is set if the
+/// member joined or recovered at that time and its ramp, if it has one, is not over yet.
+/// Time is stored in steps of 0.1 ms: 48 bits of them cover the range of every timestamp.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct LiveStatus(u64);
 
 const STATUS_BITS: u32 = 16;
 const STATUS: u64 = (1 << (STATUS_BITS - 1)) - 1;
-const ARRIVED: u64 = 1 << (STATUS_BITS - 1);
+const RAMPING: u64 = 1 << (STATUS_BITS - 1);
 const STEP_NANOS: u64 = 100_000;
 
 impl LiveStatus {
@@ -42,7 +42,7 @@ impl LiveStatus {
         Status::from_bits((self.0 & STATUS) as u16)
     }
 
-    /// Since when its health is as it is: the last error's time, or that of its arrival.
+    /// Returns the time of the last error, or of the last join or recovery.
     pub(crate) const fn since(self) -> Timestamp {
         Timestamp::from_nanos((self.0 >> STATUS_BITS) * STEP_NANOS)
     }
@@ -51,30 +51,30 @@ impl LiveStatus {
         Self(self.0 & !STATUS | status.bits() as u64)
     }
 
-    /// The same with the mark of an arrival at `now`.
-    pub(crate) const fn arriving(self, now: Timestamp) -> Self {
-        Self(Self::new(self.status(), now).0 | ARRIVED)
+    /// Returns a copy that is marked as joined or recovered at `now`.
+    pub(crate) const fn with_ramp_started(self, now: Timestamp) -> Self {
+        Self(Self::new(self.status(), now).0 | RAMPING)
     }
 
-    /// The same once the ramp of the last arrival is over.
-    pub(crate) const fn arrived(self) -> Self {
-        Self(self.0 & !ARRIVED)
+    /// Returns a copy whose ramp is over.
+    pub(crate) const fn with_ramp_ended(self) -> Self {
+        Self(self.0 & !RAMPING)
     }
 
-    /// Returns whether time has nothing in store for the member: no outage that ends by
-    /// itself, and no ramp.
+    /// Returns whether the member's state does not change as time passes: it has no outage
+    /// that ends by itself, and no ramp.
     #[inline]
     pub(crate) const fn is_settled(self) -> bool {
-        self.0 & (ARRIVED | Status::TIMED.bits() as u64) == 0
+        self.0 & (RAMPING | Status::TIMED.bits() as u64) == 0
     }
 
-    /// Returns whether a ramp may be under way.
-    pub(crate) const fn is_arriving(self) -> bool {
-        self.0 & ARRIVED != 0
+    /// Returns whether a ramp may be in progress.
+    pub(crate) const fn may_ramp(self) -> bool {
+        self.0 & RAMPING != 0
     }
 
-    /// The same after a change of flags at `now`; whether it is the last outage that ends or
-    /// a new error is seen from the flags before and after.
+    /// Returns a copy after a change of flags at `now`. The flags before and after show
+    /// whether the last outage has ended or a new error has begun.
     pub(crate) fn changed(self, set: Status, clear: Status, now: Timestamp) -> Self {
         let before = self.status();
         let after = before.union(set).difference(clear);
@@ -85,16 +85,17 @@ impl LiveStatus {
         let is_well = |status: Status| status.intersection(Status::HEALTH) == Status::NORMAL;
         let changed = self.with_status(after);
         if !is_well(before) && is_well(after) {
-            return changed.arriving(now);
+            return changed.with_ramp_started(now);
         }
         changed
     }
 
-    /// The retry rule, for the time after an error that is the member's to rest.
+    /// Applies the retry rule: returns what to do with a member whose error lasts for
+    /// `delay`.
     ///
-    /// Apache (`ap_proxy_retry_worker`) asks for *more* than the delay, in
-    /// microseconds; here the delay itself is enough, so that a delay of 0 means at
-    /// once, also on a clock that stands still.
+    /// Apache (`ap_proxy_retry_worker`) requires *more* than the delay, in microseconds.
+    /// Here the delay itself is enough, so that a delay of 0 means at once, also on a clock
+    /// that stands still.
     pub(crate) fn retry(self, delay: Duration, now: Timestamp) -> Retry {
         let status = self.status();
         if !status.contains(Flag::InError) {
@@ -112,7 +113,7 @@ impl LiveStatus {
     }
 }
 
-/// What the retry rule says of a member.
+/// The result of the retry rule for a member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Retry {
     NotInError,
@@ -179,24 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn a_member_arrives_when_its_last_outage_ends() {
+    fn a_ramp_starts_when_the_last_outage_ends() {
         let (now, none) = (SINCE + DELAY, Status::NORMAL);
         let ejected = Status::NORMAL.with(Flag::Ejected);
         let error = Status::NORMAL.with(Flag::InError);
         let live = in_error(ejected);
         assert!(!live.is_settled());
         let live = live.changed(none, error, now);
-        assert!(!live.is_arriving(), "it is ejected still");
+        assert!(!live.may_ramp(), "it is still ejected");
         let live = live.changed(none, ejected, now);
-        assert!(live.is_arriving() && !live.is_settled());
+        assert!(live.may_ramp() && !live.is_settled());
         assert_eq!((live.status(), live.since()), (none, now));
-        assert!(live.arrived().is_settled());
-        assert_eq!(live.arrived().since(), now);
+        assert!(live.with_ramp_ended().is_settled());
+        assert_eq!(live.with_ramp_ended().since(), now);
         let disabled = live.changed(none.with(Flag::Disabled), none, now + DELAY);
-        assert!(disabled.is_arriving(), "an operator's flag is none of it");
+        assert!(disabled.may_ramp(), "an operator's flag is not health");
         assert_eq!(disabled.since(), now);
         let failed = live.changed(error, none, now + DELAY);
-        assert!(!failed.is_arriving());
+        assert!(!failed.may_ramp());
         assert_eq!(failed.since(), now + DELAY);
     }
 }

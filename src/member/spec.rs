@@ -1,11 +1,11 @@
-//! What the source of a member says about it: [`MemberSpec`].
+//! The settings that a member's source gives it: [`MemberSpec`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Flag, Labels, MAX_IN_FLIGHT, Ramp, Status, Weight};
 
-/// How long a member in error rests unless its spec says otherwise: 60 s (Apache:
+/// How long a member stays in error if its spec sets no other delay: 60 s (Apache:
 /// `retry`).
 ///
 /// # Examples
@@ -19,12 +19,12 @@ use super::{Flag, Labels, MAX_IN_FLIGHT, Ramp, Status, Weight};
 /// ```
 pub const DEFAULT_RECOVERY_DELAY: Duration = Duration::from_secs(60);
 
-/// What the source of a member says about it, such as a configuration; everything has a
-/// default.
+/// The settings that the source of a member, such as a configuration, gives it. All have
+/// defaults.
 ///
-/// What an operator decides is [`Overrides`](super::Overrides). Of the flags,
-/// [`Flag::InError`] and [`Flag::FailedCheck`] count for a new member only: later they are
-/// its health, which no spec changes.
+/// The settings by an operator are [`Overrides`](super::Overrides). The flags
+/// [`Flag::InError`] and [`Flag::FailedCheck`] count for a new member only: later they
+/// belong to its health, which no spec changes.
 ///
 /// # Examples
 ///
@@ -85,7 +85,7 @@ impl MemberSpec {
         }
     }
 
-    /// Sets the share of the work (Apache: `loadfactor`).
+    /// Sets the weight, the member's share of the work (Apache: `loadfactor`).
     ///
     /// # Examples
     ///
@@ -102,8 +102,8 @@ impl MemberSpec {
         self
     }
 
-    /// Sets the tier: a tier is used only when nobody in a lower one can serve
-    /// (Apache: `lbset`). Any number will do; 0 comes first.
+    /// Sets the tier: a tier is used only while no member of a lower tier can serve
+    /// (Apache: `lbset`). Any number is allowed; 0 comes first.
     ///
     /// # Examples
     ///
@@ -125,7 +125,7 @@ impl MemberSpec {
         self
     }
 
-    /// Sets the route by which sessions find the member; an empty one is none.
+    /// Sets the route by which sessions find the member; an empty text means no route.
     ///
     /// # Examples
     ///
@@ -140,8 +140,8 @@ impl MemberSpec {
         self
     }
 
-    /// Sets the route that takes this member's sessions while it cannot serve
-    /// (Apache: `redirect`); an empty one is none.
+    /// Sets the route that takes over this member's sessions while it cannot serve (Apache:
+    /// `redirect`); an empty text means no such route.
     ///
     /// # Examples
     ///
@@ -163,11 +163,11 @@ impl MemberSpec {
         self
     }
 
-    /// Sets a label, in place of the one of that name if there is one.
+    /// Sets a label; it replaces a label of the same name.
     ///
-    /// [`Labels`] says what they may be. They are the source's alone: an operator overrides
-    /// none. A scheduler is told of a member whose labels have changed as of any other change
-    /// of its spec.
+    /// [`Labels`] describes the allowed names and texts. Only the source sets labels; an
+    /// operator cannot override them. A change of labels is reported to the scheduler as
+    /// any other change of the spec.
     ///
     /// # Examples
     ///
@@ -175,7 +175,7 @@ impl MemberSpec {
     /// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
     /// use equipoise::{Balancer, MemberSpec, PickRequest};
     ///
-    /// /// Members of zone a first.
+    /// /// Picks members of zone a first.
     /// #[derive(Debug)]
     /// struct NearFirst;
     ///
@@ -203,7 +203,7 @@ impl MemberSpec {
         self
     }
 
-    /// Takes a label away.
+    /// Removes a label.
     ///
     /// # Examples
     ///
@@ -218,9 +218,8 @@ impl MemberSpec {
         self
     }
 
-    /// Sets how long the member rests after an error (Apache: `retry`); zero means
-    /// that the next request may try it again. A change also holds for an error that
-    /// began before it.
+    /// Sets how long the member stays in error (Apache: `retry`). Zero means that the next
+    /// request may try it again. A change also applies to an error that began before it.
     ///
     /// # Examples
     ///
@@ -237,8 +236,8 @@ impl MemberSpec {
         self
     }
 
-    /// Lets the weight grow after the member has joined or recovered (slow start); unless
-    /// this is called, as the balancer's [`ramp`](crate::balancer::Builder::ramp) says.
+    /// Sets how the weight grows after the member has joined or recovered (slow start);
+    /// without it, the balancer's [`ramp`](crate::balancer::Builder::ramp) holds.
     ///
     /// # Examples
     ///
@@ -256,11 +255,10 @@ impl MemberSpec {
         self
     }
 
-    /// Sets how many requests may be in flight at once, up to
-    /// [`MAX_IN_FLIGHT`]. A member with a cap of 0 is always
-    /// at its capacity.
+    /// Sets how many requests may be in flight at once, up to [`MAX_IN_FLIGHT`]. A member
+    /// with a cap of 0 is always at its capacity.
     ///
-    /// What is learned while running may be less:
+    /// A limit that is learned while running may be lower:
     /// [`LearnedLimit`](crate::balancer::LearnedLimit).
     ///
     /// # Examples
@@ -284,7 +282,7 @@ impl MemberSpec {
         self
     }
 
-    /// Lifts the cap.
+    /// Removes the cap.
     ///
     /// # Examples
     ///
@@ -361,13 +359,13 @@ impl MemberSpec {
         self.max_in_flight
     }
 
-    /// Returns how long the member rests after an error.
+    /// Returns how long the member stays in error.
     #[must_use]
     pub const fn recovery_delay(&self) -> Duration {
         self.recovery_delay
     }
 
-    /// Returns the ramp of its own; `None` where the balancer's holds.
+    /// Returns the member's own ramp; `None` if the balancer's holds.
     #[must_use]
     pub const fn ramp(&self) -> Option<Ramp> {
         self.ramp
@@ -383,13 +381,13 @@ impl MemberSpec {
         self.route.as_ref()
     }
 
-    /// Returns the route that takes over the sessions.
+    /// Returns the route that takes over the member's sessions.
     #[must_use]
     pub fn redirect_route(&self) -> Option<&str> {
         self.redirect_route.as_deref()
     }
 
-    /// Returns the text of the label of that name.
+    /// Returns the text of the label `name`, if the member has it.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name)

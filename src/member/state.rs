@@ -1,20 +1,19 @@
-//! The facts about a member, in atomics that outlive every change of membership.
+//! The state of a member, in atomics that persist through every change of the membership.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::caps::{Caps, LearnedLimits, LimitOwner};
 use super::counters::MemberCounters;
-use super::health::Record;
-use super::{Cause, Flag, GivenBack, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
+use super::health::HealthRecord;
+use super::{Cause, CountedOut, Flag, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 
-/// The facts about one member: what is in flight, what was picked, the bytes, the
-/// live status.
+/// The state of one member: requests in flight, picks, bytes, and the live status.
 ///
-/// Schedulers and observers read it; only the balancer writes it. A lease keeps it
-/// alive after the member has been removed.
+/// Schedulers and observers read it; only the balancer writes it. A lease keeps it alive
+/// after the member has been removed.
 ///
 /// # Examples
 ///
@@ -35,7 +34,7 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 ///
 /// lease.put_in_error();
 /// assert_eq!(member.status().to_string(), "in error");
-/// drop(balancer.pick(&PickRequest::new())); // nobody else is left: it is tried again
+/// drop(balancer.pick(&PickRequest::new())); // no other member is left: it is tried again
 /// assert_eq!(member.retries(), 1);
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
@@ -43,27 +42,29 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 #[repr(align(64))] // Every request writes here: neighbours must not share a line.
 pub struct MemberState {
     counters: MemberCounters,
-    // Read-modify-writes only, so that a new error is never lost. SeqCst, because
-    // whoever changes it says so in the balancer's `due`, and reads there are first.
-    // Flags of health change under the lock of the record; times and other flags without.
+    // Read-modify-writes only, so that a new error is never lost. SeqCst: a change of this
+    // word is followed by a write of the balancer's `due`, and a pick reads `due` before
+    // this word. Flags of health change under the lock of the record; times and other flags
+    // without it.
     live: AtomicU64,
     caps: Caps,
-    // Relaxed: sums that only grow; a reader may be a frame behind.
+    // Relaxed: sums that only grow; a reader may see them slightly late.
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
     id: MemberId,
-    rest: Box<Rest>,
+    cold: Box<ColdState>,
 }
 
-/// What few requests need: elsewhere, so that the others find all they need in one line.
+/// Fields that few requests need, kept apart so that the others fit into one cache line.
 #[derive(Debug)]
-struct Rest {
+struct ColdState {
     name: Arc<str>,
-    // Relaxed: a number for operators.
+    // Relaxed: a number for display.
     retries: AtomicU32,
-    /// Why the flags of health are set. A leaf: no other lock is taken under it.
-    record: Mutex<Record>,
-    /// The learned limits; the smallest is in `caps`, which is set under this lock. A leaf.
+    /// The causes of the flags of health. A leaf lock: no other lock is taken under it.
+    record: Mutex<HealthRecord>,
+    /// The learned limits; the smallest is in `caps`, which is set under this lock. A leaf
+    /// lock.
     limits: Mutex<LearnedLimits>,
 }
 
@@ -72,7 +73,7 @@ const _: () = assert!(size_of::<MemberState>() == 64);
 
 impl MemberState {
     pub(crate) fn new(name: Arc<str>, slot: u32, spec: &MemberSpec, now: Timestamp) -> Self {
-        let mut record = Record::default();
+        let mut record = HealthRecord::default();
         record.follow((Status::NORMAL, spec.status()), now, None);
         if spec.status().contains(Flag::InError) {
             record.count_error(now, now);
@@ -84,7 +85,7 @@ impl MemberState {
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             id: MemberId::new(slot),
-            rest: Box::new(Rest {
+            cold: Box::new(ColdState {
                 name,
                 retries: AtomicU32::new(0),
                 record: Mutex::new(record),
@@ -100,14 +101,14 @@ impl MemberState {
         self.id
     }
 
-    /// Returns the name under which the member was inserted.
+    /// Returns the member's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.rest.name
+        &self.cold.name
     }
 
     pub(crate) fn name_handle(&self) -> &Arc<str> {
-        &self.rest.name
+        &self.cold.name
     }
 
     /// Returns how many requests are in flight (Apache: `busy`).
@@ -118,9 +119,9 @@ impl MemberState {
         self.counters.in_flight()
     }
 
-    /// Returns how often the member was picked, by a scheduler or by a session.
+    /// Returns how many times the member was picked, by a scheduler or by a session.
     ///
-    /// Counts to 2^39 and then again from 0, as a scraper of counters expects.
+    /// The number wraps to 0 at 2^39, as tools that scrape counters expect.
     #[must_use]
     pub fn picked(&self) -> u64 {
         self.counters.picked()
@@ -141,31 +142,31 @@ impl MemberState {
         self.bytes_received.load(Relaxed)
     }
 
-    /// Returns the bytes of both directions.
+    /// Returns the bytes of both directions together.
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.bytes_sent().saturating_add(self.bytes_received())
     }
 
-    /// Returns the status as it is now.
+    /// Returns the present status.
     #[must_use]
     #[inline]
     pub fn status(&self) -> Status {
         self.live().status()
     }
 
-    /// Returns how often the member has left the error status to be tried again.
+    /// Returns how many times the member has recovered from an error.
     #[must_use]
     pub fn retries(&self) -> u32 {
-        self.rest.retries.load(Relaxed)
+        self.cold.retries.load(Relaxed)
     }
 
-    /// Returns its health: why it is in error, ejected or failed by a check, since when, and
-    /// until when.
+    /// Returns the member's health: why it is in error, ejected or failed by a check, since
+    /// when, and until when.
     #[must_use]
     pub fn health(&self) -> Health {
-        let record = self.rest.record.lock();
+        let record = self.cold.record.lock();
         let live = self.live();
         // A stopped member stays in error.
         let ends = !live.status().contains(Flag::Stopped);
@@ -174,37 +175,38 @@ impl MemberState {
         record.health.clone().with_error_until(until)
     }
 
-    /// Returns how many may be in flight at once: the smaller of its spec's
-    /// [`max_in_flight`](MemberSpec::max_in_flight) and its
-    /// [`learned_limit`](Self::learned_limit);
-    /// [`MAX_IN_FLIGHT`](super::MAX_IN_FLIGHT) with neither.
+    /// Returns how many requests may be in flight at once: the smaller of the spec's
+    /// [`max_in_flight`](MemberSpec::max_in_flight) and the
+    /// [`learned_limit`](Self::learned_limit), or [`MAX_IN_FLIGHT`](super::MAX_IN_FLIGHT)
+    /// if there is neither.
     #[must_use]
     #[inline]
     pub fn max_in_flight(&self) -> u32 {
         self.caps.smaller()
     }
 
-    /// Returns the limit on requests in flight that was learned while running, if there
-    /// is one: the smallest of those that its protocol, an adaptive limit and the trial after
-    /// an ejection have set.
+    /// Returns the limit on requests in flight that was learned while running, if there is
+    /// one. It is the smallest of those set by the member's protocol, by an adaptive limit
+    /// and by the trial after an ejection.
     #[must_use]
     pub fn learned_limit(&self) -> Option<u32> {
         self.caps.learned()
     }
 
-    /// The learned limit that this owner has set.
+    /// Returns the learned limit that this owner has set.
     pub(crate) fn limit_of(&self, owner: LimitOwner) -> Option<u32> {
-        self.rest.limits.lock().get(owner)
+        self.cold.limits.lock().get(owner)
     }
 
     pub(crate) fn is_on_trial(&self) -> bool {
-        // Without a learned limit it is not, which one line of memory tells.
+        // A member without a learned limit is not on trial; that is known without the lock.
         self.caps.learned().is_some() && self.limit_of(LimitOwner::Trial).is_some()
     }
 
-    /// Sets a learned limit; returns whether more may be in flight than before.
+    /// Sets a learned limit; returns whether this allows more requests in flight than
+    /// before.
     pub(crate) fn learn_limit(&self, owner: LimitOwner, limit: Option<u32>) -> bool {
-        let mut limits = self.rest.limits.lock();
+        let mut limits = self.cold.limits.lock();
         let smallest = limits.set(owner, limit);
         self.caps.set_learned(smallest)
     }
@@ -219,19 +221,19 @@ impl MemberState {
         self.counters.count_in(self.caps.smaller())
     }
 
-    /// The member is removed: from here on nobody is counted in.
+    /// Stops counting requests in, because the member was removed.
     pub(crate) fn close(&self) {
         self.counters.close();
     }
 
-    /// The member is back.
+    /// Counts requests in again, because the member was inserted again.
     pub(crate) fn open(&self) {
         self.counters.open();
     }
 
     #[inline]
-    pub(crate) fn give_back(&self) -> GivenBack {
-        self.counters.give_back()
+    pub(crate) fn count_out(&self) -> CountedOut {
+        self.counters.count_out()
     }
 
     pub(crate) fn add_bytes_sent(&self, bytes: u64) {
@@ -249,7 +251,8 @@ impl MemberState {
         now: Timestamp,
         cause: Option<&Cause>,
     ) -> Option<(Status, Status)> {
-        // One that is in error rests anew: no news, and no lock.
+        // A member that is in error already stays in error from now on: no change of
+        // status, and no lock.
         let again = |word| {
             let status = LiveStatus::from_word(word).status();
             let again = status.contains(Flag::InError) && !status.contains(Flag::IgnoreErrors);
@@ -259,7 +262,7 @@ impl MemberState {
             let status = LiveStatus::from_word(old).status();
             return Some((status, status));
         }
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let old = self
             .live
             .fetch_update(SeqCst, SeqCst, |word| {
@@ -277,23 +280,24 @@ impl MemberState {
         Some((before, after))
     }
 
-    /// Ends those outages of exactly the status that `seen` shows; a newer error stays.
+    /// Ends the outages in `over`, if the word is still exactly the one of `seen`: a newer
+    /// error stays.
     pub(crate) fn end_outages(&self, seen: LiveStatus, over: Status, now: Timestamp) -> bool {
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let done = self.exchange(seen, seen.changed(Status::NORMAL, over, now));
         if done {
             let before = seen.status();
             record.follow((before, before.difference(over)), now, None);
             if before.intersection(over).contains(Flag::InError) {
-                self.rest.retries.fetch_add(1, Relaxed);
+                self.cold.retries.fetch_add(1, Relaxed);
             }
         }
         done
     }
 
-    /// The ramp of an arrival is over, unless the member has changed since `seen`.
+    /// Ends the ramp, unless the member has changed since `seen`.
     pub(crate) fn end_ramp(&self, seen: LiveStatus) -> bool {
-        self.exchange(seen, seen.arrived())
+        self.exchange(seen, seen.with_ramp_ended())
     }
 
     fn exchange(&self, seen: LiveStatus, new: LiveStatus) -> bool {
@@ -302,24 +306,24 @@ impl MemberState {
         done.is_ok()
     }
 
-    /// The member joins at `now`: its ramp begins, if its health is good.
-    pub(crate) fn arrive(&self, now: Timestamp) {
+    /// Marks the member as joined at `now`; its ramp begins, if its health is good.
+    pub(crate) fn start_ramp(&self, now: Timestamp) {
         let _ = self.live.fetch_update(SeqCst, SeqCst, |word| {
             let live = LiveStatus::from_word(word);
             let is_well = live.status().intersection(Status::HEALTH) == Status::NORMAL;
-            is_well.then(|| live.arriving(now).word())
+            is_well.then(|| live.with_ramp_started(now).word())
         });
     }
 
-    /// Ejects the member, or lets its ejection last longer. Returns the statuses before and
-    /// after, and whether there is news.
+    /// Ejects the member, or extends its ejection. Returns the statuses before and after,
+    /// and whether anything changed.
     pub(crate) fn eject(
         &self,
         until: Timestamp,
         now: Timestamp,
         cause: &Cause,
     ) -> ((Status, Status), bool) {
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let ejected = Status::NORMAL.with(Flag::Ejected);
         let change = self.change_word(ejected, Status::NORMAL, now);
         let (before, after) = (change.0.status(), change.1.status());
@@ -331,23 +335,23 @@ impl MemberState {
         ((before, after), record.extend_ejection(until, cause))
     }
 
-    /// When an ejection ends, if it does by itself.
+    /// Returns when the ejection ends, if it ends by itself.
     pub(crate) fn ejected_until(&self) -> Option<Timestamp> {
-        let record = self.rest.record.lock();
+        let record = self.cold.record.lock();
         record.health.outage(Flag::Ejected)?.until
     }
 
-    /// How long the present error lasts, which `delay` works out from the number of errors
-    /// in a row; it is kept for the [`health`](Self::health).
+    /// Returns how long the present error lasts: `delay` of the number of consecutive
+    /// errors. The result is stored for [`health`](Self::health).
     pub(crate) fn error_delay(&self, delay: impl FnOnce(u32) -> Duration) -> Duration {
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let delay = delay(record.health.errors_in_a_row());
         record.error_delay = Some(delay);
         delay
     }
 
-    /// Takes over a spec, whose flags were made from those in `old`; flags that others
-    /// change meanwhile stay as they are. Returns the statuses before and after.
+    /// Applies a new spec; `old` has the flags of the spec before it. Flags that were
+    /// changed by other means in the meantime stay. Returns the statuses before and after.
     pub(crate) fn configure(
         &self,
         spec: &MemberSpec,
@@ -359,8 +363,8 @@ impl MemberState {
         self.change_flags(new.difference(old), old.difference(new), now, None)
     }
 
-    /// Sets and clears flags as of `now`, for a reason if one is known; returns the statuses
-    /// before and after.
+    /// Sets and clears flags as of `now`, with a cause if one is known; returns the
+    /// statuses before and after.
     pub(crate) fn change_flags(
         &self,
         set: Status,
@@ -372,7 +376,7 @@ impl MemberState {
             let (before, after) = self.change_word(set, clear, now);
             return (before.status(), after.status());
         }
-        let mut record = self.rest.record.lock();
+        let mut record = self.cold.record.lock();
         let (old, new) = self.change_word(set, clear, now);
         let (before, after) = (old.status(), new.status());
         record.follow((before, after), now, cause);

@@ -1,10 +1,10 @@
-//! The flags of a member, and the one definition of "usable".
+//! The flags of a member, and the definition of "usable".
 
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub, SubAssign};
 
-/// One flag of a member's [`Status`]. In parentheses Apache's letter.
+/// One flag of a member's [`Status`]. Apache's letter is given in parentheses.
 ///
 /// # Examples
 ///
@@ -18,24 +18,26 @@ use std::ops::{BitAnd, BitOr, BitOrAssign, Sub, SubAssign};
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Flag {
-    /// Out of service by decision (D).
+    /// An operator or the source has taken the member out of service (D).
     Disabled,
-    /// Serves the sessions it has and takes no new ones (N).
+    /// The member serves its present sessions and takes no new ones (N).
     Draining,
-    /// Taken out of service for a time, by
+    /// The member is out of service for a time, by
     /// [`Balancer::eject`](crate::Balancer::eject) (Apache has no letter for it).
     Ejected,
-    /// A health check found it wanting (C).
+    /// A health check of the member has failed (C).
     FailedCheck,
-    /// Stands in, one for one, for members of its tier that cannot be picked (R).
+    /// The member replaces a member of its tier that cannot be picked, one for one (R).
     HotSpare,
-    /// Serves only when nobody else of its tier can (H).
+    /// The member serves only when no other member of its tier can (H).
     HotStandby,
-    /// Is never put in error (I).
+    /// The member is never put in error (I).
     IgnoreErrors,
-    /// A request failed on it; it rests until its recovery delay is over (E).
+    /// A request to the member has failed; the member is not picked until its recovery
+    /// delay has elapsed (E).
     InError,
-    /// Out of service by decision, and not even recovered meanwhile (S).
+    /// An operator or the source has taken the member out of service, and an error does not
+    /// end in the meantime (S).
     Stopped,
 }
 
@@ -83,7 +85,7 @@ impl fmt::Display for Flag {
     }
 }
 
-/// A set of [`Flag`]s.
+/// A set of [`Flag`]s; its operators and methods are those of sets.
 ///
 /// # Examples
 ///
@@ -102,7 +104,7 @@ impl fmt::Display for Flag {
 pub struct Status(u16);
 
 impl Status {
-    /// No flag at all.
+    /// No flags.
     ///
     /// # Examples
     ///
@@ -124,27 +126,27 @@ impl Status {
         self.0
     }
 
-    /// The flags that events set and clear, not only operators.
+    /// The flags that events set and clear, besides operators.
     pub(crate) const HEALTH: Self =
         Self(Flag::FailedCheck.bit() | Flag::Ejected.bit() | Flag::InError.bit());
 
-    /// The flags of health that end as time passes, and that forced recovery ends.
+    /// The flags of health that end as time passes; forced recovery also ends them.
     pub(crate) const TIMED: Self = Self(Flag::Ejected.bit() | Flag::InError.bit());
 
-    /// Returns the flags of both sets, as `|` does.
+    /// Returns the flags that are in either set, as `|` does.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Returns the flags of this set that `other` has not, as `-` does.
+    /// Returns the flags of this set that are not in `other`, as `-` does.
     #[inline]
     #[must_use]
     pub const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Returns the flags that both sets have, as `&` does.
+    /// Returns the flags that are in both sets, as `&` does.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -196,11 +198,11 @@ impl Status {
         self.0 & flag.bit() != 0
     }
 
-    /// Returns whether a member of this status can serve at all: it is neither
-    /// disabled, stopped, in error, ejected nor failed by a health check.
+    /// Returns whether a member with this status can serve at all: it is neither disabled,
+    /// stopped, in error, ejected nor failed by a health check.
     ///
-    /// Draining, spares and standbys are usable: whether they are *picked* is
-    /// decided by who else there is.
+    /// Draining members, spares and standbys are usable. Whether they are *picked* depends
+    /// on the other members.
     ///
     /// # Examples
     ///
@@ -231,7 +233,8 @@ impl Status {
     }
 }
 
-/// The flags of a [`Status`], in the order of [`Flag::ALL`]: what [`Status::iter`] returns.
+/// An iterator over the flags of a [`Status`], in the order of [`Flag::ALL`];
+/// [`Status::iter`] returns it.
 ///
 /// # Examples
 ///
@@ -246,7 +249,7 @@ impl Status {
 pub struct Flags(Status);
 
 impl Flags {
-    /// Takes one flag out.
+    /// Removes one flag from the rest.
     fn take(&mut self, flag: Option<&Flag>) -> Option<Flag> {
         let flag = *flag?;
         self.0 = self.0.without(flag);

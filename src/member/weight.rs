@@ -1,13 +1,13 @@
-//! How much of the work a member should get.
+//! A member's share of the work: [`Weight`] and [`EffectiveWeight`].
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A member's share relative to the others, in exact hundredths from 0.01 to
-/// 65 535 (Apache: `loadfactor`, there 1 to 100).
+/// A member's share relative to the others, in exact hundredths from 0.01 to 65 535
+/// (Apache: `loadfactor`, there 1 to 100).
 ///
-/// Weights are relative: 25 : 25 is the same as 1 : 1. There is no weight 0: a member
-/// that must take nothing is drained or disabled.
+/// Weights are relative: 25 : 25 is the same as 1 : 1. There is no weight 0: drain or
+/// disable a member that must get no requests.
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ use std::str::FromStr;
 pub struct Weight(u32);
 
 impl Weight {
-    /// The weight of a member that says nothing: 1.
+    /// The default weight: 1.
     ///
     /// # Examples
     ///
@@ -36,7 +36,7 @@ impl Weight {
     /// assert_eq!(MemberSpec::new().weight(), Weight::ONE);
     /// ```
     pub const ONE: Self = Self(100);
-    /// The least weight: 0.01.
+    /// The smallest weight: 0.01.
     ///
     /// # Examples
     ///
@@ -57,7 +57,7 @@ impl Weight {
     /// ```
     pub const MAX: Self = Self(6_553_500);
 
-    /// Creates a whole weight.
+    /// Creates a weight from a whole number.
     ///
     /// # Errors
     ///
@@ -138,12 +138,12 @@ impl fmt::Display for Weight {
 impl TryFrom<f64> for Weight {
     type Error = WeightError;
 
-    /// Takes a number that is a whole count of hundredths, give or take the
-    /// rounding of binary fractions: 1.15 is 115, 1.155 is refused.
+    /// Converts a number that is a whole number of hundredths, apart from the rounding of
+    /// binary fractions: 1.15 becomes 115 hundredths, 1.155 is an error.
     ///
     /// # Errors
     ///
-    /// [`WeightError`] says what is wrong with it.
+    /// [`WeightError`] gives the reason.
     ///
     /// # Examples
     ///
@@ -177,11 +177,11 @@ impl TryFrom<f64> for Weight {
 impl FromStr for Weight {
     type Err = WeightError;
 
-    /// Reads a number such as `3` or `2.25`; spaces around it do not matter.
+    /// Parses a number such as `3` or `2.25`; spaces around it are ignored.
     ///
     /// # Errors
     ///
-    /// [`WeightError`] says what is wrong with it.
+    /// [`WeightError`] gives the reason.
     ///
     /// # Examples
     ///
@@ -198,7 +198,7 @@ impl FromStr for Weight {
     }
 }
 
-/// Why a number is no [`Weight`].
+/// The reason why a number or text is not a [`Weight`].
 ///
 /// # Examples
 ///
@@ -210,7 +210,7 @@ impl FromStr for Weight {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightError {
-    /// The text or the value is no number.
+    /// The text or the value is not a number.
     #[error("a weight must be a number, such as 1 or 2.5")]
     NotANumber,
     /// The number is below 0.01 or above 65 535.
@@ -221,10 +221,10 @@ pub enum WeightError {
     TooFine,
 }
 
-/// The weight that counts right now: a [`Weight`] times sixteenths, so that a member
-/// can be ramped up in steps.
+/// The weight that counts now: a [`Weight`] times sixteenths, so that a ramp can raise it
+/// in steps.
 ///
-/// Its unit is 1/1600 of weight 1, so every step is exact in integers.
+/// Its unit is 1/1600 of weight 1, so each step is exact in integers.
 ///
 /// # Examples
 ///
@@ -241,7 +241,7 @@ pub enum WeightError {
 pub struct EffectiveWeight(u32);
 
 impl EffectiveWeight {
-    /// How many units one hundredth of weight has.
+    /// The number of units in one hundredth of weight.
     ///
     /// # Examples
     ///
@@ -270,9 +270,9 @@ impl EffectiveWeight {
         self.0
     }
 
-    /// Returns the full weight times `sixteenths`/16; the factor is held within 1 to 16.
+    /// Returns the full weight times `sixteenths`/16; the factor is clamped to 1 to 16.
     ///
-    /// To be called on a full weight: one that is scaled already is rounded down.
+    /// Call it on a full weight: one that is scaled already is rounded down.
     ///
     /// # Examples
     ///
@@ -298,7 +298,7 @@ impl EffectiveWeight {
 }
 
 impl fmt::Display for EffectiveWeight {
-    /// In weights, not in units: 800 units are `0.5`.
+    /// Displays the weight, not the units: 800 units are `0.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let per_weight = 100 * Self::UNITS_PER_HUNDREDTH;
         write!(f, "{}", f64::from(self.0) / f64::from(per_weight))
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(Weight::new(u32::MAX), Err(WeightError::OutOfRange));
     }
 
-    // Ledger row 1: Apache multiplies by 100 and cuts, so 1.15 becomes 114.
+    // Ledger row 1: Apache multiplies by 100 and truncates, so 1.15 becomes 114.
     #[test]
     fn hundredths_are_exact_where_apache_cuts() {
         for (text, hundredths) in [

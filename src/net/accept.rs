@@ -1,6 +1,7 @@
-//! The loop that accepts, within a limit, until it is told to stop: [`Accepting`].
+//! The accept loop: it accepts connections within a limit until it is told to stop.
+//! [`Accepting`].
 //!
-//! What does not live here: what a connection is used for, and which of them can be closed
+//! What does not live here: how a connection is served, and which idle connection is closed
 //! when another client waits (`idle`).
 
 use std::io::ErrorKind;
@@ -19,16 +20,16 @@ use super::stopping::{Phase, Stopping};
 use super::stream::Stream;
 use crate::timer::timeout;
 
-/// A connection's place among those that there may be. It is free once this is dropped.
+/// The permit of one connection, out of the maximum number. Dropping it frees the permit.
 pub(crate) type ConnectionPermit = OwnedSemaphorePermit;
 
-/// A connection of a client, and what ties it to the loop that has accepted it.
+/// A client's connection, and the handles that tie it to the loop that accepted it.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) accepted: Accepted,
     pub(crate) place: ConnectionPermit,
     pub(crate) stopping: Stopping,
-    /// Those of the same loop.
+    /// The idle connections of the same loop.
     #[cfg_attr(
         not(any(feature = "forward", feature = "proxy")),
         expect(dead_code, reason = "for what serves connections of others")
@@ -38,7 +39,7 @@ pub(crate) struct Arrived {
 
 #[cfg(all(test, feature = "forward"))]
 impl Arrived {
-    /// One that no loop has accepted.
+    /// A connection that was not accepted by a loop.
     pub(crate) fn alone(stream: Stream) -> Option<Self> {
         Some(Self {
             accepted: Accepted::arrived(stream, None),
@@ -49,23 +50,24 @@ impl Arrived {
     }
 }
 
-/// How many connections are accepted, and how long they may go on after the stop.
+/// How many connections are accepted, and how long they may continue after the stop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Accepting {
     pub(crate) most: u32,
     pub(crate) drain: Duration,
 }
 
-/// No system has as many connections.
+/// An upper bound that no system reaches.
 const MOST: u32 = 1 << 28;
 
 impl Accepting {
-    /// Runs `serve` for each connection, in a task of its own, until `stop` resolves; then for
-    /// what waits in the system's queue. What still holds a [`ConnectionPermit`] when the time is up is
+    /// Accepts connections until `stop` resolves, and runs `serve` for each in its own
+    /// task. After the stop, it also serves the connections in the system's queue.
+    /// Connections that still hold a [`ConnectionPermit`] when the drain time is over are
     /// cut.
     ///
-    /// While a client waits for a place, the connection that has been idle for the longest is
-    /// told to end, now and then.
+    /// While a client waits for a permit, the connection that has been idle the longest is
+    /// evicted from time to time.
     pub(crate) async fn serve<F, T>(
         self,
         listener: Listener,
@@ -88,15 +90,16 @@ impl Accepting {
             idle: idle.clone(),
         };
         let mut stop = std::pin::pin!(stop);
-        // Accepted, but without a place yet; there is at most one.
+        // Accepted, but without a permit yet; there is at most one.
         let mut waiting = None;
         {
-            // It goes on over the turns of the loop, so that each that waits makes room but once.
+            // Kept across turns of the loop, so that each waiting client evicts idle
+            // connections at its own pace.
             let mut place = std::pin::pin!(free_place(&places, &idle));
             loop {
                 tokio::select! {
                     accepted = next(&listener), if waiting.is_none() => {
-                        // Mostly there is a place at once.
+                        // In most cases a permit is free.
                         match places.clone().try_acquire_owned() {
                             Ok(free) => drop(tasks.spawn(serve(arrived(accepted, free)))),
                             Err(_) => waiting = Some(accepted),
@@ -108,7 +111,7 @@ impl Accepting {
                             tasks.spawn(serve(arrived(accepted, free)));
                         }
                     }
-                    // Connections that have ended are forgotten.
+                    // Tasks that have ended are dropped.
                     Some(_) = tasks.join_next() => while tasks.try_join_next().is_some() {},
                     () = &mut stop => break,
                 }
@@ -134,23 +137,24 @@ impl Accepting {
     }
 }
 
-/// The next connection.
+/// Returns the next connection.
 async fn next(listener: &Listener) -> (Stream, Option<SocketAddr>) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
-            // It has gone again.
+            // The client has closed the connection already.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-            // Too many open files, say: it passes, but not by asking without a pause.
+            // For example too many open files: this passes, but must not be retried in a
+            // busy loop.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-/// If no place becomes free in this time, room is to be made again.
+/// If no permit becomes free in this time, another idle connection is evicted.
 const NEXT_LOOK: Duration = Duration::from_millis(100);
 
-/// A place for a connection that waits for one.
+/// Waits for the permit of one connection, evicting idle connections meanwhile.
 async fn free_place(places: &Arc<Semaphore>, idle: &IdleConnections) -> ConnectionPermit {
     if let Ok(place) = places.clone().try_acquire_owned() {
         return place;
@@ -160,7 +164,7 @@ async fn free_place(places: &Arc<Semaphore>, idle: &IdleConnections) -> Connecti
         idle.evict_longest();
         match timeout(NEXT_LOOK, freed.as_mut()).await {
             Ok(Ok(place)) => return place,
-            // It is never closed.
+            // The semaphore is never closed.
             Ok(Err(_)) => std::future::pending().await,
             Err(_) => {}
         }
@@ -175,7 +179,7 @@ async fn drain(
     mut tasks: JoinSet<()>,
 ) -> Stopped {
     phase.send_replace(Phase::Draining);
-    // All places are free once all connections, and what became of them, are gone.
+    // All permits are free once all connections and their tunnels have ended.
     let gone = async {
         while tasks.join_next().await.is_some() {}
         drop(places.acquire_many(most).await);
@@ -186,7 +190,7 @@ async fn drain(
     let cut = (most as usize).saturating_sub(places.available_permits());
     phase.send_replace(Phase::Cut);
     tasks.shutdown().await;
-    // Tunnels have tasks of their own, and end as soon as they have heard of it.
+    // Tunnels have tasks of their own. They end as soon as they see the cutoff.
     let gone = places.acquire_many(most);
     let _ = timeout(Duration::from_secs(1), gone).await;
     Stopped::after(cut)

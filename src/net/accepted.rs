@@ -1,4 +1,4 @@
-//! A client's connection that is ready to be used: [`Accepted`].
+//! A client's connection that is ready for use: [`Accepted`].
 
 use std::net::SocketAddr;
 
@@ -6,14 +6,14 @@ use super::proxy_header::ProxyHeader;
 use super::stream::Stream;
 use super::tls_session::TlsSession;
 
-/// A client's connection, after its PROXY header and the handshake of TLS.
+/// A client's connection, after its PROXY header and the TLS handshake.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::net::Accepted;
 ///
-/// /// The member for a connection, by the name that the client asked for.
+/// /// The member for a connection, by the name that the client requested.
 /// fn member_for(accepted: &Accepted) -> &'static str {
 ///     match accepted.tls_session().and_then(|session| session.server_name()) {
 ///         Some("db.example.com") => "db",
@@ -28,12 +28,12 @@ pub struct Accepted {
     pub(super) peer: Option<SocketAddr>,
     pub(super) header: Option<ProxyHeader>,
     pub(super) session: Option<TlsSession>,
-    /// What a member is told of a connection whose TLS passes through.
+    /// The PROXY header for the member of a connection whose TLS passes through.
     pub(super) passed: Option<Box<ProxyHeader>>,
 }
 
 impl Accepted {
-    /// A connection of which nothing has been read yet.
+    /// A connection from which nothing has been read yet.
     pub(super) const fn arrived(stream: Stream, peer: Option<SocketAddr>) -> Self {
         Self {
             stream,
@@ -44,8 +44,8 @@ impl Accepted {
         }
     }
 
-    /// Returns the address of the client: what the PROXY header says, otherwise that of the
-    /// peer. A client of a unix socket has none.
+    /// Returns the address of the client: the source in the PROXY header, or else the
+    /// address of the peer. A client of a unix socket has none.
     ///
     /// # Examples
     ///
@@ -69,7 +69,7 @@ impl Accepted {
         self.peer
     }
 
-    /// Returns the address at which the connection came in.
+    /// Returns the local address that accepted the connection.
     ///
     /// # Examples
     ///
@@ -86,8 +86,8 @@ impl Accepted {
         self.stream.local_addr()
     }
 
-    /// Returns the PROXY header that the connection began with. Only those peers send one that
-    /// the acceptor [lists](super::Acceptor::proxy_protocol).
+    /// Returns the PROXY header at the start of the connection. A header is only read from
+    /// the peers that the acceptor [lists](super::Acceptor::proxy_protocol).
     ///
     /// # Examples
     ///
@@ -95,7 +95,7 @@ impl Accepted {
     /// use equipoise::net::Accepted;
     /// use std::net::SocketAddr;
     ///
-    /// /// The address that the client connected to, of the first balancer on its way.
+    /// /// The address that the client connected to at the first balancer on its path.
     /// fn destination(accepted: &Accepted) -> Option<SocketAddr> {
     ///     let announced = accepted.proxy_header().and_then(|header| header.destination());
     ///     announced.or(accepted.local_addr())
@@ -107,14 +107,15 @@ impl Accepted {
         self.header.as_ref()
     }
 
-    /// Returns the PROXY header that tells a member of this connection.
+    /// Returns the PROXY header to send to a member for this connection.
     ///
-    /// It passes on the one that the connection began with, all of its values but padding and
-    /// checksum. Without one, or if that is of the peer's own connection, the client is the peer,
-    /// and it has connected to the address at which it came in. If TLS ends here, the name that
-    /// the client asked for becomes the authority. If a
-    /// router of streams (`forward::StreamRouter`) has read it and TLS passes through, so it
-    /// does, too, and the protocol (ALPN) is told if the client offers but one.
+    /// It is the header that the connection began with, including all of its values except
+    /// padding and checksum. If there was none, or it described the peer's own connection
+    /// (`LOCAL`), the source is the peer and the destination is the local address of this
+    /// connection. If TLS ends here, the server name of the client becomes the authority.
+    /// If a router of streams (`forward::StreamRouter`) has read the server name and TLS
+    /// passes through, the name becomes the authority too; the protocol (ALPN) is added if
+    /// the client offers exactly one.
     ///
     /// # Examples
     ///
@@ -144,23 +145,23 @@ impl Accepted {
         let Some(name) = self.session.as_ref().and_then(TlsSession::server_name) else {
             return header;
         };
-        // Without room for the name, the rest is told.
+        // Without room for the name, the header is sent without it.
         header.clone().with_authority(name).unwrap_or(header)
     }
 
-    /// Returns what TLS knows of the client, if the connection is under TLS.
+    /// Returns what the TLS handshake told about the client, if the connection uses TLS.
     #[must_use]
     pub const fn tls_session(&self) -> Option<&TlsSession> {
         self.session.as_ref()
     }
 
-    /// Returns the connection itself.
+    /// Returns the stream of the connection.
     #[must_use]
     pub fn into_stream(self) -> Stream {
         self.stream
     }
 
-    /// Sets what members are told while TLS passes through.
+    /// Sets the PROXY header for the member, used while TLS passes through.
     #[cfg(feature = "forward")]
     pub(crate) fn set_next_proxy_header(&mut self, header: ProxyHeader) {
         self.passed = Some(Box::new(header));

@@ -1,7 +1,7 @@
-//! Connections of clients, each given to a task: [`Acceptor`].
+//! Accepting connections of clients and running a task for each: [`Acceptor`].
 //!
-//! What does not live here: the loop that accepts (`accept`), and what comes before the
-//! first byte (`opening`).
+//! What does not live here: the accept loop (`accept`), and the PROXY header and TLS
+//! handshake before the first byte (`opening`).
 
 use std::time::Duration;
 
@@ -18,13 +18,14 @@ use super::stopping::Stopping;
 
 /// Accepts connections within limits, runs a task for each, and stops gracefully.
 ///
-/// | limit | by default | set by | beyond it |
+/// | limit | default | set by | beyond it |
 /// |---|---|---|---|
-/// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | wait for a place |
-/// | time for a PROXY header and TLS | 10 s | [`handshake_timeout`](Self::handshake_timeout) | cut |
-/// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
+/// | connections | 10 000, or as descriptors allow | [`max_connections`](Self::max_connections) | clients wait |
+/// | time for a PROXY header and TLS | 10 s | [`handshake_timeout`](Self::handshake_timeout) | the connection is cut |
+/// | time for open connections after the stop | 30 s | [`drain_timeout`](Self::drain_timeout) | the connection is cut |
 ///
-/// A connection whose PROXY header or handshake fails is closed, and the task never sees it.
+/// A connection whose PROXY header or handshake fails is closed, and the task never
+/// receives it.
 ///
 /// # Examples
 ///
@@ -45,10 +46,10 @@ use super::stopping::Stopping;
 ///     async { drop(stopping.await) },
 /// ));
 ///
-/// let mut answer = String::new();
+/// let mut response = String::new();
 /// let mut stream = Connector::tcp(address).connect().await?;
-/// stream.read_to_string(&mut answer).await?;
-/// assert_eq!(answer, "hello\n");
+/// stream.read_to_string(&mut response).await?;
+/// assert_eq!(response, "hello\n");
 ///
 /// drop(stop);
 /// assert_eq!(serving.await?.cut(), 0);
@@ -65,7 +66,7 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Creates an acceptor with the limits above.
+    /// Creates an acceptor with the default limits.
     pub fn new() -> Self {
         Self {
             opening: Opening::default(),
@@ -75,10 +76,10 @@ impl Acceptor {
         }
     }
 
-    /// Takes the client's address from a PROXY header, version 1 or 2, of these peers. They
-    /// must send one with each connection; a connection of theirs without one is closed. A header
-    /// of any other peer is content. Peers of a unix socket have no address, so none of theirs is
-    /// read.
+    /// Takes the client's address from the PROXY header, version 1 or 2, of these peers.
+    /// Each of their connections must begin with one; a connection without it is closed. A
+    /// header from any other peer is treated as content. Peers of a unix socket have no
+    /// address, so their headers are never read.
     ///
     /// # Examples
     ///
@@ -90,11 +91,11 @@ impl Acceptor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = IpNet>) -> Self {
-        self.opening.set_announcers(peers);
+        self.opening.set_proxy_header_peers(peers);
         self
     }
 
-    /// Terminates TLS. No protocol is agreed on with clients (ALPN).
+    /// Terminates TLS. No protocol is negotiated with clients (ALPN).
     ///
     /// # Examples
     ///
@@ -116,16 +117,18 @@ impl Acceptor {
         self
     }
 
-    /// Sets how many connections there may be at once. If there are as many, one more is
-    /// accepted and waits for a place; all others wait in the system's queue.
+    /// Sets the maximum number of concurrent connections. When it is reached, one more
+    /// connection is accepted and waits; all others wait in the system's queue.
     ///
-    /// By default, half of the descriptors that this process may open beyond 64, so that there
-    /// is one for each client and one for its member; at least 16, at most 10 000. The soft
-    /// limit (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when serving begins.
+    /// The default is half of the descriptors that this process may open beyond 64, so that
+    /// there is one for each client and one for its member; it is at least 16 and at most
+    /// 10 000. It is computed from the soft limit (`RLIMIT_NOFILE`, `ulimit -n`) when
+    /// serving begins.
     ///
-    /// Descriptors are shared by the whole process: the connections of all its listeners, and those
-    /// to members, must not be more than there are. Beyond that, a client whose member cannot be
-    /// connected for want of a descriptor is reset, and the member is not blamed.
+    /// The whole process shares its descriptors: the connections of all its listeners and
+    /// those to members together must not exceed them. If connecting to a member fails
+    /// because no descriptor is left, the client is reset, and the failure does not count
+    /// against the member.
     ///
     /// # Examples
     ///
@@ -140,7 +143,7 @@ impl Acceptor {
         self
     }
 
-    /// Sets how long a client may take for its PROXY header and the handshake of TLS.
+    /// Sets the time limit for the client's PROXY header and the TLS handshake.
     ///
     /// # Examples
     ///
@@ -156,7 +159,7 @@ impl Acceptor {
         self
     }
 
-    /// Sets how long connections may go on after the acceptor has been told to stop.
+    /// Sets how long connections may continue after the acceptor has been told to stop.
     ///
     /// # Examples
     ///
@@ -172,23 +175,23 @@ impl Acceptor {
         self
     }
 
-    /// Accepts connections until `stop` resolves, and runs `task` for each. Then it takes what
-    /// waits in the system's queue, closes the listener, lets the tasks end, and cuts those
-    /// that still run after the [`drain_timeout`](Self::drain_timeout).
+    /// Accepts connections until `stop` resolves, and runs `task` for each. After that it
+    /// accepts the connections in the system's queue, closes the listener, lets the tasks
+    /// end, and cuts those that still run after the [`drain_timeout`](Self::drain_timeout).
     ///
-    /// A connection counts until its task has ended; a task that panics ends its own connection
-    /// only. A client that has not sent its PROXY header, or not done its part of the handshake,
-    /// has one more second after the stop.
+    /// A connection counts until its task has ended; a task that panics ends only its own
+    /// connection. A client that has not finished its PROXY header or its part of the
+    /// handshake has one more second after the stop.
     ///
-    /// It serves one listener; for several, join it with clones.
+    /// It serves one listener; for several, call it on clones and join the futures.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it cuts all of its connections at once.
+    /// Dropping the future cuts all of its connections at once.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    /// Panics outside a tokio runtime with `enable_io` and `enable_time`.
     pub async fn serve<F, T>(
         self,
         listener: Listener,
@@ -229,7 +232,8 @@ impl Acceptor {
         }
     }
 
-    /// Reads the PROXY header and terminates TLS, as far as it is set so, within the limit.
+    /// Reads the PROXY header and terminates TLS, if each is configured, within the time
+    /// limit.
     #[cfg(feature = "forward")]
     pub(crate) async fn open(&self, accepted: Accepted, stopping: &Stopping) -> Option<Accepted> {
         let opening = self.opening.open(accepted);
@@ -237,7 +241,7 @@ impl Acceptor {
     }
 }
 
-/// As good as without limit, and no time overflows.
+/// Practically no limit, and short enough that no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Acceptor {

@@ -1,8 +1,8 @@
-//! Opening connections to a member: by address, by name, or by unix socket, with a PROXY header
-//! first, and under TLS. [`Connector`].
+//! Opening connections to a member: by address, by name, or by unix socket, with an
+//! optional PROXY header and TLS. [`Connector`].
 //!
-//! What does not live here: which of the addresses of a name is taken (`resolved`), and TLS
-//! itself (`tls`).
+//! What does not live here: which address of a name is used (`resolved`), and TLS itself
+//! (`tls`).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,8 +26,8 @@ use crate::timer::timeout;
 
 /// Opens connections to one member, each within a time limit.
 ///
-/// Nagle's algorithm is off (`TCP_NODELAY`). A name is resolved for each new connection; all of
-/// its addresses are tried, those of IPv4 and IPv6 side by side (RFC 8305).
+/// Nagle's algorithm is off (`TCP_NODELAY`). A name is resolved for each new connection,
+/// and all of its addresses are tried, IPv4 and IPv6 side by side (RFC 8305).
 ///
 /// # Examples
 ///
@@ -49,7 +49,7 @@ use crate::timer::timeout;
 pub struct Connector {
     to: ConnectTarget,
     limit: Duration,
-    /// What is sent first, before TLS.
+    /// The bytes that are sent first, before TLS.
     ahead: Bytes,
     secured: Option<TlsTarget>,
 }
@@ -57,7 +57,7 @@ pub struct Connector {
 #[derive(Clone, Debug)]
 enum ConnectTarget {
     Host(Arc<str>, u16),
-    /// A host whose name was looked up.
+    /// A host whose name has been resolved.
     #[cfg_attr(
         not(feature = "health"),
         expect(dead_code, reason = "health checks do")
@@ -68,7 +68,7 @@ enum ConnectTarget {
     Unix(Arc<Path>),
 }
 
-/// How a connection is secured, and the host that the member's certificate must be for.
+/// How a connection is secured, and the host name that the member's certificate must match.
 #[derive(Clone, Debug)]
 struct TlsTarget {
     secure: Arc<dyn Secure>,
@@ -128,15 +128,15 @@ impl Connector {
         Self::new(ConnectTarget::Unix(path.as_ref().into()))
     }
 
-    /// Sets how long it may take until a connection can be used, 5 s by default: name, address
-    /// and TLS together.
+    /// Sets the time limit for opening a connection, 5 s by default. It covers name
+    /// resolution, connecting and TLS together.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit.min(LONGEST);
         self
     }
 
-    /// Sends a header of the PROXY protocol first, before TLS: it tells the member which
-    /// connection this one is for. The member must expect one.
+    /// Sends a PROXY protocol header first, before TLS. It tells the member which client
+    /// connection this connection is for. The member must expect one.
     ///
     /// # Examples
     ///
@@ -154,15 +154,15 @@ impl Connector {
         self
     }
 
-    /// Secures each connection by TLS. The name that is asked for (SNI), and that the
-    /// certificate must be for, is that of the settings
-    /// ([`with_server_name`](super::MemberTls::with_server_name)), otherwise the host or its
+    /// Secures each connection by TLS. The requested server name (SNI), which the
+    /// certificate must match, is that of the settings
+    /// ([`with_server_name`](super::MemberTls::with_server_name)), or else the host or its
     /// address. No protocol is offered (ALPN).
     ///
     /// # Errors
     ///
-    /// If that is no host name and no IP address, or there is none because it is a unix
-    /// socket.
+    /// Fails if that is neither a host name nor an IP address, or if the target is a unix
+    /// socket and the settings have no server name.
     ///
     /// # Examples
     ///
@@ -206,15 +206,16 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// If the name does not resolve, nothing listens there, TLS fails, or it takes too long.
+    /// Fails if the name does not resolve, nothing listens at the address, TLS fails, or
+    /// the time limit passes.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it gives the connection up.
+    /// Dropping the future abandons the connection.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    /// Panics outside a tokio runtime with `enable_io` and `enable_time`.
     pub async fn connect(&self) -> Result<Stream, ConnectError> {
         match timeout(self.limit, self.open(Vec::new())).await {
             Ok(opened) => opened,
@@ -222,8 +223,8 @@ impl Connector {
         }
     }
 
-    /// Opens a connection, without a limit to the whole: the caller has one. `alpn` are the
-    /// protocols that are offered by TLS.
+    /// Opens a connection without a limit for the whole; the caller applies one. `alpn`
+    /// lists the protocols to offer by TLS.
     pub(crate) async fn open(&self, alpn: Vec<Vec<u8>>) -> Result<Stream, ConnectError> {
         let mut stream = self.stream().await?;
         if !self.ahead.is_empty() {
@@ -234,12 +235,12 @@ impl Connector {
             return Ok(stream);
         };
         let secured = secure.secure(stream, host, alpn).await;
-        secured.map_err(|source| ConnectError::Secure { source })
+        secured.map_err(|source| ConnectError::Tls { source })
     }
 
     async fn stream(&self) -> Result<Stream, ConnectError> {
         let stream = match &self.to {
-            // Boxed, so that a connection to an address does not carry it about.
+            // Boxed, so that a connection to an address does not carry the future's size.
             ConnectTarget::Host(host, port) => {
                 Box::pin(resolved::connect(host, *port, self.limit)).await?
             }
@@ -258,13 +259,13 @@ impl Connector {
                 return Ok(connected.map_err(ConnectError::open)?.into());
             }
         };
-        // Only a matter of speed.
+        // This only affects latency, so an error is ignored.
         let _ = stream.set_nodelay(true);
         Ok(stream.into())
     }
 }
 
-/// Where datagrams to a member go.
+/// The target of datagrams to a member.
 #[cfg(feature = "forward")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DatagramsTo<'a> {
@@ -274,14 +275,14 @@ pub(crate) enum DatagramsTo<'a> {
 
 #[cfg(feature = "forward")]
 impl Connector {
-    /// Where datagrams go to.
+    /// Returns the target for datagrams.
     ///
     /// # Errors
     ///
-    /// Why it takes none.
+    /// The reason why this member cannot receive datagrams.
     pub(crate) fn datagrams_to(&self) -> Result<DatagramsTo<'_>, &'static str> {
         if self.secured.is_some() {
-            return Err("TLS secures connections, and no datagrams");
+            return Err("TLS secures connections, not datagrams");
         }
         match &self.to {
             ConnectTarget::Host(host, port) | ConnectTarget::Found(host, port, _) => {
@@ -289,12 +290,12 @@ impl Connector {
             }
             ConnectTarget::Tcp(address) => Ok(DatagramsTo::Address(*address)),
             #[cfg(unix)]
-            ConnectTarget::Unix(_) => Err("datagrams are sent to no unix socket"),
+            ConnectTarget::Unix(_) => Err("datagrams cannot be sent to a unix socket"),
         }
     }
 
-    /// The same, at `port` where no port is given, which is port 0.
-    pub(crate) fn or_port(mut self, port: u16) -> Self {
+    /// Returns this connector with `port` in place of a missing port, which is port 0.
+    pub(crate) fn with_default_port(mut self, port: u16) -> Self {
         match &mut self.to {
             ConnectTarget::Host(_, own) if *own == 0 => *own = port,
             ConnectTarget::Tcp(address) if address.port() == 0 => address.set_port(port),
@@ -303,7 +304,7 @@ impl Connector {
         self
     }
 
-    /// Where it connects to, if that is an address.
+    /// Returns the target if it is an address.
     pub(crate) const fn address(&self) -> Option<SocketAddr> {
         match &self.to {
             ConnectTarget::Tcp(address) => Some(*address),
@@ -311,7 +312,7 @@ impl Connector {
         }
     }
 
-    /// Whether it lacks a port.
+    /// Returns whether the port is missing.
     pub(crate) fn lacks_port(&self) -> bool {
         match &self.to {
             ConnectTarget::Host(_, port) | ConnectTarget::Found(_, port, _) => *port == 0,
@@ -331,13 +332,13 @@ impl Connector {
 
 #[cfg(feature = "health")]
 impl Connector {
-    /// The same without TLS.
+    /// Returns this connector without TLS.
     pub(crate) fn unsecured(mut self) -> Self {
         self.secured = None;
         self
     }
 
-    /// The name that has to be looked up, and the port.
+    /// Returns the name that must be resolved, and the port.
     pub(crate) const fn unresolved(&self) -> Option<(&Arc<str>, u16)> {
         match &self.to {
             ConnectTarget::Host(host, port) => Some((host, *port)),
@@ -345,7 +346,7 @@ impl Connector {
         }
     }
 
-    /// The same for a host whose name was looked up.
+    /// Returns this connector with the resolved addresses of its name.
     pub(crate) fn found_at(mut self, found: Arc<[SocketAddr]>) -> Self {
         if let ConnectTarget::Host(host, port) = self.to {
             self.to = ConnectTarget::Found(host, port, found);
@@ -374,7 +375,7 @@ impl Connector {
         is_there && is_found && host(self) == host(other) && self.ahead == other.ahead
     }
 
-    /// The host and the port as a URI has them.
+    /// Returns the host and the port in the form of a URI authority.
     pub(crate) fn authority(&self) -> String {
         match &self.to {
             ConnectTarget::Host(name, port) | ConnectTarget::Found(name, port, _)
@@ -391,17 +392,18 @@ impl Connector {
 
 #[cfg(feature = "proxy")]
 impl Connector {
-    /// Whether an error, its causes aside, says that the member does not accept who we are.
+    /// Returns whether an error, ignoring its causes, means that the member rejects our
+    /// certificate.
     pub(crate) fn is_refusal(&self, error: &(dyn std::error::Error + 'static)) -> bool {
         let secured = self.secured.as_ref();
         secured.is_some_and(|secured| secured.secure.is_refusal(error))
     }
 }
 
-/// As good as without limit, and no time overflows.
+/// Practically no limit, and short enough that no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Where it connects to.
+/// Shows the target.
 impl fmt::Display for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.to {

@@ -1,9 +1,9 @@
-//! Why no connection could be opened: [`ConnectError`].
+//! The error of opening a connection: [`ConnectError`].
 
 use std::io;
 
-/// Why a [`Connector`](super::Connector) opened no connection. Nothing was sent that a member
-/// could act on.
+/// The reason why a [`Connector`](super::Connector) did not open a connection. The member
+/// has not received anything that it could act on.
 ///
 /// # Examples
 ///
@@ -20,37 +20,38 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// Nothing listens there, no way leads there, or this machine has no descriptor left.
+    /// Nothing listens at the address, it is unreachable, or this machine has no descriptor
+    /// left.
     #[error("the connection cannot be opened")]
     Open {
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The name does not resolve.
     #[error("the name {name:?} cannot be resolved")]
     Resolve {
-        /// Which.
+        /// The name.
         name: String,
-        /// Why; if this machine has no descriptor left to ask with, that.
-        source: io::Error,
-    },
-    /// The handshake of TLS failed.
-    #[error("TLS failed")]
-    Secure {
-        /// Why.
+        /// The cause; if this machine had no descriptor left for the lookup, that shortage.
         source: io::Error,
     },
     /// The time limit passed.
-    #[error("it took too long to connect")]
+    #[error("connecting timed out")]
     TimedOut {
         /// [`io::ErrorKind::TimedOut`].
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("the TLS handshake failed")]
+    Tls {
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl ConnectError {
-    /// Returns whether this machine has run out of descriptors, memory or local ports. That
-    /// says nothing about the member.
+    /// Returns whether this machine has run out of descriptors, memory or local ports. Such
+    /// an error does not concern the member.
     ///
     /// # Examples
     ///
@@ -67,7 +68,7 @@ impl ConnectError {
     pub fn is_exhaustion(&self) -> bool {
         match self {
             Self::Open { source } | Self::Resolve { source, .. } => is_exhaustion(source),
-            Self::Secure { .. } | Self::TimedOut { .. } => false,
+            Self::TimedOut { .. } | Self::Tls { .. } => false,
         }
     }
 
@@ -82,12 +83,12 @@ impl ConnectError {
 }
 
 fn is_exhaustion(error: &io::Error) -> bool {
-    // Every local port is taken; or the address is of a kind that this machine has none of.
+    // Every local port is in use, or this machine has no address of that version of IP.
     error.kind() == io::ErrorKind::AddrNotAvailable || is_shortage(error)
 }
 
-/// Whether this machine has run out of descriptors or memory. The numbers are those of Unix and
-/// of Winsock for which there is no [`io::ErrorKind`].
+/// Returns whether this machine has run out of descriptors or memory. The numbers are the
+/// error codes of Unix and of Winsock that have no [`io::ErrorKind`].
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     const NUMBERS: &[i32] = if cfg!(windows) {
         &[10_024, 10_055]

@@ -1,16 +1,17 @@
-//! How many clients there may be by default: [`default_connections`].
+//! The default maximum number of clients: [`default_connections`].
 //!
-//! What does not live here: what happens when there is no descriptor left (`accept`).
+//! What does not live here: what happens when no descriptor is left (`accept`).
 
-/// No more than so many, however many descriptors there may be.
+/// The maximum, however many descriptors there are.
 const MOST: u64 = 10_000;
-/// Descriptors for what is neither a client nor a member: listeners, files, the runtime.
+/// Descriptors for everything that is neither a client nor a member: listeners, files, the
+/// runtime.
 const OTHERS: u64 = 64;
-/// No fewer than so many, even if that is more than there may be.
+/// The minimum, even if there are fewer descriptors.
 const LEAST: u64 = 16;
 
-/// Half of the descriptors that this process may have, but for some, so that each client leaves
-/// one for its member.
+/// Returns half of the descriptors that this process may open, after a reserve, so that
+/// there is one for each client and one for its member.
 pub(crate) fn default_connections() -> u32 {
     u32::try_from(out_of(soft_limit())).unwrap_or(u32::MAX)
 }

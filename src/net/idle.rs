@@ -1,8 +1,8 @@
-//! Connections that can be closed when another client waits for a place: [`IdleConnections`],
-//! as nginx does with its reusable connections.
+//! Idle connections that can be closed when another client waits, like nginx's reusable
+//! connections: [`IdleConnections`].
 //!
-//! What does not live here: when a connection is idle, and how it ends, which is of the protocol
-//! that it speaks ([`Evictable`]).
+//! What does not live here: when a connection is idle and how it ends. Its protocol decides
+//! that ([`Evictable`]).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,23 +13,24 @@ use tokio::time::Instant;
 
 use crate::sync::Mutex;
 
-/// A connection that may be idle.
+/// A connection that can be idle.
 pub(crate) trait Evictable: fmt::Debug + Send + Sync {
-    /// Since when it has been idle; `None` if it is not, or cannot be closed.
+    /// Returns since when it has been idle; `None` if it is not idle or cannot be closed.
     fn idle_since(&self) -> Option<Instant>;
 
-    /// Its place is wanted: its task is woken next, and ends it if it is idle still.
+    /// Marks it as evicted. The caller wakes its task next, and the task ends it if it is
+    /// still idle.
     fn evict(&self);
 
     fn is_evicted(&self) -> bool;
 }
 
-/// So many of those that have been idle the longest are remembered, so that not each client
-/// that waits has all connections looked at.
+/// The number of longest-idle connections that are remembered, so that not every waiting
+/// client causes a scan of all connections.
 const REMEMBERED: usize = 32;
 
-/// The connections of one listener that may be idle. A connection enters once; what it does
-/// after that is asked only when a place is wanted.
+/// The connections of one listener that can be idle. Each connection enters once; its state
+/// is only read when a client waits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdleConnections(Arc<Mutex<Connections>>);
 
@@ -37,14 +38,15 @@ pub(crate) struct IdleConnections(Arc<Mutex<Connections>>);
 struct Connections {
     next: u64,
     all: HashMap<u64, Entered>,
-    /// Those that had been idle the longest, and since when; the longest last.
+    /// The connections that had been idle the longest, with the time since when; the
+    /// longest is last.
     longest: Vec<(Instant, u64)>,
 }
 
 #[derive(Debug)]
 struct Entered {
     connection: Arc<dyn Evictable>,
-    /// Of the task that serves it.
+    /// The waker of the task that serves it.
     waker: Waker,
 }
 
@@ -67,8 +69,8 @@ impl IdleConnections {
         }
     }
 
-    /// Tells the connection that has been idle the longest to end, if there is one. If a
-    /// request arrives there first, it does not end.
+    /// Evicts the connection that has been idle the longest, if there is one. A connection
+    /// that receives a request before its task wakes does not end.
     pub(super) fn evict_longest(&self) {
         let waker = self.0.lock().evict_longest();
         if let Some(waker) = waker {
@@ -122,7 +124,7 @@ pub(crate) struct IdleEntry {
 
 impl Drop for IdleEntry {
     fn drop(&mut self) {
-        // Dropped without the lock: there is a waker in it.
+        // Dropped outside the lock, because it contains a waker.
         let _left = self.idle.0.lock().all.remove(&self.number);
     }
 }
@@ -136,7 +138,7 @@ mod tests {
     use std::time::Duration;
     use tokio::time::{Instant, advance};
 
-    /// Since when it is idle, and whether it was told to end.
+    /// Since when it has been idle, and whether it was evicted.
     #[derive(Debug, Default)]
     struct Connection(Mutex<(Option<Instant>, bool)>);
 

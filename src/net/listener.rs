@@ -1,4 +1,4 @@
-//! Where connections come in: [`Listener`].
+//! The socket that accepts connections: [`Listener`].
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -12,14 +12,16 @@ use super::stream::Stream;
 
 /// A socket that accepts connections: TCP, or a unix socket.
 ///
-/// Two ways lead to a restart without a refused connection:
+/// There are two ways to restart without refusing a connection:
 ///
-/// * a parent that holds the socket (systemd's socket activation, `systemfd`) passes it
-///   on, and the new process takes it by [`inherited`](Self::inherited): nothing is lost;
-/// * old and new process listen at the same time ([`bind_shared`](Self::bind_shared)), and
-///   the old one stops once the new one listens. What has been queued for the old one it
-///   still takes when it stops. No client is refused, but a connection that the system
-///   completes in the very moment of closing is reset.
+/// * A parent that holds the socket (systemd's socket activation, `systemfd`) passes it on,
+///   and the new process takes it with [`inherited`](Self::inherited). No connection is
+///   lost.
+/// * The old and the new process listen at the same time
+///   ([`bind_shared`](Self::bind_shared)), and the old one stops once the new one listens.
+///   When the old process stops, it still accepts the connections in its queue. No client
+///   is refused, but a connection that the system completes at the moment of closing is
+///   reset.
 ///
 /// # Examples
 ///
@@ -46,26 +48,26 @@ enum Socket {
     Unix(UnixListener),
 }
 
-/// Connections that may wait to be accepted; the system may allow fewer.
+/// The length of the accept queue; the system may allow less.
 const BACKLOG: u32 = 4096;
 
 impl Listener {
-    /// Listens on an address; port 0 is any that is free.
+    /// Listens on an address. Port 0 means any free port.
     ///
     /// # Errors
     ///
-    /// If the system does not allow it, for one because another process listens there; and
-    /// outside a tokio runtime with `enable_io`.
+    /// Fails if the system does not allow it, for example because another process listens
+    /// on the address, and outside a tokio runtime with `enable_io`.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         Self::bound(address, false)
     }
 
-    /// Listens on an address where other processes of the same user may do the same
-    /// (`SO_REUSEPORT`): the system spreads connections over them.
+    /// Listens on an address that other processes of the same user may also listen on
+    /// (`SO_REUSEPORT`). The system distributes connections among them.
     ///
     /// # Errors
     ///
-    /// As for [`bind`](Self::bind), and where there is no such thing.
+    /// As for [`bind`](Self::bind), and on systems without `SO_REUSEPORT`.
     ///
     /// # Examples
     ///
@@ -93,7 +95,8 @@ impl Listener {
         } else {
             TcpSocket::new_v6()?
         };
-        // Else a restart would have to wait for connections of before to be forgotten.
+        // Otherwise a restart would have to wait until the system has forgotten old
+        // connections.
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         if shared {
@@ -103,13 +106,13 @@ impl Listener {
         Ok(socket.listen(BACKLOG)?.into())
     }
 
-    /// Listens on a unix socket. A socket file that a process has left behind, and on which none
-    /// listens any more, is replaced.
+    /// Listens on a unix socket. A socket file left behind by a process that no longer
+    /// listens is replaced.
     ///
     /// # Errors
     ///
-    /// If the system does not allow it, or the path is something else, or taken; and
-    /// outside a tokio runtime with `enable_io`.
+    /// Fails if the system does not allow it, if the path is not a socket, or if another
+    /// process listens on it; and outside a tokio runtime with `enable_io`.
     ///
     /// # Examples
     ///
@@ -151,15 +154,15 @@ impl Listener {
         Ok(bound?.into())
     }
 
-    /// Takes the sockets that this process was started with, in their order: those that
-    /// `LISTEN_FDS` counts (systemd, `systemfd`). Empty if there are none, and the second
-    /// time. Call it first thing: it takes the variables out of the environment, which no
-    /// other thread should be reading meanwhile.
+    /// Takes the sockets that this process was started with, in order, as counted by
+    /// `LISTEN_FDS` (systemd, `systemfd`). The result is empty if there are none, and on
+    /// every later call. Call it first: it removes the variables from the environment, and
+    /// no other thread should read the environment meanwhile.
     ///
     /// # Errors
     ///
-    /// If one of them is no listening socket of TCP or of the unix domain; and outside a
-    /// tokio runtime with `enable_io`.
+    /// Fails if one of them is not a listening socket of TCP or of the unix domain, and
+    /// outside a tokio runtime with `enable_io`.
     pub fn inherited() -> io::Result<Vec<Self>> {
         in_runtime()?;
         let mut passed = listenfd::ListenFd::from_env();
@@ -180,7 +183,7 @@ impl Listener {
         }
     }
 
-    /// Waits for the next connection, of which nothing has been read yet.
+    /// Waits for the next connection; nothing has been read from it yet.
     pub(super) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match &self.socket {
             Socket::Tcp(listener) => listener.accept().await.map(tcp),
@@ -189,7 +192,7 @@ impl Listener {
         }
     }
 
-    /// Closes it, and returns what the system had accepted for it.
+    /// Closes the listener, and returns the connections that were in its queue.
     pub(super) fn close(self) -> Vec<(Stream, Option<SocketAddr>)> {
         let mut queued = Vec::new();
         match self.socket {
@@ -257,13 +260,13 @@ fn share_port(_: &TcpSocket) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// tokio would panic.
+/// Checks for a runtime, because tokio would panic without one.
 fn in_runtime() -> io::Result<()> {
     let runtime = tokio::runtime::Handle::try_current();
     runtime.map(drop).map_err(io::Error::other)
 }
 
-/// The next that is there; one that has gone again is no end.
+/// Returns the next queued connection. One that the client has already closed is skipped.
 fn queued_in<T>(accept: impl Fn() -> io::Result<T>) -> Option<T> {
     loop {
         match accept() {
@@ -275,7 +278,7 @@ fn queued_in<T>(accept: impl Fn() -> io::Result<T>) -> Option<T> {
 }
 
 fn tcp((stream, peer): (TcpStream, SocketAddr)) -> (Stream, Option<SocketAddr>) {
-    // Only a matter of speed.
+    // This only affects latency, so an error is ignored.
     let _ = stream.set_nodelay(true);
     (stream.into(), Some(peer))
 }

@@ -1,21 +1,21 @@
-//! Sockets and TLS on both sides, without any protocol above them: [`Acceptor`] takes
-//! connections from clients, [`Connector`] opens them to members.
+//! Sockets and TLS on both sides, without a protocol above them. [`Acceptor`] accepts
+//! connections of clients; [`Connector`] opens connections to members.
 //!
 //! ```text
 //! Listener ─► Acceptor ─► PROXY header? ─► TLS? ─► Accepted ─► your task
-//!   TCP, unix   limit,      of listed       by        a Stream,    copies bytes, say,
+//!   TCP, unix   limit,      of listed       by        a Stream,    e.g. copies bytes
 //!   socket,     graceful    peers           name      addresses    to what a Connector
-//!   inherited   end                                                opens: TCP, unix, TLS
+//!   inherited   stop                                               opens: TCP, unix, TLS
 //! ```
 //!
-//! The module is there with each feature that uses it, `forward`, `health`, `heartbeat` and `proxy`;
-//! the types for TLS also need the feature `tls`.
+//! The module is available with each feature that uses it: `forward`, `health`, `heartbeat`
+//! and `proxy`. The types for TLS also need the feature `tls`.
 //!
-//! What does not live here: HTTP, and which member a connection goes to.
+//! What does not live here: HTTP, and the choice of a member for a connection.
 //!
 //! # Examples
 //!
-//! A relay: whatever arrives goes to one address, and what comes back is returned.
+//! A relay that copies bytes between each client and one address, in both directions:
 //!
 //! ```no_run
 //! use equipoise::net::{Accepted, Acceptor, Connector, Listener, shutdown_signal};
@@ -23,10 +23,10 @@
 //! use tokio::io::copy_bidirectional;
 //!
 //! async fn relay(accepted: Accepted, member: Connector) {
-//!     // A member that cannot be reached: the client's connection is closed.
+//!     // If the member cannot be reached, the client's connection is closed.
 //!     let Ok(mut member) = member.connect().await else { return };
 //!     let mut client = accepted.into_stream();
-//!     // Whichever side ends it, it is over.
+//!     // Ends when both sides have ended, or one has failed.
 //!     let _ = copy_bidirectional(&mut client, &mut member).await;
 //! }
 //!
@@ -109,7 +109,7 @@ pub(crate) use resolved::lookup;
 pub(crate) use secure::Secure;
 pub use signal::shutdown_signal;
 #[cfg(feature = "forward")]
-pub(crate) use socket::Watching;
+pub(crate) use socket::SocketLiveness;
 pub use stopped::Stopped;
 #[cfg(feature = "proxy")]
 pub(crate) use stopping::{LAST_CALL, Stopping, TunnelCutoff};

@@ -1,18 +1,18 @@
-//! Host names as TLS asks for them: their normal form, and what is known by name, wildcards
-//! included. [`normal`], [`ByName`].
+//! Host names as used by TLS: their normal form, and a map by name with wildcards.
+//! [`normal`], [`ByName`].
 //!
-//! What does not live here: what is found by a name, such as a certificate (`tls`).
+//! What does not live here: the values of the map, such as certificates (`tls`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// What is known by a host name, or by a name with a wildcard for its first label. A wildcard
-/// stands for exactly one label; the name itself comes before it.
+/// A map by host name. A name may have a wildcard as its first label, which stands for
+/// exactly one label. The exact name has precedence over a wildcard.
 #[derive(Clone, Debug)]
 pub(crate) struct ByName<V> {
     exact: HashMap<String, V>,
-    /// By what is behind `*.`.
+    /// By the part after `*.`.
     wild: HashMap<String, V>,
 }
 
@@ -24,7 +24,7 @@ impl<V> ByName<V> {
         }
     }
 
-    /// The place for a name, or for one that begins with `*.`.
+    /// Returns the entry for a name, or for a name that begins with `*.`.
     pub(crate) fn entry(&mut self, name: &str) -> Entry<'_, String, V> {
         match name.strip_prefix("*.") {
             Some(behind) => self.wild.entry(normal(behind).into_owned()),
@@ -32,7 +32,7 @@ impl<V> ByName<V> {
         }
     }
 
-    /// What is known of a name: by itself first, then by a wildcard.
+    /// Returns the values for a name: the exact one first, then that of a wildcard.
     pub(crate) fn find(&self, name: &str) -> impl Iterator<Item = &V> {
         let name = normal(name);
         let wild = match name.split_once('.') {
@@ -43,7 +43,7 @@ impl<V> ByName<V> {
     }
 }
 
-/// The form in which names are compared: letters are small, and a dot at the end is left out.
+/// Returns the form in which names are compared: lower case, without a dot at the end.
 pub(crate) fn normal(name: &str) -> Cow<'_, str> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.bytes().any(|it| it.is_ascii_uppercase()) {

@@ -1,11 +1,11 @@
-//! Networks, and which of them an address is in.
+//! IP networks, and tests whether an address is in them.
 
 use std::net::SocketAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// Networks of version 4 that are written as ones of version 6 are read as what they are,
-/// as addresses are.
+/// Converts an IPv4 network that is written as IPv6 to its IPv4 form, as is done for
+/// addresses.
 pub(crate) fn canonical(net: IpNet) -> IpNet {
     let IpNet::V6(wide) = net else {
         return net;
@@ -18,8 +18,8 @@ pub(crate) fn canonical(net: IpNet) -> IpNet {
     narrow.map_or(net, IpNet::V4)
 }
 
-/// Whether a peer is in one of these canonical networks. A unix socket has no address, and
-/// is in none.
+/// Returns whether a peer is in one of these canonical networks. A unix socket has no
+/// address, and is in none.
 pub(crate) fn contain(networks: &[IpNet], peer: Option<SocketAddr>) -> bool {
     let peer = peer.map(|peer| peer.ip().to_canonical());
     peer.is_some_and(|peer| networks.iter().any(|net| net.contains(&peer)))

@@ -1,7 +1,7 @@
-//! What comes before the bytes of a client's connection: its PROXY header, and TLS.
+//! The start of a client's connection: its PROXY header, and the TLS handshake.
 //! [`Opening`].
 //!
-//! What does not live here: the format of that header (`preamble`), and TLS itself
+//! What does not live here: the format of the PROXY header (`preamble`), and TLS itself
 //! (`tls`).
 
 use std::fmt;
@@ -17,26 +17,26 @@ use super::proxy_header::ProxyHeader;
 use super::stream::Stream;
 use super::tls_session::TlsSession;
 
-/// A client's stream under protection, and what is known of the client then.
+/// The result of a handshake: the secured stream, and what TLS told about the client.
 pub(super) type Handshaking<'a> =
     Pin<Box<dyn Future<Output = io::Result<(Stream, TlsSession)>> + Send + 'a>>;
 
-/// Puts a client's stream under protection; what TLS is behind its feature.
+/// Secures a client's stream. The TLS implementation is behind its feature.
 pub(crate) trait Handshake: fmt::Debug + Send + Sync {
     fn handshake(&self, stream: Stream) -> Handshaking<'_>;
 }
 
-/// What is done with each connection before its first byte counts.
+/// What is done with each connection before its first byte of content.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Opening {
-    /// The networks whose peers send a PROXY header.
-    announcers: Vec<IpNet>,
+    /// The networks of the peers that send a PROXY header.
+    proxy_header_peers: Vec<IpNet>,
     handshake: Option<Arc<dyn Handshake>>,
 }
 
 impl Opening {
-    pub(crate) fn set_announcers(&mut self, peers: impl IntoIterator<Item = IpNet>) {
-        self.announcers = peers.into_iter().map(canonical).collect();
+    pub(crate) fn set_proxy_header_peers(&mut self, peers: impl IntoIterator<Item = IpNet>) {
+        self.proxy_header_peers = peers.into_iter().map(canonical).collect();
     }
 
     #[cfg(feature = "tls")]
@@ -44,17 +44,17 @@ impl Opening {
         self.handshake = Some(handshake);
     }
 
-    /// Reads the PROXY header of a peer that sends one, unless it has been read before, then does
-    /// the handshake of TLS.
+    /// Reads the PROXY header of a peer that sends one, unless it has been read already,
+    /// then does the TLS handshake.
     pub(crate) async fn open(&self, mut accepted: Accepted) -> io::Result<Accepted> {
-        if accepted.header.is_none() && contain(&self.announcers, accepted.peer) {
+        if accepted.header.is_none() && contain(&self.proxy_header_peers, accepted.peer) {
             accepted.header = Some(ProxyHeader::read(&mut accepted.stream).await?);
         }
         if let Some(handshake) = &self.handshake {
             let (stream, session) = handshake.handshake(accepted.stream).await?;
             accepted.stream = stream;
             accepted.session = Some(session);
-            // What has been told was of the TLS that ends here.
+            // This header described the TLS that ends here.
             accepted.passed = None;
         }
         Ok(accepted)
@@ -67,7 +67,7 @@ mod tests {
     use std::sync::Arc;
     use tokio::net::{TcpListener, TcpStream};
 
-    /// Agrees with each client at once.
+    /// A handshake that succeeds at once.
     #[derive(Debug)]
     struct Agree;
 

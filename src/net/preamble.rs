@@ -1,7 +1,8 @@
-//! Reading a header of the PROXY protocol, by which a balancer in front names the client of a
-//! connection, and nothing after it.
+//! Reading a PROXY protocol header, by which a balancer in front announces the client of a
+//! connection. Nothing after the header is read.
 //!
-//! What does not live here: what it tells, and how one is written (`proxy_header`).
+//! What does not live here: what the header contains, and how one is written
+//! (`proxy_header`).
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -12,25 +13,27 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::proxy_header::{ProxyHeader, SIGNATURE};
 
-/// How long a line of version 1 can be, its end included.
+/// The maximum length of a line of version 1, including its end.
 const LINE: usize = 107;
 
 impl ProxyHeader {
     /// Reads a header of version 1 or 2, and not a byte more.
     ///
-    /// A line of version 1 has at most 107 bytes, a header of version 2 at most 64 KiB, which
-    /// are kept as they come. Addresses of unix sockets are not told: then it is an
-    /// [unknown](Self::unknown) one. A checksum is not verified.
+    /// A line of version 1 has at most 107 bytes. A header of version 2 has at most 64 KiB,
+    /// which are stored as they arrive. Addresses of unix sockets are ignored: such a
+    /// header is read as [unknown](Self::unknown). A checksum is not verified.
     ///
-    /// It does not limit the time: [`Acceptor`](super::Acceptor) does.
+    /// It does not limit the time; [`Acceptor`](super::Acceptor) does.
     ///
     /// # Errors
     ///
-    /// If there is no such header, or the stream fails or ends before it is whole.
+    /// Fails if there is no such header, or the stream fails or ends before the header is
+    /// complete.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it may have read a part of the header: the stream is of no use any more.
+    /// Not cancel safe. If the future is dropped, a part of the header may have been read,
+    /// and the stream cannot be used any more.
     pub async fn read<R>(stream: &mut R) -> io::Result<Self>
     where
         R: AsyncRead + Unpin,
@@ -41,7 +44,8 @@ impl ProxyHeader {
     }
 }
 
-/// All bytes of the header, as far as its length is concerned; or what shows that there is none.
+/// Reads all bytes of the header, as its length requires, or enough to see that there is
+/// none.
 async fn bytes_of_header<R>(stream: &mut R) -> io::Result<Bytes>
 where
     R: AsyncRead + Unpin,
@@ -53,14 +57,14 @@ where
         stream.read_exact(&mut rest).await?;
         header.extend_from_slice(&rest);
         let length = u16::from_be_bytes([rest[2], rest[3]]);
-        // Memory is taken for what has come, not for what is announced.
+        // Memory is allocated for bytes that have arrived, not for the announced length.
         let read = stream.take(length.into()).read_to_end(&mut header).await?;
         if read < length.into() {
             return Err(ErrorKind::UnexpectedEof.into());
         }
     } else if header.starts_with(b"PROXY ") {
-        // Byte by byte: what comes after it is not ours to read. A line that ends without `\r` is
-        // malformed, and nothing more is waited for.
+        // Byte by byte, because the bytes after the header belong to the connection. A line
+        // that ends without `\r` is malformed, and reading stops there.
         while !header.ends_with(b"\n") && header.len() < LINE {
             header.push(stream.read_u8().await?);
         }
@@ -96,8 +100,8 @@ fn parse(header: &Bytes) -> Option<ProxyHeader> {
                 )),
                 v2::Addresses::Unspecified | v2::Addresses::Unix(_) => None,
             };
-            // A connection of the sender's own; where none are told, what would follow the
-            // addresses is passed over, as the specification wants it.
+            // The sender's own connection. Without addresses, all that would follow them is
+            // ignored, as the specification requires.
             if binary.command == v2::Command::Local
                 || binary.addresses == v2::Addresses::Unspecified
             {

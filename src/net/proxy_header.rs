@@ -1,7 +1,7 @@
-//! What one header of the PROXY protocol tells, and how it is written: [`ProxyHeader`].
+//! The contents of a PROXY protocol header, and how it is written: [`ProxyHeader`].
 //!
-//! What does not live here: reading one from a stream (`preamble`), and of which peers one is
-//! read (`opening`).
+//! What does not live here: reading a header from a stream (`preamble`), and from which
+//! peers a header is read (`opening`).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use ppp::v1;
 /// The 12 bytes that version 2 begins with.
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// What carries the bytes that follow.
+/// The transport protocol of the bytes that follow.
 const STREAM: u8 = 1;
 #[cfg(feature = "forward")]
 const DATAGRAM: u8 = 2;
@@ -24,12 +24,13 @@ const AUTHORITY: u8 = 0x02;
 const CRC32C: u8 = 0x03;
 const NOOP: u8 = 0x04;
 
-/// The header of the PROXY protocol: where a connection comes from, where it went to, and what
-/// else is known of it.
+/// A PROXY protocol header: the source and the destination of a connection, and further
+/// values about it.
 ///
-/// A balancer that forwards a connection writes it before the first byte, so that the member
-/// knows the client's address. Version 2 also carries typed values (TLVs), such as the name that
-/// the client asked for; they are sent with addresses only, as receivers pass over all others.
+/// A balancer that forwards a connection writes it before the first byte, so that the
+/// member knows the client's address. Version 2 also carries typed values (TLVs), such as
+/// the host name that the client requested. They are only sent together with addresses, as
+/// receivers ignore them otherwise.
 ///
 /// # Examples
 ///
@@ -58,9 +59,9 @@ const NOOP: u8 = 0x04;
 #[derive(Clone, Eq, PartialEq)]
 #[must_use]
 pub struct ProxyHeader {
-    /// The source and the destination; both are of the same version of IP.
+    /// The source and the destination; both have the same version of IP.
     addresses: Option<(SocketAddr, SocketAddr)>,
-    /// As they are sent, each whole.
+    /// The encoded values, each complete.
     values: Bytes,
 }
 
@@ -78,13 +79,13 @@ pub struct ProxyHeader {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProxyVersion {
-    /// A line of text with the addresses, and nothing else.
+    /// A line of text with the addresses only.
     V1,
-    /// In binary, with typed values.
+    /// A binary format with typed values.
     V2,
 }
 
-/// A value has no room in a header of the PROXY protocol.
+/// A value does not fit into a PROXY protocol header.
 ///
 /// # Examples
 ///
@@ -101,8 +102,8 @@ pub struct ProxyValueError {
 }
 
 impl ProxyHeader {
-    /// Creates the header of a connection over TCP. If one address is of IPv4 and the other of
-    /// IPv6, the former is written as an address of IPv6 (`::ffff:203.0.113.7`).
+    /// Creates the header of a TCP connection. If one address is IPv4 and the other IPv6,
+    /// the IPv4 address is written as an IPv6 address (`::ffff:203.0.113.7`).
     ///
     /// # Examples
     ///
@@ -130,12 +131,12 @@ impl ProxyHeader {
         }
     }
 
-    /// Creates the header of a connection that has no addresses to tell: its client came by a unix
-    /// socket, or it is the balancer's own, such as a check of a member's health. The member then
-    /// takes the connection for what it is.
+    /// Creates the header of a connection without addresses: its client uses a unix socket,
+    /// or the connection is the balancer's own, such as a health check. The member then
+    /// uses the addresses of the connection itself.
     ///
-    /// Version 2 has two forms for that. This one is `LOCAL`, which all receivers accept; some,
-    /// such as HAProxy, refuse the other.
+    /// Version 2 has two forms for that. This one is `LOCAL`, which all receivers accept;
+    /// some, such as HAProxy, refuse the other.
     pub const fn unknown() -> Self {
         Self {
             addresses: None,
@@ -143,7 +144,7 @@ impl ProxyHeader {
         }
     }
 
-    /// What has been read; `None` if the values are not whole.
+    /// Creates the header that has been read; `None` if the values are incomplete.
     pub(super) fn received(
         addresses: Option<(SocketAddr, SocketAddr)>,
         values: Bytes,
@@ -155,11 +156,11 @@ impl ProxyHeader {
         Some(Self { addresses, values })
     }
 
-    /// Adds the protocol above, as ALPN names it. Version 1 does not carry it.
+    /// Adds the application protocol, by its ALPN name. Version 1 does not carry it.
     ///
     /// # Errors
     ///
-    /// If there is no room for it.
+    /// Fails if there is no room for it.
     ///
     /// # Examples
     ///
@@ -174,22 +175,22 @@ impl ProxyHeader {
         self.with_value(ALPN, protocol)
     }
 
-    /// Adds the host that the client asked for, by TLS the name of its SNI. Version 1 does not
-    /// carry it.
+    /// Adds the host that the client requested; with TLS, the name in its SNI. Version 1
+    /// does not carry it.
     ///
     /// # Errors
     ///
-    /// If there is no room for it.
+    /// Fails if there is no room for it.
     pub fn with_authority(self, host: &str) -> Result<Self, ProxyValueError> {
         self.with_value(AUTHORITY, host.as_bytes())
     }
 
-    /// Adds a value (TLV) of a type; it takes the place of those of that type. Types from
-    /// `0xE0` to `0xEF` are free for use among applications. Version 1 carries none.
+    /// Adds a value (TLV) of a type, replacing all values of that type. Types from `0xE0`
+    /// to `0xEF` are reserved for applications. Version 1 carries none.
     ///
     /// # Errors
     ///
-    /// If there is no room for it: a header has 64 KiB.
+    /// Fails if there is no room for it: a header has at most 64 KiB.
     ///
     /// # Examples
     ///
@@ -214,8 +215,8 @@ impl ProxyHeader {
         Ok(Self { values, ..self })
     }
 
-    /// The same for the next hop: without what is about the bytes of this header (padding, and
-    /// a checksum).
+    /// Returns the header for the next hop, without the values that concern the bytes of
+    /// this header (padding and checksum).
     pub(super) fn for_next_hop(&self) -> Self {
         Self {
             addresses: self.addresses,
@@ -235,7 +236,7 @@ impl ProxyHeader {
         kept
     }
 
-    /// Returns the address of the client; none if the header does not tell it.
+    /// Returns the address of the client, or `None` if the header does not contain it.
     #[must_use]
     pub const fn source(&self) -> Option<SocketAddr> {
         match self.addresses {
@@ -244,7 +245,8 @@ impl ProxyHeader {
         }
     }
 
-    /// Returns the address that the client connected to; none if the header does not tell it.
+    /// Returns the address that the client connected to, or `None` if the header does not
+    /// contain it.
     ///
     /// # Examples
     ///
@@ -264,13 +266,13 @@ impl ProxyHeader {
         }
     }
 
-    /// Returns the protocol above, as ALPN names it.
+    /// Returns the application protocol, by its ALPN name.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.value(ALPN)
     }
 
-    /// Returns the host that the client asked for; none if it is not text.
+    /// Returns the host that the client requested, or `None` if it is missing or not UTF-8.
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
         self.value(AUTHORITY)
@@ -284,7 +286,7 @@ impl ProxyHeader {
             .find_map(|(of, value)| (of == kind).then_some(value))
     }
 
-    /// Returns all values (TLVs), each with its type, in the order in which they are sent.
+    /// Returns all values (TLVs) with their types, in the order in which they are sent.
     ///
     /// # Examples
     ///
@@ -314,7 +316,7 @@ impl ProxyHeader {
         }
     }
 
-    /// Returns the bytes to send before a datagram, which are of version 2.
+    /// Returns the bytes to send before a datagram, in version 2.
     #[cfg(feature = "forward")]
     pub(crate) fn encode_for_datagram(&self) -> Bytes {
         self.binary(DATAGRAM).into()
@@ -345,7 +347,7 @@ impl ProxyHeader {
             header.extend_from_slice(&self.values);
         }
         let begin = SIGNATURE.len() + 2;
-        // It fits: no value is added that has no room, and none is read.
+        // It fits: a value without room is never added, and none is read.
         let length = u16::try_from(header.len() - begin - 2).unwrap_or(u16::MAX);
         header[begin..begin + 2].copy_from_slice(&length.to_be_bytes());
         header
@@ -370,7 +372,7 @@ fn mapped(address: SocketAddr) -> SocketAddr {
 /// A value with its type.
 type Value<'a> = (u8, &'a [u8]);
 
-/// The first value, and what follows it.
+/// Returns the first value, and the bytes after it.
 fn split(values: &[u8]) -> Option<(Value<'_>, &[u8])> {
     let (&[kind, high, low], rest) = values.split_first_chunk()?;
     let length = u16::from_be_bytes([high, low]);
@@ -378,7 +380,7 @@ fn split(values: &[u8]) -> Option<(Value<'_>, &[u8])> {
     Some(((kind, value), rest))
 }
 
-/// Values may be secret, or long: only how many bytes they are is shown.
+/// Values may be secret or long, so only their length is shown.
 impl fmt::Debug for ProxyHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyHeader")

@@ -1,4 +1,4 @@
-//! A stream of which something has been read already, and is read once more: [`Replayed`].
+//! A stream that returns bytes again that have already been read from it: [`Replayed`].
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that gives bytes which have been read from it once more, before all others.
+/// A stream that first returns bytes that have already been read from it, then all others.
 ///
-/// A `Replayed<Stream>` can be made a [`Stream`](super::Stream) again (`From`). Written bytes go
-/// to the stream itself.
+/// A `Replayed<Stream>` can be converted back to a [`Stream`](super::Stream) (`From`).
+/// Writes go directly to the inner stream.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ pub struct Replayed<S> {
 }
 
 impl<S> Replayed<S> {
-    /// Puts bytes before all that a stream will give.
+    /// Creates a stream that returns `ahead` before the bytes of `stream`.
     #[must_use]
     pub fn new(ahead: impl Into<Bytes>, stream: S) -> Self {
         Self {
@@ -47,8 +47,8 @@ impl<S> Replayed<S> {
         }
     }
 
-    /// Returns the bytes that have not been read once more yet, and the stream. What reads from
-    /// the stream itself must use these bytes first.
+    /// Returns the bytes that have not been replayed yet, and the inner stream. Code that
+    /// reads from the inner stream must use these bytes first.
     ///
     /// # Examples
     ///
@@ -87,7 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
         buffer.put_slice(&this.ahead[..length]);
         this.ahead.advance(length);
         if this.ahead.is_empty() {
-            // Memory is given back though the connection may go on for days.
+            // Frees the memory, because the connection may live for days.
             this.ahead = Bytes::new();
         }
         Poll::Ready(Ok(()))

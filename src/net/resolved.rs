@@ -1,5 +1,5 @@
-//! From a name to a TCP connection: all addresses of the name are tried, those of both
-//! versions of IP side by side (RFC 8305, "happy eyeballs").
+//! Connecting to a host name: all addresses of the name are tried, those of both versions
+//! of IP side by side (RFC 8305, "happy eyeballs").
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -11,12 +11,12 @@ use tokio::net::{TcpStream, lookup_host};
 use super::connect_error::{ConnectError, is_shortage};
 use crate::timer::timeout;
 
-/// How long the version of IP that the system prefers is tried alone.
+/// How long only the IP version that the system prefers is tried.
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// Resolves a name, and connects to the first of its addresses that answers. `limit` is shared
-/// among the addresses of each version, so that one which does not answer leaves time for the
-/// next.
+/// Resolves a name, and connects to the first of its addresses that responds. `limit` is
+/// divided among the addresses of each version, so that an address that does not respond
+/// leaves time for the next.
 pub(super) async fn connect(
     host: &str,
     port: u16,
@@ -26,10 +26,10 @@ pub(super) async fn connect(
     connect_to(found, limit).await.map_err(ConnectError::open)
 }
 
-/// Resolves a name to all of its addresses, those that the system prefers first.
+/// Resolves a name to all of its addresses, in the system's order of preference.
 ///
-/// The system looks up on a thread of the runtime's, which it takes until it is done, also if
-/// this future is dropped.
+/// The system resolves on a thread of the runtime. The lookup occupies that thread until it
+/// is done, even if this future is dropped.
 pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let unresolved = |source| ConnectError::Resolve {
         name: host.to_owned(),
@@ -39,19 +39,20 @@ pub(crate) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Con
     Ok(found.collect())
 }
 
-/// Connects to the first of the addresses of a name that answers.
+/// Connects to the first of the addresses of a name that responds.
 pub(super) async fn connect_to(found: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
     let (preferred, others) = by_version(found);
     race(&preferred, &others, limit).await
 }
 
-/// Why nothing can be opened, if that is so. The system resolves a name by files and sockets
-/// of its own, and does not tell that it has none left from a name that does not exist.
+/// Returns the shortage error if this machine cannot open descriptors. The system resolves
+/// names with files and sockets of its own, and does not distinguish a lack of descriptors
+/// from a name that does not exist.
 fn shortage() -> Option<io::Error> {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err()
 }
 
-/// The addresses of the version that comes first, and all others.
+/// Returns the addresses of the IP version of the first address, and all others.
 fn by_version(addresses: Vec<SocketAddr>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
     let is_6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     addresses.into_iter().partition(|it| it.is_ipv6() == is_6)
@@ -67,33 +68,34 @@ async fn race(
     }
     let mut first = pin!(in_turn(preferred, limit));
     let mut second = pin!(in_turn(others, limit));
-    // With a short limit, there must be time left for the others.
+    // With a short limit, time must remain for the others.
     let head_start = HEAD_START.min(limit / 2);
     match timeout(head_start, first.as_mut()).await {
         Ok(Ok(stream)) => return Ok(stream),
-        Ok(Err(failed)) => return second.await.map_err(|error| telling(failed, error)),
+        Ok(Err(failed)) => return second.await.map_err(|error| more_relevant(failed, error)),
         Err(_) => {}
     }
     tokio::select! {
         biased;
         opened = &mut first => match opened {
             Ok(stream) => Ok(stream),
-            Err(failed) => second.await.map_err(|error| telling(failed, error)),
+            Err(failed) => second.await.map_err(|error| more_relevant(failed, error)),
         },
         opened = &mut second => match opened {
             Ok(stream) => Ok(stream),
-            Err(failed) => first.await.map_err(|error| telling(failed, error)),
+            Err(failed) => first.await.map_err(|error| more_relevant(failed, error)),
         },
     }
 }
 
-/// The error that counts, of two: a shortage of this machine, as the address might have answered.
-fn telling(one: io::Error, other: io::Error) -> io::Error {
+/// Returns the error to report, of two: a shortage of this machine comes first, because the
+/// address might have responded.
+fn more_relevant(one: io::Error, other: io::Error) -> io::Error {
     if is_shortage(&one) { one } else { other }
 }
 
-/// Tries one address after the other. If none answers, the first error counts, as it is of the
-/// address that the system likes best; but for a shortage.
+/// Tries one address after the other. If none responds, returns the first error, because it
+/// is about the address that the system prefers; a shortage takes precedence.
 async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
     let share = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let share = limit / share.max(1);
@@ -108,17 +110,18 @@ async fn in_turn(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStr
             Err(error) => {
                 failed = Some(match failed {
                     None => error,
-                    Some(first) => telling(error, first),
+                    Some(first) => more_relevant(error, first),
                 });
             }
         }
     }
-    Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address")))
+    Err(failed
+        .unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{by_version, connect, race, telling};
+    use super::{by_version, connect, more_relevant, race};
     use crate::net::ConnectError;
     use std::io::{Error, ErrorKind};
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -137,7 +140,7 @@ mod tests {
         listening().await.1
     }
 
-    /// Its queue is full, and the system answers nothing more.
+    /// A listener whose queue is full, so that the system does not respond any more.
     struct Silent {
         address: SocketAddr,
         _listener: TcpListener,
@@ -229,20 +232,20 @@ mod tests {
     fn a_shortage_of_this_machine_counts_more_than_a_refusal() {
         let shortage = || Error::from(ErrorKind::OutOfMemory);
         let refused = || Error::from(ErrorKind::ConnectionRefused);
-        // A machine without IPv6 may answer so to one of its addresses.
+        // A machine without IPv6 may return this error for one of its addresses.
         let of_no_kind = || Error::from(ErrorKind::AddrNotAvailable);
         for (one, other, expected) in [
             (shortage(), refused(), ErrorKind::OutOfMemory),
             (refused(), shortage(), ErrorKind::OutOfMemory),
             (of_no_kind(), refused(), ErrorKind::ConnectionRefused),
         ] {
-            assert_eq!(telling(one, other).kind(), expected);
+            assert_eq!(more_relevant(one, other).kind(), expected);
         }
     }
 
     #[tokio::test]
     async fn a_name_that_does_not_resolve_is_told_from_one_that_does() {
-        // No part of a name has this length, so no server is asked.
+        // No label may have this length, so no server is queried.
         let nameless = "n".repeat(64);
         let error = connect(&nameless, 1, LONG).await.unwrap_err();
         assert!(matches!(error, ConnectError::Resolve { name, .. } if name == nameless));

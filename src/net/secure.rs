@@ -1,6 +1,6 @@
-//! How a stream to a member is put under protection: [`Secure`].
+//! Securing a stream to a member: [`Secure`].
 //!
-//! What does not live here: TLS, which does it (`tls`).
+//! What does not live here: TLS, which implements it (`tls`).
 
 use std::error::Error;
 use std::fmt;
@@ -9,17 +9,17 @@ use std::pin::Pin;
 
 use super::stream::Stream;
 
-/// A stream under protection.
+/// A secured stream.
 pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>>;
 
-/// Puts a stream to a member under protection; what TLS is behind its feature.
+/// Secures a stream to a member. The TLS implementation is behind its feature.
 pub(crate) trait Secure: fmt::Debug + Send + Sync {
-    /// `alpn` are the protocols that are offered, the best first.
+    /// `alpn` are the offered protocols, the preferred first.
     fn secure<'a>(&'a self, stream: Stream, host: &'a str, alpn: Vec<Vec<u8>>) -> Securing<'a>;
 
-    /// Whether an error, its causes aside, says that the other side does not accept who we
-    /// are. It may find out only after we have gone on: then it has looked at nothing that was
-    /// sent.
+    /// Returns whether an error, ignoring its causes, means that the other side rejects our
+    /// certificate. With TLS 1.3 that can be reported after data was sent; the other side
+    /// has not processed any of it then.
     #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "the proxy's"))]
     fn is_refusal(&self, error: &(dyn Error + 'static)) -> bool;
 }

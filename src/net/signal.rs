@@ -1,18 +1,18 @@
-//! The wish of the operator to stop: [`shutdown_signal`].
+//! The operator's request to shut down: [`shutdown_signal`].
 
 use std::io;
 
-/// Hears Ctrl-C and, where there is such a thing, `SIGTERM`, from this call on; the future
-/// resolves with the first of them. The next one ends the process no more: bound the wait
-/// with [`Acceptor::drain_timeout`](super::Acceptor::drain_timeout).
+/// Installs handlers for Ctrl-C and, on Unix, `SIGTERM`; the returned future resolves with
+/// the first signal. Later signals do not end the process any more, so limit the wait with
+/// [`Acceptor::drain_timeout`](super::Acceptor::drain_timeout).
 ///
 /// # Errors
 ///
-/// If the system does not deliver them.
+/// Fails if the system does not deliver the signals.
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime with `enable_io`.
+/// Panics outside a tokio runtime with `enable_io`.
 #[cfg(unix)]
 pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -26,16 +26,16 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> 
     })
 }
 
-/// Hears Ctrl-C; the future resolves with the first.
+/// Returns a future that resolves with the first Ctrl-C.
 ///
 /// # Errors
 ///
-/// Never here.
+/// Never fails on this system.
 #[cfg(not(unix))]
 pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + use<>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody will ever say it: go on until killed.
+            // The signal cannot be received: run until the process is killed.
             std::future::pending::<()>().await;
         }
     })

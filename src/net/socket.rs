@@ -1,5 +1,5 @@
-//! What the system is told about a socket that is open already: how it closes, and how it
-//! finds out that the other side is gone.
+//! Options of an open socket: how it closes, and how the system detects that the other side
+//! is gone.
 //!
 //! What does not live here: reading and writing (`stream`).
 
@@ -7,51 +7,52 @@ use std::time::Duration;
 
 use super::stream::Stream;
 
-/// How the system finds out that the other side of a connection is gone.
+/// How the system detects that the other side of a connection is gone.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Watching {
-    /// After this time of silence, and then again and again, the other side is asked whether
-    /// it is still there.
+pub(crate) struct SocketLiveness {
+    /// After this time without traffic, and then repeatedly, a probe is sent to the other
+    /// side.
     pub(crate) keep_alive: Option<Duration>,
     /// How long bytes that were sent may stay unacknowledged.
     pub(crate) user_timeout: Option<Duration>,
 }
 
-impl Watching {
-    const fn is_nothing(self) -> bool {
+impl SocketLiveness {
+    const fn is_empty(self) -> bool {
         self.keep_alive.is_none() && self.user_timeout.is_none()
     }
 }
 
 impl Stream {
-    /// Creates the system reset the connection when it is dropped, so that the other side does
-    /// not take it for a clean end. A unix socket, and a system without this, ends as usual.
+    /// Makes the system reset the connection when it is dropped, so that the other side
+    /// does not take it for a clean end. A unix socket, and a system without this option,
+    /// ends as usual.
     pub(crate) fn reset_when_dropped(&self) {
         #[cfg(unix)]
         if let Some(tcp) = self.tcp() {
-            // One that is gone already needs none.
+            // A connection that is gone already needs no reset.
             let _ = rustix::net::sockopt::set_socket_linger(tcp, Some(Duration::ZERO));
         }
     }
 
-    /// Whether the other side has reset the connection already. It is told once only: reading
-    /// finds an end afterwards.
+    /// Returns whether the other side has reset the connection. The system reports it only
+    /// once; reads return an end afterwards.
     #[cfg(feature = "forward")]
     pub(crate) fn is_broken(&self) -> bool {
         let error = self.tcp().map(tokio::net::TcpStream::take_error);
         matches!(error, Some(Ok(Some(_))))
     }
 
-    /// Asks the system to watch the connection. It is an improvement: a system that refuses
-    /// leaves the connection as it is.
-    pub(crate) fn watch(&self, watching: Watching) {
-        if watching.is_nothing() {
+    /// Makes the system watch the connection. Errors are ignored: the connection works
+    /// without it.
+    pub(crate) fn watch(&self, liveness: SocketLiveness) {
+        if liveness.is_empty() {
             return;
         }
         #[cfg(unix)]
         if let Some(tcp) = self.tcp() {
             use rustix::net::sockopt;
-            if let Some(silence) = watching.keep_alive {
+            if let Some(silence) = liveness.keep_alive {
                 let _ = sockopt::set_socket_keepalive(tcp, true);
                 #[cfg(not(any(target_os = "haiku", target_os = "nto", target_os = "openbsd")))]
                 let _ = sockopt::set_tcp_keepidle(tcp, silence);
@@ -64,7 +65,7 @@ impl Stream {
                 let _ = sockopt::set_tcp_keepintvl(tcp, silence);
             }
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            if let Some(limit) = watching.user_timeout {
+            if let Some(limit) = liveness.user_timeout {
                 let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
                 let _ = sockopt::set_tcp_user_timeout(tcp, limit);
             }
@@ -74,7 +75,7 @@ impl Stream {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::Watching;
+    use super::SocketLiveness;
     use crate::net::Stream;
     use rustix::net::sockopt;
     use std::time::Duration;
@@ -105,9 +106,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let stream = Stream::from(TcpStream::connect(address).await.unwrap());
         let tcp = stream.tcp().unwrap();
-        stream.watch(Watching::default());
+        stream.watch(SocketLiveness::default());
         assert!(!sockopt::socket_keepalive(tcp).unwrap());
-        stream.watch(Watching {
+        stream.watch(SocketLiveness {
             keep_alive: Some(Duration::from_secs(30)),
             user_timeout: Some(Duration::from_secs(120)),
         });

@@ -1,6 +1,6 @@
-//! How serving ended: [`Stopped`].
+//! The result of serving: [`Stopped`].
 
-/// How serving ended, and how many connections did not end in time.
+/// The result of serving: how many connections did not end in time.
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ impl Stopped {
         Self { cut }
     }
 
-    /// Returns how many connections, tunnels included, were cut because they had not ended
+    /// Returns how many connections, including tunnels, were cut because they had not ended
     /// in time.
     #[must_use]
     pub const fn cut(&self) -> usize {

@@ -1,5 +1,5 @@
-//! How far serving is with its end, as connections learn it: [`Stopping`], and `TunnelCutoff`, which
-//! is the last of it.
+//! The progress of a shutdown, as connections see it: [`Stopping`], and `TunnelCutoff` for
+//! its last step.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,20 +10,21 @@ use tokio::sync::watch;
 
 use crate::timer::{Deadline, timeout};
 
-/// How long a client that has sent nothing yet has when serving stops; and how long a
-/// connection that ends has after its last request.
+/// How long a client that has sent nothing yet has when serving stops, and how long a
+/// closing connection stays open after its last request.
 pub(crate) const LAST_CALL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
     Serving,
-    /// No more connections, and nothing new on those that there are.
+    /// No more connections, and no new requests on existing ones.
     Draining,
-    /// What is left is given up.
+    /// Remaining connections are cut.
     Cut,
 }
 
-/// Tells a connection how far the stop is. If nothing serves any more, all is cut.
+/// Tells a connection how far the shutdown has progressed. If serving was dropped, it is at
+/// its last step.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopping {
     phase: watch::Receiver<Phase>,
@@ -32,7 +33,7 @@ pub(crate) struct Stopping {
 }
 
 impl Stopping {
-    /// `drain` is the time from the first step to the last.
+    /// `drain` is the time between the first step and the last.
     pub(super) fn new(drain: Duration) -> (watch::Sender<Phase>, Self) {
         let (sender, phase) = watch::channel(Phase::Serving);
         (sender, Self { phase, drain })
@@ -43,8 +44,8 @@ impl Stopping {
         let _ = self.phase.wait_for(|phase| *phase != Phase::Serving).await;
     }
 
-    /// Resolves with what opens a connection; with `None` after a limit, or when serving has
-    /// been draining for [`LAST_CALL`].
+    /// Resolves with the result of `opening`, or with `None` after a limit, or when serving
+    /// has been draining for [`LAST_CALL`].
     pub(crate) async fn opened_in<T>(
         &self,
         limit: Duration,
@@ -54,10 +55,10 @@ impl Stopping {
         opened.ok()
     }
 
-    /// The same without a limit of its own.
+    /// As [`opened_in`](Self::opened_in), without a limit of its own.
     pub(crate) async fn opened<T>(&self, opening: impl Future<Output = T>) -> Option<T> {
         let mut opening = pin!(opening);
-        // Without a header and TLS there is nothing to wait for.
+        // Without a PROXY header and TLS there is nothing to wait for.
         let at_once = poll_fn(|context| Poll::Ready(opening.as_mut().poll(context))).await;
         if let Poll::Ready(opened) = at_once {
             return Some(opened);
@@ -75,13 +76,13 @@ impl Stopping {
 
 #[cfg(feature = "proxy")]
 impl Stopping {
-    /// Tells, cheaply, whether [`draining`](Self::draining) is worth a look.
+    /// Returns, cheaply, whether serving has begun to drain.
     pub(crate) fn has_begun(&self) -> bool {
         !matches!(self.phase.has_changed(), Ok(false))
     }
 
-    /// How long a client may take to send one more request after the stop, if it cannot be told
-    /// of it: no longer than leaves time enough for the answer.
+    /// Returns how long a client that cannot be told of the shutdown may take to send one
+    /// more request. It leaves enough time for the response.
     pub(crate) fn grace(&self) -> Duration {
         LAST_CALL.min(self.drain / 4)
     }
@@ -91,14 +92,14 @@ impl Stopping {
     }
 }
 
-/// Tells a tunnel, which outlives its connection, when what is left is given up.
+/// Tells a tunnel, which outlives its connection, when remaining connections are cut.
 #[cfg(feature = "proxy")]
 #[derive(Clone, Debug)]
 pub(crate) struct TunnelCutoff(watch::Receiver<Phase>);
 
 #[cfg(feature = "proxy")]
 impl TunnelCutoff {
-    /// Resolves when what is left is given up; where nothing serves, never.
+    /// Resolves when remaining connections are cut; never if there is no server.
     pub(crate) async fn happens(cut: Option<Self>) {
         match cut {
             Some(mut cut) => {

@@ -1,7 +1,7 @@
-//! A connection as bytes, to a client or to a member, whatever carries it: [`Stream`].
+//! A byte stream to a client or to a member, over any transport: [`Stream`].
 //!
-//! What does not live here: what opens it (`connect`), what accepts it (`listener`), and
-//! how it is secured (`tls`).
+//! What does not live here: opening (`connect`), accepting (`listener`) and securing
+//! (`tls`) a connection.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -18,12 +18,12 @@ use tokio::net::UnixStream;
 
 use super::replayed::Replayed;
 
-/// Bytes under protection.
+/// A secured byte stream.
 pub(crate) trait SecureBytes: AsyncRead + AsyncWrite + Send + Sync + Unpin {
-    /// What carries them.
+    /// The stream that carries it.
     fn carrier(&self) -> &Stream;
 
-    /// The protocol that both sides have agreed on (ALPN).
+    /// The protocol that both sides have negotiated (ALPN).
     #[cfg_attr(
         not(any(feature = "health", feature = "proxy")),
         expect(dead_code, reason = "HTTP's")
@@ -31,10 +31,10 @@ pub(crate) trait SecureBytes: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     fn alpn(&self) -> Option<&[u8]>;
 }
 
-/// A connection over TCP or a unix socket, plain or under TLS.
+/// A connection over TCP or a unix socket, plain or with TLS.
 ///
-/// It is read and written as tokio's own streams are. Shutting it down ends this side only, by
-/// TLS with a `close_notify`.
+/// It implements tokio's `AsyncRead` and `AsyncWrite`. Shutting it down ends the sending
+/// side only; with TLS it sends a `close_notify`.
 ///
 /// # Examples
 ///
@@ -43,7 +43,7 @@ pub(crate) trait SecureBytes: AsyncRead + AsyncWrite + Send + Sync + Unpin {
 /// use std::io;
 /// use tokio::io::copy_bidirectional;
 ///
-/// /// Returns how many bytes went each way.
+/// /// Returns how many bytes were copied in each direction.
 /// async fn relay(mut client: Stream, mut member: Stream) -> io::Result<(u64, u64)> {
 ///     copy_bidirectional(&mut client, &mut member).await
 /// }
@@ -53,7 +53,7 @@ pub struct Stream {
     carrier: StreamCarrier,
 }
 
-/// What carries the bytes.
+/// The transport of the bytes.
 pub(crate) enum StreamCarrier {
     Replayed(Box<Replayed<Stream>>),
     Tcp(TcpStream),
@@ -63,7 +63,7 @@ pub(crate) enum StreamCarrier {
     Secured(Box<dyn SecureBytes>),
 }
 
-/// Does the same to whatever carries the bytes.
+/// Evaluates the same expression for each transport.
 macro_rules! each {
     ($stream:expr, $it:ident => $done:expr) => {
         match $stream {
@@ -82,7 +82,7 @@ impl Stream {
         StreamCarrier::Secured(Box::new(stream)).into()
     }
 
-    /// Returns the address on this side; a unix socket has none.
+    /// Returns the local address; a unix socket has none.
     ///
     /// # Examples
     ///
@@ -99,7 +99,7 @@ impl Stream {
         self.tcp().and_then(|stream| stream.local_addr().ok())
     }
 
-    /// Returns the address on the other side; a unix socket has none.
+    /// Returns the remote address; a unix socket has none.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.tcp().and_then(|stream| stream.peer_addr().ok())
@@ -118,7 +118,7 @@ impl Stream {
 
 #[cfg(any(feature = "forward", feature = "proxy"))]
 impl Stream {
-    /// What carries the bytes that are still to come.
+    /// Returns the transport of the bytes that are still to come.
     #[cfg_attr(
         not(any(feature = "proxy", target_os = "linux")),
         expect(dead_code, reason = "only Linux splices")
@@ -133,9 +133,9 @@ impl Stream {
 
 #[cfg(feature = "forward")]
 impl Stream {
-    /// Resolves when the connection breaks, without reading or writing, and never if it only
-    /// ends. The next write still finds the error, and so does the next read, unless the peer had
-    /// ended before.
+    /// Resolves when the connection fails, without reading or writing; never if it only
+    /// ends. The next write still returns the error, and so does the next read, unless the
+    /// peer had ended its side before.
     pub(crate) async fn broken(&self) {
         let mut stream = self;
         let ready = loop {
@@ -147,7 +147,7 @@ impl Stream {
                 StreamCarrier::Secured(it) => stream = it.carrier(),
             }
         };
-        // It fails only while the runtime stops.
+        // It fails only while the runtime shuts down.
         if !ready.is_ok_and(|ready| ready.is_error()) {
             std::future::pending::<()>().await;
         }
@@ -156,7 +156,7 @@ impl Stream {
 
 #[cfg(any(feature = "health", feature = "proxy"))]
 impl Stream {
-    /// The protocol that both sides have agreed on by TLS (ALPN).
+    /// Returns the protocol that both sides have negotiated by TLS (ALPN).
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         match &self.carrier {
             StreamCarrier::Replayed(stream) => stream.stream().alpn(),
@@ -276,7 +276,7 @@ mod tests {
             timeout(soon, stream.broken()).await.unwrap();
             let mut rest = Vec::new();
             let read = timeout(soon, stream.read_to_end(&mut rest)).await.unwrap();
-            // After an end, the system reports the break to what writes; all has arrived.
+            // After an end, the system reports the error to writes; all bytes have arrived.
             let reported = match read {
                 Ok(_) => stream.write_all(b"x").await,
                 Err(error) => Err(error),

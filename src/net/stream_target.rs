@@ -1,7 +1,7 @@
-//! What serves connections that have been accepted elsewhere: [`StreamTarget`].
+//! The receivers of connections that were accepted elsewhere: [`StreamTarget`].
 //!
-//! It is here, and not with the router that uses it, so that what serves HTTP can be one without
-//! standing on that router.
+//! They are defined here, and not next to the router that uses them, so that the HTTP
+//! server can be one without depending on the router.
 //!
 //! What does not live here: which connection goes to which target.
 
@@ -11,33 +11,35 @@ use std::sync::Arc;
 
 use super::accept::Arrived;
 
-/// The serving of one connection, to its end.
+/// The future that serves one connection until it ends.
 pub(crate) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Serves connections that have been accepted elsewhere.
+/// Serves connections that were accepted elsewhere.
 pub(crate) trait ServeArrived: fmt::Debug + Send + Sync {
-    /// Serves one. What is known of it holds, so that a PROXY header is not read again; it keeps
-    /// its place until it has ended, and takes part in the end of the loop that has accepted it.
+    /// Serves one connection. What is already known about it is kept, so a PROXY header is
+    /// not read again. The connection holds its permit until it ends, and takes part in the
+    /// shutdown of the loop that accepted it.
     fn serve(self: Arc<Self>, arrived: Arrived) -> Serving;
 }
 
 const _: Option<&dyn ServeArrived> = None;
 
-/// What a [`StreamRouter`](crate::forward::StreamRouter) gives a connection to.
+/// A receiver of connections for a [`StreamRouter`](crate::forward::StreamRouter).
 ///
-/// | made of | connections | shared by all that is given to it |
+/// | created from | its connections | shared by all of its connections |
 /// |---|---|---|
-/// | a [`TcpForwarder`](crate::forward::TcpForwarder), or a balancer of addresses (`From`) | go to a member | its cap for each client, its pipes, the connections that wait for a member |
-/// | a `Server` with its service (`proxy::Server::into_target`, feature `proxy`) | are served by HTTP | its limit for the heads that are held |
-/// | a [task](Self::task) | are handed to your closure | |
+/// | a [`TcpForwarder`](crate::forward::TcpForwarder), or a balancer of addresses (`From`) | are forwarded to a member | its limit per client, its pipes, its queue for a member |
+/// | a `Server` with its service (`proxy::Server::into_target`, feature `proxy`) | are served by HTTP | its limit for buffered request heads |
+/// | a [task](Self::task) | are passed to your closure | |
 ///
-/// How many connections there may be, and how long they may go on after the stop, is the router's:
-/// what a target has been told of it ([`Acceptor::max_connections`](super::Acceptor::max_connections),
-/// [`drain_timeout`](super::Acceptor::drain_timeout), and the same of a `Server`) is passed over.
-/// If a target terminates TLS, it does so with the bytes that the router has read already, and in
-/// a time of its own. It reads a PROXY header only if the router has read none.
+/// The router decides how many connections there may be, and how long they may continue
+/// after the stop. A target's own settings for that
+/// ([`Acceptor::max_connections`](super::Acceptor::max_connections),
+/// [`drain_timeout`](super::Acceptor::drain_timeout), and those of a `Server`) are ignored.
+/// A target that terminates TLS replays the bytes that the router has read, and applies its
+/// own time limit. It reads a PROXY header only if the router has not read one.
 ///
-/// Clones are the same target.
+/// Clones share the same target.
 ///
 /// # Examples
 ///

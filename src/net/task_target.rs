@@ -1,7 +1,7 @@
-//! A closure that serves connections which have been accepted elsewhere:
-//! [`StreamTarget::task`], [`Acceptor::into_target`].
+//! A closure that serves connections which were accepted elsewhere: [`StreamTarget::task`],
+//! [`Acceptor::into_target`].
 //!
-//! What does not live here: what else can be a target (`stream_target`).
+//! What does not live here: other kinds of targets (`stream_target`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,16 +42,16 @@ impl StreamTarget {
 }
 
 impl Acceptor {
-    /// Creates a target for a [`StreamRouter`](crate::forward::StreamRouter), which runs a task for
-    /// each connection after a PROXY header, unless the router has read one, and after the
-    /// handshake of TLS, each if that is set.
+    /// Creates a target for a [`StreamRouter`](crate::forward::StreamRouter) that runs a
+    /// task for each connection. As far as each is configured, it first reads a PROXY
+    /// header, unless the router has read one, and terminates TLS.
     ///
-    /// How many connections there may be, and how long they may go on after the stop, is the
-    /// router's.
+    /// The router decides how many connections there may be, and how long they may continue
+    /// after the stop.
     ///
     /// # Examples
     ///
-    /// A name of which TLS is terminated for a task of one's own:
+    /// Terminating TLS for one name in a task of your own:
     ///
     /// ```
     /// use equipoise::net::{Acceptor, ServerTls};
@@ -89,7 +89,7 @@ where
                 stopping,
                 ..
             } = arrived;
-            // Boxed, so that it costs no memory afterwards.
+            // Boxed, so that it uses no memory afterwards.
             let opened = Box::pin(self.acceptor.open(accepted, &stopping)).await;
             if let Some(accepted) = opened {
                 (self.task)(accepted).await;

@@ -1,4 +1,4 @@
-//! What the handshake of TLS told of a client: [`TlsSession`].
+//! What the TLS handshake told about a client: [`TlsSession`].
 //!
 //! What does not live here: the handshake (`tls`).
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// What TLS knows of a client.
+/// What the TLS handshake told about a client.
 ///
 /// # Examples
 ///
@@ -24,7 +24,7 @@ pub struct TlsSession {
     shared: Arc<TlsState>,
 }
 
-/// The hosts that a server's certificate is for: by name, or by address.
+/// The hosts of a server's certificate: by name, or by address.
 pub(super) trait CertifiedHosts: fmt::Debug + Send + Sync {
     fn contain(&self, host: &str) -> bool;
 }
@@ -55,7 +55,7 @@ impl TlsSession {
         }
     }
 
-    /// Returns the name that the client asked for (SNI).
+    /// Returns the name that the client requested (SNI).
     ///
     /// # Examples
     ///
@@ -72,15 +72,15 @@ impl TlsSession {
         self.shared.server_name.as_deref()
     }
 
-    /// Returns whether the certificate that was shown to the client is for that host, a name or
-    /// an address.
+    /// Returns whether the certificate that was sent to the client is valid for that host,
+    /// a name or an address.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::net::TlsSession;
     ///
-    /// /// Whether a client that asked for one host may ask for another, too.
+    /// /// Whether a client that requested one host may also request another.
     /// fn may_reuse(session: &TlsSession, host: &str) -> bool {
     ///     session.certifies(host)
     /// }
@@ -92,14 +92,14 @@ impl TlsSession {
         certified.is_some_and(|certified| certified.contain(host))
     }
 
-    /// Returns which TLS it is: `"1.2"` or `"1.3"`.
+    /// Returns the version of TLS: `"1.2"` or `"1.3"`.
     #[must_use]
     pub fn version(&self) -> &'static str {
         self.shared.version
     }
 
-    /// Returns the certificates that the client proved to have, its own first, each in
-    /// DER; none unless it was asked for them.
+    /// Returns the client's certificates in DER, its own first. The client has proved that
+    /// it holds the key. Empty unless the client was asked for a certificate.
     #[must_use]
     pub fn certificates(&self) -> &[Bytes] {
         &self.shared.certificates

@@ -1,21 +1,22 @@
-//! Least in flight; among equals the smooth weighted rotation.
+//! Picks the member with the fewest requests in flight; ties follow smooth weighted round
+//! robin.
 
 use super::by_requests::in_hundredths;
-use super::election::elect;
+use super::ranking::pick_ranked;
 use super::standings::{ClassLoad, Standings};
 use super::{Candidates, GroupChange, Needs, Pick, PickContext, Scheduler};
 use crate::member::{Ended, MemberId, MemberState};
 use crate::sync::Mutex;
 
-/// Picks the member with the fewest requests in flight (`lbmethod=bybusyness`);
-/// among equally busy ones by standing, as [`ByRequests`](super::ByRequests) does.
+/// Picks the member with the fewest requests in flight (`lbmethod=bybusyness`). Ties are
+/// settled by standing, as in [`ByRequests`](super::ByRequests).
 ///
-/// As in Apache, weights only settle ties: a member of weight 2 is not given twice
-/// the requests in flight. [`weighted`](Self::weighted) compares requests in flight
-/// for each unit of weight instead.
+/// As in Apache, weights only settle ties: a member of weight 2 does not get twice the
+/// requests in flight. [`weighted`](Self::weighted) compares requests in flight per unit of
+/// weight instead.
 ///
-/// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: no scan; one move in the
-/// order at each pick and each end.
+/// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: a pick does not scan the members;
+/// each pick and each end of a request moves one entry of an ordered structure.
 ///
 /// # Examples
 ///
@@ -37,7 +38,7 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug)]
 pub struct ByBusyness {
-    books: Mutex<Standings>,
+    standings: Mutex<Standings>,
 }
 
 impl ByBusyness {
@@ -53,11 +54,11 @@ impl ByBusyness {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            books: Mutex::new(Standings::new(ClassLoad::Plain)),
+            standings: Mutex::new(Standings::new(ClassLoad::Plain)),
         }
     }
 
-    /// Creates a scheduler that compares requests in flight for each unit of weight.
+    /// Creates a scheduler that compares requests in flight per unit of weight.
     ///
     /// # Examples
     ///
@@ -79,7 +80,7 @@ impl ByBusyness {
     #[must_use]
     pub fn weighted() -> Self {
         Self {
-            books: Mutex::new(Standings::new(ClassLoad::PerWeight)),
+            standings: Mutex::new(Standings::new(ClassLoad::PerWeight)),
         }
     }
 }
@@ -96,36 +97,37 @@ impl Scheduler for ByBusyness {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        elect(&mut *self.books.lock(), candidates)
+        pick_ranked(&mut *self.standings.lock(), candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.books.lock().peek(candidates)
+        self.standings.lock().peek(candidates)
     }
 
-    fn on_routed(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.books.lock().routed(member);
+    fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
+        self.standings.lock().routed(member);
     }
 
     fn on_ended(&self, member: &MemberState, _: &Ended) {
-        self.books.lock().touch(member);
+        self.standings.lock().update_load(member);
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.books.lock().room(member);
+        self.standings.lock().room(member);
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.books.lock().follow(group);
+        self.standings.lock().follow(group);
     }
 
     fn reset(&self) {
-        self.books.lock().reset();
+        self.standings.lock().reset();
     }
 
-    /// The standing that settles ties, in hundredths of weight (Apache: `lbstatus`).
+    /// Returns the standing that settles ties, in hundredths of weight (Apache:
+    /// `lbstatus`).
     fn standing(&self, member: MemberId) -> Option<i64> {
-        Some(in_hundredths(self.books.lock().standing(member)))
+        Some(in_hundredths(self.standings.lock().standing(member)))
     }
 
     fn needs(&self) -> Needs {

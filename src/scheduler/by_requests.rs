@@ -1,20 +1,21 @@
-//! Smooth weighted rotation: everybody gets a share of the requests by weight.
+//! Smooth weighted round robin: each member gets requests in proportion to its weight.
 
-use super::election::elect;
+use super::ranking::pick_ranked;
 use super::standings::{ClassLoad, Standings};
 use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState};
 use crate::sync::Mutex;
 
-/// Picks by count of requests, in Apache's exact order (`lbmethod=byrequests`).
+/// Picks by number of requests, in Apache's exact order (`lbmethod=byrequests`).
 ///
-/// Each pick adds every eligible member's weight to its standing, picks the
-/// highest (the earlier member on a tie) and subtracts the total weight from it. The
-/// share of each member is exact, and heavy members are spread out: weights 5, 1, 1
-/// give A A B A C A A. Who leaves the group keeps its standing and returns with it.
+/// Each pick adds every eligible member's weight to its standing, picks the member with the
+/// highest standing (the earlier member on a tie) and subtracts the total weight from that
+/// standing. Each member's share is exact, and the picks of heavy members are spread out:
+/// weights 5, 1, 1 give A A B A C A A. A member that leaves the group keeps its standing
+/// and has it again when it is back.
 ///
-/// Source: `lbmethod_byrequests.c` of Apache httpd; the same rule is known from
-/// nginx. Cost: no scan; only the first of each weight are compared.
+/// Source: `lbmethod_byrequests.c` of Apache httpd; nginx uses the same rule. Cost: a pick
+/// does not scan the members; it compares only the first member of each distinct weight.
 ///
 /// # Examples
 ///
@@ -34,11 +35,11 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug)]
 pub struct ByRequests {
-    books: Mutex<Standings>,
+    standings: Mutex<Standings>,
 }
 
 impl ByRequests {
-    /// Creates a scheduler that has picked nobody yet.
+    /// Creates a scheduler.
     ///
     /// # Examples
     ///
@@ -50,7 +51,7 @@ impl ByRequests {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            books: Mutex::new(Standings::new(ClassLoad::Ignored)),
+            standings: Mutex::new(Standings::new(ClassLoad::Ignored)),
         }
     }
 }
@@ -67,32 +68,32 @@ impl Scheduler for ByRequests {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        elect(&mut *self.books.lock(), candidates)
+        pick_ranked(&mut *self.standings.lock(), candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.books.lock().peek(candidates)
+        self.standings.lock().peek(candidates)
     }
 
-    fn on_routed(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.books.lock().routed(member);
+    fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
+        self.standings.lock().routed(member);
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.books.lock().room(member);
+        self.standings.lock().room(member);
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.books.lock().follow(group);
+        self.standings.lock().follow(group);
     }
 
     fn reset(&self) {
-        self.books.lock().reset();
+        self.standings.lock().reset();
     }
 
-    /// The standing in hundredths of weight, as Apache's `lbstatus`.
+    /// Returns the standing in hundredths of weight, as Apache's `lbstatus`.
     fn standing(&self, member: MemberId) -> Option<i64> {
-        Some(in_hundredths(self.books.lock().standing(member)))
+        Some(in_hundredths(self.standings.lock().standing(member)))
     }
 }
 

@@ -1,28 +1,28 @@
-//! Fewest bytes for each unit of weight.
+//! Picks the member with the fewest bytes per unit of weight.
 
 use std::cmp::Ordering;
 
-use super::election::{Books, elect};
 use super::heap::{Heap, HeapKey, grow};
+use super::ranking::{Ranking, pick_ranked};
 use super::{Candidate, Candidates, Claim, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 use crate::sync::Mutex;
 
-/// Picks the member that has moved the fewest bytes, both directions together, for
-/// each unit of weight (`lbmethod=bytraffic`); the earlier member on a tie.
+/// Picks the member that has transferred the fewest bytes per unit of weight
+/// (`lbmethod=bytraffic`). Both directions are added; the earlier member wins a tie.
 ///
-/// The comparison is exact: Apache divides each direction by a hundred times the
-/// weight and cuts, so that there less than 100 bytes count as nothing. Bytes count
-/// as they are recorded on the [`Lease`](crate::Lease), also while responses stream;
-/// until the first are, concurrent requests see the same order.
+/// The comparison is exact. Apache divides each direction by a hundred times the weight and
+/// rounds down, so that fewer than 100 bytes count as nothing there. Bytes count when they
+/// are recorded on the [`Lease`](crate::Lease), also while responses stream; until the
+/// first bytes are recorded, concurrent requests see the same order.
 ///
-/// Who joins or returns with less than everybody else starts at the group's minimum,
-/// so that it is not flooded until it has caught up; [`catching_up`](Self::catching_up)
-/// is Apache's way.
+/// A member that joins or becomes eligible again with fewer bytes than all others starts at
+/// the group's minimum, so that it does not get all requests until it has caught up.
+/// [`catching_up`](Self::catching_up) does as Apache does.
 ///
-/// Source: `lbmethod_bytraffic.c` of Apache httpd. Cost: no scan, and nothing on the
-/// data path: bytes only grow, so a heap of lower bounds, whose head is read again
-/// until it stands, is exact.
+/// Source: `lbmethod_bytraffic.c` of Apache httpd. Cost: a pick does not scan the members,
+/// and recording bytes costs nothing extra. Bytes only grow, so a heap ordered by earlier
+/// readings is exact if its head is read again until it stays the head.
 ///
 /// # Examples
 ///
@@ -43,11 +43,11 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug, Default)]
 pub struct ByTraffic {
-    books: Mutex<Traffic>,
+    state: Mutex<Traffic>,
 }
 
 impl ByTraffic {
-    /// Creates a scheduler for which everybody starts with nothing.
+    /// Creates a scheduler in which all members start with zero bytes.
     ///
     /// # Examples
     ///
@@ -61,8 +61,8 @@ impl ByTraffic {
         Self::default()
     }
 
-    /// Creates a scheduler under which whoever joins or returns takes everything until it
-    /// has caught up with the others, as in Apache.
+    /// Creates a scheduler in which a member that joins or is eligible again takes all
+    /// requests until it has caught up with the others, as in Apache.
     ///
     /// # Examples
     ///
@@ -84,12 +84,12 @@ impl ByTraffic {
     /// ```
     #[must_use]
     pub fn catching_up() -> Self {
-        let books = Traffic {
+        let state = Traffic {
             lifts: false,
             ..Traffic::default()
         };
         Self {
-            books: Mutex::new(books),
+            state: Mutex::new(state),
         }
     }
 }
@@ -100,58 +100,59 @@ impl Scheduler for ByTraffic {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        elect(&mut *self.books.lock(), candidates)
+        pick_ranked(&mut *self.state.lock(), candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.books.lock().peek(candidates)
+        self.state.lock().peek(candidates)
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.books.lock().unpark(member.id());
+        self.state.lock().unpark(member.id());
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.books.lock().follow(group);
+        self.state.lock().follow(group);
     }
 
     fn reset(&self) {
-        self.books.lock().reset();
+        self.state.lock().reset();
     }
 
-    /// The bytes counted for each unit of weight, as of the last look.
+    /// Returns the bytes counted per unit of weight, as of the last reading.
     fn standing(&self, member: MemberId) -> Option<i64> {
-        self.books.lock().standing(member)
+        self.state.lock().standing(member)
     }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum HeapState {
     Absent,
-    Aside,
     Heaped,
     Parked,
+    Skipped,
 }
 
-/// The books of one member.
+/// The state kept for one member.
 #[derive(Clone, Debug)]
-struct TrafficBooks {
+struct TrafficEntry {
     member: Option<MemberId>,
-    /// The bytes that count, as last read; never more than the truth.
+    /// The bytes that count, as last read; never more than the present value.
     stored: u64,
-    /// What is added to the member's own total, wrapping: it takes away what it had
-    /// moved before it was counted here, and lifts it to the group's minimum. `None`:
-    /// to be set so that it starts with nothing.
+    /// Added to the member's own total, with wrapping: it subtracts the bytes that the
+    /// member had transferred before it was counted here, and lifts the member to the
+    /// group's minimum. `None` if it is yet to be set so that the member starts with zero
+    /// bytes.
     offset: Option<u64>,
     weight: u32,
-    /// What of the configured weight that is.
+    /// The sixteenths of the configured weight that count now.
     sixteenths: u32,
     rank: u64,
     at: usize,
     place: HeapState,
 }
 
-impl TrafficBooks {
+impl TrafficEntry {
     const EMPTY: Self = Self {
         member: None,
         stored: 0,
@@ -173,19 +174,19 @@ impl TrafficBooks {
         }
     }
 
-    /// The bytes that count now.
+    /// Returns the bytes that count now.
     fn counted(&self, member: &MemberState) -> u64 {
         self.counted_of(member.bytes())
     }
 
-    /// The same of a member's own total.
+    /// Returns the bytes that count if the member's own total is `total`.
     fn counted_of(&self, total: u64) -> u64 {
         self.offset.map_or(0, |offset| total.wrapping_add(offset))
     }
 
-    /// The bytes that count once so many sixteenths of the weight do. A step of a ramp
-    /// leaves a member's ratio as it is: otherwise each step would be a debt of the others,
-    /// and the member took everything until it is paid.
+    /// Returns the bytes that count once `sixteenths` of the weight do. A step of a ramp
+    /// keeps a member's ratio as it is. Otherwise the member would fall behind the others
+    /// at each step and take all requests until it has caught up.
     fn counted_at(&self, sixteenths: u32, total: u64) -> u64 {
         let counted = self.counted_of(total);
         if self.sixteenths == sixteenths {
@@ -196,7 +197,7 @@ impl TrafficBooks {
     }
 }
 
-/// Bytes for each unit of weight, compared exactly.
+/// Bytes per unit of weight, compared exactly.
 #[derive(Clone, Copy, Debug)]
 struct Ratio {
     bytes: u64,
@@ -214,14 +215,15 @@ impl Ratio {
         left.cmp(&right)
     }
 
-    /// The fewest bytes of a member of `weight` that are not below this ratio.
+    /// Returns the smallest number of bytes of a member of `weight` that is not below this
+    /// ratio.
     fn bytes_for(self, weight: u32) -> u64 {
         let bytes = (u128::from(self.bytes) * u128::from(weight)).div_ceil(self.weight.into());
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
 
-/// What the heap is ordered by.
+/// The key of the heap.
 #[derive(Clone, Copy, Debug)]
 struct TrafficLoad {
     ratio: Ratio,
@@ -238,13 +240,13 @@ impl HeapKey for TrafficLoad {
 
 #[derive(Debug)]
 struct Traffic {
-    nodes: Vec<TrafficBooks>,
+    nodes: Vec<TrafficEntry>,
     heap: Heap<TrafficLoad>,
-    aside: Vec<u32>,
+    skipped: Vec<u32>,
     members: usize,
     parked: usize,
     generation: u64,
-    /// Whether who joins is lifted to the group's minimum.
+    /// Whether a member that joins is lifted to the group's minimum.
     lifts: bool,
 }
 
@@ -253,7 +255,7 @@ impl Default for Traffic {
         Self {
             nodes: Vec::new(),
             heap: Heap::new(),
-            aside: Vec::new(),
+            skipped: Vec::new(),
             members: 0,
             parked: 0,
             generation: 0,
@@ -262,7 +264,7 @@ impl Default for Traffic {
     }
 }
 
-impl Books for Traffic {
+impl Ranking for Traffic {
     fn generation(&self) -> u64 {
         self.generation
     }
@@ -274,8 +276,8 @@ impl Books for Traffic {
         here.then_some(member.slot() as u32)
     }
 
-    /// Reads the head's bytes again until it stays the head.
-    fn champion(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
+    /// Reads the bytes of the heap's head again until it stays the head.
+    fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
         loop {
             let (_, slot) = self.heap.first()?;
             let node = &mut self.nodes[slot as usize];
@@ -297,15 +299,15 @@ impl Books for Traffic {
 
     fn picked(&mut self, _: u32, _: &Claim<'_>) {}
 
-    fn step_over(&mut self, slot: u32) {
+    fn skip(&mut self, slot: u32) {
         if self.take(slot) {
-            self.nodes[slot as usize].place = HeapState::Aside;
-            self.aside.push(slot);
+            self.nodes[slot as usize].place = HeapState::Skipped;
+            self.skipped.push(slot);
         }
     }
 
-    fn put_back(&mut self) {
-        while let Some(slot) = self.aside.pop() {
+    fn restore_skipped(&mut self) {
+        while let Some(slot) = self.skipped.pop() {
             self.push(slot);
         }
     }
@@ -336,7 +338,7 @@ impl Traffic {
         }
     }
 
-    /// Puts a slot into the heap, whose room was made when it joined.
+    /// Puts a slot into the heap, which got room for it when the member joined.
     fn push(&mut self, slot: u32) {
         let node = &mut self.nodes[slot as usize];
         node.place = HeapState::Heaped;
@@ -344,7 +346,7 @@ impl Traffic {
         self.heap.push(load, slot, moved(&mut self.nodes));
     }
 
-    /// Takes a slot out of the heap, if it is there.
+    /// Removes a slot from the heap, if it is there.
     fn take(&mut self, slot: u32) -> bool {
         let node = &self.nodes[slot as usize];
         let here = node.place == HeapState::Heaped;
@@ -363,7 +365,7 @@ impl Traffic {
             self.leave(candidate.id());
             self.join(candidate, None);
         }
-        // Those that join together are measured by those that were there before.
+        // Members that join together are compared with the members that were there before.
         let least = if self.lifts && group.joined().next().is_some() {
             self.least(group.iter().filter(|here| self.slot(here.id()).is_some()))
         } else {
@@ -377,10 +379,10 @@ impl Traffic {
 
     fn join(&mut self, candidate: Candidate<'_>, least: Option<Ratio>) {
         let at = candidate.id().slot();
-        grow(&mut self.nodes, at, TrafficBooks::EMPTY);
+        grow(&mut self.nodes, at, TrafficEntry::EMPTY);
         let node = &mut self.nodes[at];
         if node.member != Some(candidate.id()) {
-            *node = TrafficBooks::EMPTY;
+            *node = TrafficEntry::EMPTY;
             node.member = Some(candidate.id());
         }
         let total = candidate.state().bytes();
@@ -392,8 +394,8 @@ impl Traffic {
         node.offset = Some(node.stored.wrapping_sub(total));
         self.members += 1;
         self.heap.reserve(self.members);
-        self.aside
-            .reserve(self.members.saturating_sub(self.aside.len()));
+        self.skipped
+            .reserve(self.members.saturating_sub(self.skipped.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         self.push(at as u32);
     }
@@ -411,14 +413,14 @@ impl Traffic {
         self.members -= 1;
     }
 
-    /// Everybody starts with nothing at the group's next change.
+    /// Lets all members start with zero bytes at the group's next change.
     fn reset(&mut self) {
         for node in &mut self.nodes {
             node.offset = None;
         }
     }
 
-    /// The least ratio among candidates, by their bytes of this moment.
+    /// Returns the smallest ratio among the candidates, by their present bytes.
     fn least<'c>(&self, candidates: impl Iterator<Item = Candidate<'c>>) -> Option<Ratio> {
         candidates
             .map(|candidate| Ratio {
@@ -428,7 +430,7 @@ impl Traffic {
             .min_by(|a, b| a.compare(*b))
     }
 
-    /// The bytes that count for a candidate, also for one that is not here.
+    /// Returns the bytes that count for a candidate, also for one without an entry here.
     fn counted(&self, candidate: Candidate<'_>) -> u64 {
         self.nodes
             .get(candidate.id().slot())
@@ -438,7 +440,8 @@ impl Traffic {
             })
     }
 
-    /// Who would be picked, by the plain rule and a look at everybody.
+    /// Returns the member that would be picked, by the plain rule and a scan of all
+    /// members.
     fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
         let is_here = |candidate: &Candidate<'_>| self.slot(candidate.id()).is_some();
         let least = self.least(candidates.all().filter(is_here));
@@ -469,14 +472,14 @@ impl Traffic {
     fn standing(&self, member: MemberId) -> Option<i64> {
         let node = self.nodes.get(member.slot())?;
         let weight_one = u64::from(EffectiveWeight::from(Weight::ONE).units());
-        // A reset counts at once, also for who is absent.
+        // A reset counts at once, also for a member that is absent.
         let bytes = node.offset.map_or(0, |_| node.stored);
         let per_weight = u128::from(bytes) * u128::from(weight_one) / u128::from(node.weight);
         (node.member == Some(member)).then(|| i64::try_from(per_weight).unwrap_or(i64::MAX))
     }
 }
 
-/// Notes where a slot stands in the heap.
-fn moved(nodes: &mut [TrafficBooks]) -> impl FnMut(u32, usize) {
+/// Records the index of a slot in the heap.
+fn moved(nodes: &mut [TrafficEntry]) -> impl FnMut(u32, usize) {
     |slot, at| nodes[slot as usize].at = at
 }

@@ -1,7 +1,8 @@
-//! What a scheduler chooses from: [`Candidates`], which make the [`Claim`] of a choice.
+//! The members that a scheduler can pick: [`Candidates`], which create the [`Claim`] of the
+//! one that it picks.
 //!
-//! What does not live here: who is eligible (`snapshot`), and giving a count back
-//! (`balancer`, which also does so for a claim that its scheduler dropped).
+//! What does not live here: which members are eligible (`snapshot`), and releasing a claim
+//! (`balancer`, which also releases a claim that its scheduler has dropped).
 
 use std::any::Any;
 use std::cell::Cell;
@@ -12,7 +13,7 @@ use super::plan::Plan;
 use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Factors, Picture, Seat};
 
-/// The members that may be picked for one request.
+/// The members that can be picked for one request.
 ///
 /// # Examples
 ///
@@ -30,7 +31,7 @@ use crate::snapshot::{Factors, Picture, Seat};
 ///
 ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
 ///         let best = candidates.iter().min_by_key(|one| one.state().in_flight());
-///         // Should the best be full, whoever is not.
+///         // If the best member is full: any other.
 ///         candidates.claim_first(best.into_iter().chain(candidates.iter()))
 ///     }
 /// }
@@ -50,7 +51,7 @@ pub struct Candidates<'c> {
     tried: &'c [MemberId],
     plan: Option<&'c Plan>,
     claimed: Cell<Option<&'c Arc<Seat>>>,
-    /// Ties are settled the other way round: how an explanation finds them.
+    /// Whether ties are settled in reverse order, which is how `explain` detects a tie.
     reversed: bool,
 }
 
@@ -65,29 +66,29 @@ impl<'c> Candidates<'c> {
         }
     }
 
-    /// Adds the plan that the scheduler works with.
+    /// Adds the scheduler's current plan.
     #[inline]
     pub(crate) fn with_plan(self, plan: Option<&'c Plan>) -> Self {
         Self { plan, ..self }
     }
 
-    /// Settles ties the other way round, for a look only.
+    /// Settles ties in reverse order, for a `peek` only.
     pub(crate) fn reverse_ranks(&mut self) {
         self.reversed = true;
     }
 
-    /// Returns the number of this state of affairs; it only grows. If
-    /// [`Group::generation`](super::GroupChange::generation) was greater, a pick may return
-    /// [`Pick::Stale`].
+    /// Returns the number of this version of the group; it only grows. If
+    /// [`GroupChange::generation`](super::GroupChange::generation) was greater, a pick may
+    /// return [`Pick::Stale`].
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// Whether a scheduler's books, of that generation, are ahead of a pick.
-    /// fn is_stale(candidates: &Candidates<'_>, books: u64) -> bool {
-    ///     candidates.generation() < books
+    /// /// Whether a scheduler that has followed the group up to `known` is ahead of a pick.
+    /// fn is_stale(candidates: &Candidates<'_>, known: u64) -> bool {
+    ///     candidates.generation() < known
     /// }
     /// ```
     #[must_use]
@@ -95,7 +96,7 @@ impl<'c> Candidates<'c> {
         self.picture.generation
     }
 
-    /// Returns how many members are eligible, tried ones included.
+    /// Returns the number of eligible members, tried ones included.
     ///
     /// # Examples
     ///
@@ -112,14 +113,13 @@ impl<'c> Candidates<'c> {
         self.picture.group_len()
     }
 
-    /// Returns whether nobody is eligible.
+    /// Returns whether no member is eligible.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Iterates over the eligible members that the request has not tried yet, in the
-    /// order that settles ties.
+    /// Iterates over the eligible members that the request has not tried yet, in tie order.
     ///
     /// # Examples
     ///
@@ -136,15 +136,15 @@ impl<'c> Candidates<'c> {
             .filter(move |candidate| !tried.contains(&candidate.id()))
     }
 
-    /// Returns the eligible member at `index` of the tie order, tried or not: what a
-    /// scheduler that samples draws by. O(1).
+    /// Returns the eligible member at `index` of the tie order, tried or not. A scheduler
+    /// that samples members draws an index. O(1).
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::scheduler::{Candidates, Pick, PickContext};
     ///
-    /// /// The less busy of two that chance draws.
+    /// /// Picks the less busy of two random members.
     /// fn of_two<'c>(candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
     ///     let draw = || {
     ///         let index = context.random().below(candidates.len() as u64);
@@ -152,7 +152,7 @@ impl<'c> Candidates<'c> {
     ///     };
     ///     let drawn = draw().into_iter().chain(draw());
     ///     let best = drawn.min_by_key(|one| one.state().in_flight());
-    ///     // All others behind it: it may be full, or tried.
+    ///     // Then all others: it may be full, or tried already.
     ///     candidates.claim_first(best.into_iter().chain(candidates.iter()))
     /// }
     /// ```
@@ -162,10 +162,10 @@ impl<'c> Candidates<'c> {
         Some(Candidate::new(self.picture, seat, spare))
     }
 
-    /// Returns the table that [`Scheduler::plan`](super::Scheduler::plan) has made last,
-    /// if there is one and it is a `T`.
+    /// Returns the table that [`Scheduler::plan`](super::Scheduler::plan) has made last, if
+    /// there is one and its type is `T`.
     ///
-    /// It may be older than the candidates: it may name members that have left, and miss
+    /// It may be older than the candidates: it may contain members that have left, and lack
     /// members that have joined.
     #[must_use]
     #[inline]
@@ -173,7 +173,7 @@ impl<'c> Candidates<'c> {
         self.plan?.table()
     }
 
-    /// Returns an eligible member by its id, tried or not. O(1), or O(log n) where spares
+    /// Returns an eligible member by its id, tried or not. O(1), or O(log n) while spares
     /// stand in.
     ///
     /// # Examples
@@ -182,7 +182,7 @@ impl<'c> Candidates<'c> {
     /// use equipoise::MemberId;
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// The less busy of two that a table names.
+    /// /// Picks the less busy of two members that a table contains.
     /// fn less_busy(candidates: &Candidates<'_>, pair: [MemberId; 2]) -> Option<MemberId> {
     ///     let eligible = pair.into_iter().filter_map(|id| candidates.get(id));
     ///     let best = eligible.min_by_key(|one| one.state().in_flight())?;
@@ -210,7 +210,7 @@ impl<'c> Candidates<'c> {
         })
     }
 
-    /// Returns the facts about an eligible member, tried or not.
+    /// Returns the state of an eligible member, tried or not.
     #[inline]
     pub(crate) fn state(&self, member: MemberId) -> Option<&'c MemberState> {
         self.seat(member).map(|seat| &*seat.state)
@@ -223,7 +223,7 @@ impl<'c> Candidates<'c> {
     /// ```
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// A second try is worth a closer look than a first.
+    /// /// Whether the request has been tried on a member before.
     /// fn is_retry(candidates: &Candidates<'_>) -> bool {
     ///     !candidates.tried().is_empty()
     /// }
@@ -233,7 +233,7 @@ impl<'c> Candidates<'c> {
         self.tried
     }
 
-    /// Returns whether a member is one of the eligible ones, tried or not. O(1).
+    /// Returns whether a member is eligible, tried or not. O(1).
     ///
     /// # Examples
     ///
@@ -241,7 +241,7 @@ impl<'c> Candidates<'c> {
     /// use equipoise::MemberId;
     /// use equipoise::scheduler::Candidates;
     ///
-    /// /// Stays with the member of before, while it may be picked.
+    /// /// Returns the previous member while it can be picked.
     /// fn keep(candidates: &Candidates<'_>, before: MemberId) -> Option<MemberId> {
     ///     candidates.contains(before).then_some(before)
     /// }
@@ -251,12 +251,12 @@ impl<'c> Candidates<'c> {
         self.seat(member).is_some()
     }
 
-    /// Claims a member: counts it in, if it is eligible, untried, usable at this very
-    /// moment and below its cap.
+    /// Claims a member: counts a request in flight on it, if it is eligible, untried,
+    /// usable at this moment and below its cap.
     ///
     /// # Errors
     ///
-    /// [`ClaimError`] says why not; the scheduler then steps over it.
+    /// [`ClaimError`] gives the reason; the scheduler then skips the member.
     ///
     /// # Examples
     ///
@@ -264,7 +264,7 @@ impl<'c> Candidates<'c> {
     /// use equipoise::MemberId;
     /// use equipoise::scheduler::{Candidates, Pick};
     ///
-    /// /// That member, and others only when it cannot.
+    /// /// Picks `member`, and others only if it cannot be claimed.
     /// fn prefer<'c>(member: MemberId, candidates: &Candidates<'c>) -> Pick<'c> {
     ///     match candidates.claim(member) {
     ///         Ok(claim) => Pick::Claimed(claim),
@@ -283,8 +283,8 @@ impl<'c> Candidates<'c> {
 
     /// Claims the first of `order` that can be claimed.
     ///
-    /// If there is none: [`Pick::AtCapacity`] if one at least was at its cap, otherwise
-    /// [`Pick::Nobody`].
+    /// If there is none, the result is [`Pick::AtCapacity`] if at least one was at its cap,
+    /// otherwise [`Pick::NoneUsable`].
     pub fn claim_first(&self, order: impl IntoIterator<Item = Candidate<'c>>) -> Pick<'c> {
         let mut at_capacity = false;
         for candidate in order {
@@ -297,11 +297,11 @@ impl<'c> Candidates<'c> {
         if at_capacity {
             Pick::AtCapacity
         } else {
-            Pick::Nobody
+            Pick::NoneUsable
         }
     }
 
-    /// Claims a seat for a session, which may lie outside the eligible group.
+    /// Claims a seat for a session; the seat may lie outside the eligible group.
     #[inline]
     pub(crate) fn claim_seat(&self, seat: &'c Arc<Seat>) -> Result<Claim<'c>, ClaimError> {
         if self.claimed.get().is_some() {
@@ -323,13 +323,13 @@ impl<'c> Candidates<'c> {
         }
     }
 
-    /// The seat that was claimed.
+    /// Returns the seat that was claimed.
     #[inline]
     pub(crate) fn claimed(&self) -> Option<&'c Arc<Seat>> {
         self.claimed.get()
     }
 
-    /// Hands the claim that was made over to whoever gives it back.
+    /// Takes the claimed seat out, for a caller that releases it.
     #[inline]
     pub(crate) fn take_claimed(&self) -> Option<&'c Arc<Seat>> {
         self.claimed.take()
@@ -354,7 +354,7 @@ impl<'c> Candidates<'c> {
 /// use equipoise::scheduler::{Candidate, Candidates, Pick};
 /// use std::cmp::Reverse;
 ///
-/// /// The heaviest that has room and serves `route`; of equals the first.
+/// /// The heaviest candidate that has room and serves `route`; the first one on a tie.
 /// fn heaviest<'c>(candidates: &Candidates<'c>, route: &str) -> Pick<'c> {
 ///     let open = candidates.iter().filter(Candidate::has_room);
 ///     let best = open
@@ -387,44 +387,45 @@ impl<'c> Candidate<'c> {
         self.seat.state.id()
     }
 
-    /// Returns the facts about the member.
+    /// Returns the member's state.
     #[must_use]
     pub fn state(&self) -> &'c MemberState {
         &self.seat.state
     }
 
-    /// Returns the spec that holds: that of its source, with what an operator overrides.
+    /// Returns the spec in effect: that of the source, with the operator's overrides
+    /// applied.
     #[must_use = "this reads the spec and changes nothing"]
     pub fn spec(&self) -> &'c MemberSpec {
         &self.seat.spec
     }
 
-    /// Returns the text of a label of the member's, if it has it.
+    /// Returns the text of one of the member's labels, if it has that label.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&'c str> {
         self.seat.spec.label(name)
     }
 
-    /// Returns whether the member is below its cap at this moment; only a claim makes sure.
+    /// Returns whether the member is below its cap at this moment; only a claim is certain.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.state().in_flight() < self.state().max_in_flight()
     }
 
-    /// Returns the weight that counts now: its spec's, thinned while it
+    /// Returns the weight that counts now: that of the spec, reduced while the member
     /// [ramps up](crate::member::Ramp).
     #[must_use]
     pub fn weight(&self) -> EffectiveWeight {
         self.factors.weight(self.seat)
     }
 
-    /// Returns what of its configured weight counts, in sixteenths.
+    /// Returns the sixteenths of the configured weight that count now.
     pub(super) fn sixteenths(&self) -> u32 {
         self.factors.sixteenths(self.seat.slot())
     }
 
-    /// Returns the place that settles ties: the lower rank wins. Ranks are in
-    /// configuration order, spares that stand in behind all others.
+    /// Returns the position that settles ties: the lower rank wins. Ranks are in
+    /// configuration order; spares that stand in come after all others.
     #[must_use]
     pub fn rank(&self) -> u64 {
         const BEHIND: u64 = 1 << 63;

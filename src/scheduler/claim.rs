@@ -1,11 +1,11 @@
-//! What a pick comes to: a [`Pick`], the [`Claim`] that proves that a choice was
-//! eligible and is counted, and why there may be none ([`ClaimError`]).
+//! The result of a pick: [`Pick`], the [`Claim`] that proves that the picked member was
+//! eligible and is counted, and the reasons why a claim fails ([`ClaimError`]).
 //!
 //! What does not live here: claiming (`candidates`).
 
 use crate::member::MemberState;
 
-/// What a pick came to.
+/// The result of a pick.
 ///
 /// # Examples
 ///
@@ -13,7 +13,7 @@ use crate::member::MemberState;
 /// use equipoise::scheduler::{Candidates, Pick, PickContext, Scheduler};
 /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
 ///
-/// /// To test what an application does when all members are busy.
+/// /// Simulates a balancer whose members are all busy.
 /// #[derive(Debug)]
 /// struct Full;
 ///
@@ -39,73 +39,76 @@ use crate::member::MemberState;
 #[must_use]
 #[non_exhaustive]
 pub enum Pick<'c> {
-    /// There is no room for this request now, though there are candidates: those that could
-    /// be picked have as many in flight as their caps allow, or the scheduler withholds
-    /// room, to keep it for other requests, or to stay below a limit of its own.
+    /// There is no room for this request now, though there are candidates. Either those
+    /// that could be picked have as many requests in flight as their caps allow, or the
+    /// scheduler withholds room, to keep it for other requests or to stay below a limit of
+    /// its own.
     ///
     /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
-    /// request that [waits](crate::Balancer::pick_wait) goes on waiting. It looks again when a
-    /// member below its cap has room, and when the membership or a status changes. A scheduler
-    /// that withholds room asks for [`Needs::LOOK_AGAIN`](super::Needs::LOOK_AGAIN), so that
-    /// it looks again at every end of a request too. If room can be had without an end, as when time passes, nothing of
-    /// the balancer's shows it: then [`wake_waiting`](crate::Balancer::wake_waiting) is called
-    /// from outside the scheduler, or the request waits until its deadline.
+    /// request that [waits](crate::Balancer::pick_wait) continues to wait. It tries again
+    /// when a member below its cap has room, and when the membership or a status changes. A
+    /// scheduler that withholds room needs [`Needs::LOOK_AGAIN`](super::Needs::LOOK_AGAIN),
+    /// so that waiting requests also try again at every end of a request. If room can
+    /// appear without the end of a request, for example as time passes, the balancer cannot
+    /// notice it. The application then calls
+    /// [`wake_waiting`](crate::Balancer::wake_waiting); otherwise the request waits until
+    /// its deadline.
     ///
-    /// Room is withheld before a claim is made: a claim that is dropped wakes what waits.
+    /// Withhold room before making a claim: a claim that is dropped wakes waiting requests.
     AtCapacity,
-    /// This one; counted already.
+    /// This member was picked; the request is already counted as in flight.
     Claimed(Claim<'c>),
     /// No candidate can be claimed.
-    Nobody,
-    /// The candidates are older than what the scheduler has been told: come again
-    /// with the present ones.
+    NoneUsable,
+    /// The candidates are older than the last group change that the scheduler has seen. The
+    /// balancer picks again with the present ones.
     Stale,
 }
 
-/// Proof that a member was eligible and is counted in; made by
-/// [`Candidates::claim`](super::Candidates::claim) only.
+/// Proof that a member was eligible and that the request is counted as in flight; only
+/// [`Candidates::claim`](super::Candidates::claim) creates it.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::scheduler::Pick;
 ///
-/// /// Brings the books up to date with a pick: in flight, by slot.
-/// fn enter(books: &mut [u32], pick: &Pick<'_>) {
+/// /// Records a pick: the requests in flight, by slot.
+/// fn record(in_flight: &mut [u32], pick: &Pick<'_>) {
 ///     if let Pick::Claimed(claim) = pick {
-///         books[claim.member().id().slot()] = claim.in_flight();
+///         in_flight[claim.member().id().slot()] = claim.in_flight();
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
-#[must_use = "a claim that is not returned is given back"]
+#[must_use = "a claim that is not returned is released"]
 pub struct Claim<'c> {
     pub(super) state: &'c MemberState,
     pub(super) in_flight: u32,
 }
 
 impl<'c> Claim<'c> {
-    /// Returns the member that it claims.
+    /// Returns the claimed member.
     #[must_use]
     pub fn member(&self) -> &'c MemberState {
         self.state
     }
 
-    /// Returns how many the member had in flight with this claim.
+    /// Returns the member's number of requests in flight, this claim included.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
 }
 
-/// Why a member could not be claimed.
+/// The reason why a member could not be claimed.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::scheduler::{Candidates, Pick, ClaimError};
 ///
-/// /// What [`Candidates::claim_first`] does.
+/// /// Does the same as [`Candidates::claim_first`].
 /// fn first<'c>(candidates: &Candidates<'c>) -> Pick<'c> {
 ///     let mut full = false;
 ///     for one in candidates.iter() {
@@ -114,19 +117,19 @@ impl<'c> Claim<'c> {
 ///             Err(refused) => full |= refused == ClaimError::AtCapacity,
 ///         }
 ///     }
-///     if full { Pick::AtCapacity } else { Pick::Nobody }
+///     if full { Pick::AtCapacity } else { Pick::NoneUsable }
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// As many are in flight as its cap allows.
+    /// The member has as many requests in flight as its cap allows.
     AtCapacity,
-    /// It is not one of the candidates, or was tried by this request.
+    /// The member is not one of the candidates, or this request has tried it.
     NotEligible,
-    /// This pick has claimed a member already.
+    /// This pick has already claimed a member.
     OnePerPick,
-    /// It is disabled, stopped, in error, ejected or failed by a health check since the
-    /// candidates were determined.
+    /// The member became disabled, stopped, in error, ejected or failed by a health check
+    /// after the candidates were determined.
     Unusable,
 }

@@ -1,4 +1,5 @@
-//! Facts about a request whose type only its user and its scheduler know.
+//! A value that the application passes to its own scheduler with a request; only they know
+//! its type.
 
 use std::any::Any;
 use std::fmt;
@@ -14,7 +15,7 @@ impl<'r> PickFacts<'r> {
         Self(Some(facts))
     }
 
-    /// The value, if it is of this type.
+    /// Returns the value, if it is of this type.
     pub(crate) fn get<T: Any>(self) -> Option<&'r T> {
         self.0?.downcast_ref()
     }

@@ -1,5 +1,5 @@
-//! Shares by slot with their prefix sums: setting one and drawing in proportion are
-//! both O(log n).
+//! Shares by slot with their prefix sums. Setting a share and drawing a slot in proportion
+//! to the shares are both O(log n).
 //!
 //! Source: Fenwick: *A new data structure for cumulative frequency tables* (1994).
 
@@ -21,7 +21,7 @@ impl Shares {
         self.own.get(slot).copied().unwrap_or(0)
     }
 
-    /// Makes room for a slot, so that setting it needs no memory.
+    /// Makes room for a slot, so that setting it needs no allocation.
     pub(super) fn admit(&mut self, slot: usize) {
         if slot < self.own.len() {
             return;
@@ -48,7 +48,7 @@ impl Shares {
         }
     }
 
-    /// The slot in whose share the point lies; `point` is below the total.
+    /// Returns the slot whose share contains the point; `point` is below the total.
     pub(super) fn at(&self, mut point: u64) -> usize {
         let mut slot = 0;
         let mut step = self.own.len();

@@ -1,4 +1,4 @@
-//! What a scheduler is told when the eligible group changes.
+//! The change of the eligible group that a scheduler is notified of.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use super::Candidate;
 use crate::member::MemberState;
 use crate::snapshot::{Picture, Seat};
 
-/// How the eligible group changed, member by member, so that a change of one member
-/// costs a scheduler no more than that member.
+/// How the eligible group changed, member by member: a change of one member costs a
+/// scheduler work for that member only.
 ///
 /// # Examples
 ///
@@ -16,7 +16,7 @@ use crate::snapshot::{Picture, Seat};
 /// use equipoise::{Balancer, MemberId, MemberSpec, Weight};
 /// use std::sync::Mutex;
 ///
-/// /// Keeps books of its own: the weights, by slot.
+/// /// Keeps the weights by slot.
 /// #[derive(Debug, Default)]
 /// struct Ledger {
 ///     weights: Mutex<Vec<u32>>,
@@ -70,8 +70,8 @@ pub struct GroupChange<'g> {
 }
 
 impl<'g> GroupChange<'g> {
-    /// Returns the number of this state of affairs; it only grows. Candidates of a
-    /// lesser [`generation`](super::Candidates::generation) are from before.
+    /// Returns the number of this version of the group; it only grows. Candidates with a
+    /// smaller [`generation`](super::Candidates::generation) are older.
     ///
     /// # Examples
     ///
@@ -95,7 +95,7 @@ impl<'g> GroupChange<'g> {
     /// ```
     /// use equipoise::scheduler::GroupChange;
     ///
-    /// /// For books that are cheaper made anew than kept.
+    /// /// For a value that is cheaper to compute again than to update.
     /// fn total_weight(group: &GroupChange<'_>) -> u64 {
     ///     group.iter().map(|one| u64::from(one.weight().units())).sum()
     /// }
@@ -117,8 +117,8 @@ impl<'g> GroupChange<'g> {
         candidates(self.picture, self.joined)
     }
 
-    /// Iterates over the members whose weight, rank or cap changed, or whose facts
-    /// should be read again.
+    /// Iterates over the members whose weight, rank or cap changed, or whose state should
+    /// be read again.
     pub fn changed(&self) -> impl Iterator<Item = Candidate<'g>> + use<'g> {
         candidates(self.picture, self.changed)
     }

@@ -1,18 +1,18 @@
-//! A heap of slots by key that can tell where each slot stands, so that any of them
-//! can be moved or removed in O(log n).
+//! A heap of slots by key that records the index of each slot, so that any slot can be
+//! moved or removed in O(log n).
 //!
-//! Four children a node, and the keys beside the slots: the four are compared within
-//! two cache lines, without a look at the members.
+//! Each node has four children, and the keys lie beside the slots: the four children are
+//! compared within two cache lines, without reading the members.
 
 const CHILDREN: usize = 4;
 
-/// What a heap is ordered by.
+/// The key that orders a heap.
 pub(super) trait HeapKey: Copy {
-    /// Returns whether this goes before `other`; never both ways.
+    /// Returns whether this key goes before `other`; never true in both directions.
     fn goes_before(&self, other: &Self) -> bool;
 }
 
-/// Makes room for an element at `at`, a little ahead and not twice as much.
+/// Makes room for an element at index `at`, with a margin of an eighth instead of doubling.
 pub(super) fn grow<T: Clone>(list: &mut Vec<T>, at: usize, empty: T) {
     if at >= list.capacity() {
         list.reserve_exact(at + 1 + at / 8 - list.len());
@@ -30,10 +30,11 @@ impl<K: HeapKey> Heap<K> {
         Self(Vec::new())
     }
 
-    /// Makes room for `slots` in all, so that moving them needs no memory.
+    /// Makes room for `slots` in total, so that moving them needs no allocation.
     pub(super) fn reserve(&mut self, slots: usize) {
         if slots > self.0.capacity() {
-            // A little ahead, not twice: memory counts for each member.
+            // A margin of an eighth instead of doubling: there is one such entry for each
+            // member.
             let room = slots + slots / 8;
             self.0.reserve_exact(room - self.0.len());
         }
@@ -49,13 +50,13 @@ impl<K: HeapKey> Heap<K> {
         self.0.first().copied()
     }
 
-    /// Puts a slot in; `moved` hears of every slot that comes to stand elsewhere.
+    /// Inserts a slot; `moved` is called with the new index of each slot that moves.
     pub(super) fn push(&mut self, key: K, slot: u32, mut moved: impl FnMut(u32, usize)) {
         self.0.push((key, slot));
         self.sift_up(self.0.len() - 1, &mut moved);
     }
 
-    /// Removes what stands at index `at`.
+    /// Removes the element at index `at`.
     pub(super) fn remove(&mut self, at: usize, mut moved: impl FnMut(u32, usize)) {
         self.0.swap_remove(at);
         if at < self.0.len() {
@@ -63,7 +64,7 @@ impl<K: HeapKey> Heap<K> {
         }
     }
 
-    /// Gives what stands at index `at` another key.
+    /// Changes the key of the element at index `at`.
     pub(super) fn change(&mut self, at: usize, key: K, mut moved: impl FnMut(u32, usize)) {
         self.0[at].0 = key;
         self.settle(at, &mut moved);
@@ -137,7 +138,7 @@ mod tests {
         let mut sorted = BTreeSet::new();
         for _ in 0..20_000 {
             let slot = usize::try_from(random.below(200)).unwrap();
-            // Unique keys, so that both have one order.
+            // Unique keys, so that the heap and the set have the same order.
             let key = random.below(1000) * 1000 + slot as u64;
             let number = u32::try_from(slot).unwrap();
             let moved = |slot: u32, at: usize| places[slot as usize] = at;

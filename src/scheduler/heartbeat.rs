@@ -1,8 +1,8 @@
-//! Pick by the idle capacity that members report themselves.
+//! Picks by the idle capacity that members report.
 
 use std::time::Duration;
 
-use super::election::{Books, elect};
+use super::ranking::{Ranking, pick_ranked};
 use super::readings::ReadingTable;
 use super::{
     ByRequests, Candidate, Candidates, Claim, GroupChange, HeartbeatReadings, Needs, Pick,
@@ -11,19 +11,20 @@ use super::{
 use crate::member::{Ended, MemberId, MemberState};
 use crate::random::Random;
 
-/// Picks by chance, in proportion to the idle capacity that each member has reported
-/// (`lbmethod=heartbeat`), less what was sent there since.
+/// Picks at random, in proportion to the idle capacity that each member has reported, less
+/// the requests sent to it since (`lbmethod=heartbeat`).
 ///
-/// A report counts for ten seconds. While no report of an eligible member shows idle
-/// capacity, the fallback picks: [`ByRequests`], unless told otherwise.
+/// A report counts for ten seconds by default ([`with_max_age`](Self::with_max_age)). While
+/// no report of an eligible member shows idle capacity, the fallback picks: [`ByRequests`]
+/// unless [`with_fallback`](Self::with_fallback) sets another.
 ///
-/// Unlike Apache's, this method leaves standbys, tiers, draining and caps in force,
-/// keeps members of one address apart, gives the last member no more than its share,
-/// and does not refuse everything when nobody reports (ledger row 10). Weights do not
+/// Unlike Apache's method, this one respects standbys, tiers, draining and caps, tells
+/// members with the same address apart, gives the last member no more than its share, and
+/// does not refuse all requests when no member reports (ledger row 10). Weights do not
 /// matter, as in Apache.
 ///
-/// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n); once
-/// in the life of a report all are looked through for old ones.
+/// Source: `lbmethod_heartbeat.c` of Apache httpd. Cost: O(log n) for each pick; once per
+/// maximum age of a report, all reports are scanned for expired ones.
 #[derive(Debug)]
 pub struct Heartbeat {
     readings: HeartbeatReadings,
@@ -31,8 +32,8 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Creates a scheduler that picks by `readings`, which must not be shared with
-    /// another scheduler.
+    /// Creates a scheduler that picks by `readings`. Do not share them with another
+    /// scheduler.
     #[must_use]
     pub fn new(readings: &HeartbeatReadings) -> Self {
         Self {
@@ -41,7 +42,7 @@ impl Heartbeat {
         }
     }
 
-    /// Sets who picks while nobody reports idle capacity.
+    /// Sets the scheduler that picks while no member reports idle capacity.
     ///
     /// # Examples
     ///
@@ -54,7 +55,7 @@ impl Heartbeat {
     ///     .scheduler(heartbeat)
     ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
     ///     .build()?;
-    /// let first = balancer.pick(&PickRequest::new())?; // nobody has reported yet
+    /// let first = balancer.pick(&PickRequest::new())?; // no member has reported yet
     /// assert_eq!(balancer.pick(&PickRequest::new())?.member().name(), "b");
     /// # drop(first);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -65,10 +66,10 @@ impl Heartbeat {
         self
     }
 
-    /// While nobody reports idle capacity, picks nobody, as Apache does.
+    /// Picks no member while none reports idle capacity, as Apache does.
     ///
-    /// Once as many requests have been sent as the reports had room for, members are picked in
-    /// proportion to their reports, until the next ones come in.
+    /// Once as many requests have been sent as the reports had room for, members are picked
+    /// in proportion to their reports, until the next reports arrive.
     ///
     /// # Examples
     ///
@@ -80,7 +81,7 @@ impl Heartbeat {
     ///     .scheduler(Heartbeat::new(&HeartbeatReadings::new()).without_fallback())
     ///     .member("a", (), MemberSpec::new())
     ///     .build()?;
-    /// assert!(balancer.pick(&PickRequest::new()).is_err(), "nobody has reported");
+    /// assert!(balancer.pick(&PickRequest::new()).is_err(), "no member has reported");
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     #[must_use]
@@ -89,8 +90,8 @@ impl Heartbeat {
         self
     }
 
-    /// Sets how long a report counts; 10 s by default. To be said before the first
-    /// report comes in.
+    /// Sets how long a report counts; 10 s by default. Call it before the first report
+    /// arrives.
     ///
     /// # Examples
     ///
@@ -136,20 +137,24 @@ impl Scheduler for Heartbeat {
                 random: context.random(),
                 beyond: self.fallback.is_none(),
             };
-            elect(&mut draw, candidates)
+            pick_ranked(&mut draw, candidates)
         };
         match (pick, &self.fallback) {
-            (Pick::Nobody, Some(fallback)) => {
+            (Pick::NoneUsable, Some(fallback)) => {
                 let pick = fallback.pick(candidates, context);
                 if let Pick::Claimed(claim) = &pick {
-                    self.readings.table().lock().touch(claim.member());
+                    self.readings
+                        .table()
+                        .lock()
+                        .update_in_flight(claim.member());
                 }
                 pick
             }
             (Pick::Claimed(claim), Some(fallback)) => {
-                // Only who counts what is in flight has to hear of it.
+                // A fallback that counts requests in flight has to be notified of this one
+                // too.
                 if fallback.needs().contains(Needs::ENDED) {
-                    fallback.on_routed(candidates, claim.member());
+                    fallback.on_session_pick(candidates, claim.member());
                 }
                 Pick::Claimed(claim)
             }
@@ -157,7 +162,7 @@ impl Scheduler for Heartbeat {
         }
     }
 
-    /// Chance decides, unless the fallback does.
+    /// Returns `None` while the pick is random; otherwise asks the fallback.
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let idle = {
             let table = self.readings.table().lock();
@@ -169,15 +174,15 @@ impl Scheduler for Heartbeat {
         fallback.peek(candidates, context)
     }
 
-    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
-        self.readings.table().lock().touch(member);
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        self.readings.table().lock().update_in_flight(member);
         if let Some(fallback) = &self.fallback {
-            fallback.on_routed(candidates, member);
+            fallback.on_session_pick(candidates, member);
         }
     }
 
     fn on_ended(&self, member: &MemberState, ended: &Ended) {
-        self.readings.table().lock().touch(member);
+        self.readings.table().lock().update_in_flight(member);
         if let Some(fallback) = &self.fallback {
             if fallback.needs().contains(Needs::ENDED) {
                 fallback.on_ended(member, ended);
@@ -220,7 +225,7 @@ impl Scheduler for Heartbeat {
         }
     }
 
-    /// The idle capacity by which the member is picked; nothing without a report.
+    /// Returns the idle capacity by which the member is picked; `None` without a report.
     fn standing(&self, member: MemberId) -> Option<i64> {
         let idle = self.readings.table().lock().idle(member)?;
         i64::try_from(idle).ok()
@@ -233,15 +238,15 @@ impl Scheduler for Heartbeat {
     }
 }
 
-/// One drawing of lots.
+/// One random draw.
 struct Draw<'d> {
     table: &'d mut ReadingTable,
     random: &'d Random,
-    /// Whether members are picked beyond what they have idle.
+    /// Whether members are picked beyond their idle capacity.
     beyond: bool,
 }
 
-impl Books for Draw<'_> {
+impl Ranking for Draw<'_> {
     fn generation(&self) -> u64 {
         self.table.generation
     }
@@ -250,20 +255,20 @@ impl Books for Draw<'_> {
         self.table.slot(member)
     }
 
-    fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
+    fn first(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
         self.table.draw(self.random, self.beyond)
     }
 
     fn picked(&mut self, _: u32, claim: &Claim<'_>) {
-        self.table.touch(claim.member());
+        self.table.update_in_flight(claim.member());
     }
 
-    fn step_over(&mut self, slot: u32) {
-        self.table.step_over(slot);
+    fn skip(&mut self, slot: u32) {
+        self.table.skip(slot);
     }
 
-    fn put_back(&mut self) {
-        self.table.put_back();
+    fn restore_skipped(&mut self) {
+        self.table.restore_skipped();
     }
 
     fn park(&mut self, slot: u32) {

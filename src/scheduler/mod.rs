@@ -1,22 +1,22 @@
-//! The policy: [`Scheduler`] decides which of the eligible members is picked.
+//! Scheduling algorithms: a [`Scheduler`] picks one of the eligible members for each
+//! request.
 //!
-//! | choose | when |
+//! | scheduler | use it when |
 //! |---|---|
 //! | [`ByRequests`] | requests cost about the same; exact shares by weight |
 //! | [`ByBusyness`] | requests differ in length, or connections are long-lived |
-//! | [`ByTraffic`] | the bytes are what costs |
-//! | [`Heartbeat`] | members report their idle capacity themselves |
-//! | [`Maglev`] | one key is to stay with one member: caches, shards |
+//! | [`ByTraffic`] | the cost is in the bytes transferred |
+//! | [`Heartbeat`] | members report their idle capacity |
+//! | [`Maglev`] | each key must stay with one member: caches, shards |
 //!
-//! A scheduler decides; it owns no member, no time, no payload. Who is eligible is
-//! settled before it is asked (see [`Candidates`]).
+//! A scheduler only picks; it owns no members, clock or payload. The balancer determines
+//! the eligible members before it calls the scheduler (see [`Candidates`]).
 
 mod by_busyness;
 mod by_requests;
 mod by_traffic;
 mod candidates;
 mod claim;
-mod election;
 mod facts;
 mod fenwick;
 mod group;
@@ -25,6 +25,7 @@ mod heap;
 mod heartbeat;
 mod needs;
 mod plan;
+mod ranking;
 mod readings;
 mod standings;
 
@@ -44,7 +45,7 @@ pub use plan::{Plan, PlanMember, PlanMembers};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 
 pub(crate) use facts::PickFacts;
-pub(crate) use plan::plans_alike;
+pub(crate) use plan::same_plan;
 
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
@@ -55,19 +56,18 @@ use crate::random::Random;
 /// # Contract
 ///
 /// * [`pick`](Self::pick) returns [`Pick::Claimed`] with a claim of one of the given
-///   candidates, and changes its books only after the claim: there is nothing to undo.
+///   candidates, and changes its own state only after the claim: there is nothing to undo.
 ///   A pick claims one member: it ends with the first claim that succeeds.
-/// * It returns [`Pick::Nobody`] only if no candidate can be claimed, however long it
-///   waits, and [`Pick::AtCapacity`] if one of them, untried, is at its cap, or if it
-///   withholds room; see there.
-/// * It is deterministic: the same calls with the same random source give the same
-///   picks.
-/// * It waits for nothing but its own short lock, never allocates in `pick`, never
-///   panics, and never calls the balancer: the hooks run while the membership is
-///   locked.
-/// * Facts (in flight, bytes) are read from [`MemberState`], never counted again.
+/// * It returns [`Pick::NoneUsable`] only if no candidate can be claimed, however long the
+///   request waits. It returns [`Pick::AtCapacity`] if an untried candidate is at its cap,
+///   or if the scheduler withholds room (see [`Pick::AtCapacity`]).
+/// * It is deterministic: the same calls with the same random source give the same picks.
+/// * It waits only for its own short lock, never allocates in `pick`, never panics, and
+///   never calls the balancer: the hooks run while the membership is locked.
+/// * Facts such as requests in flight and bytes are read from [`MemberState`], never
+///   counted again.
 ///
-/// All methods but the first two have defaults, so that a scheduler is short:
+/// All methods except the first two have defaults, so that a scheduler is short:
 ///
 /// # Examples
 ///
@@ -102,26 +102,26 @@ use crate::random::Random;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
-    /// Returns the method's name, as in `byrequests`.
+    /// Returns the scheduler's name, such as `byrequests`.
     fn name(&self) -> &'static str;
 
     /// Picks one of `candidates` and claims it.
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c>;
 
-    /// Tells who `pick` would pick, without side effect; `None` if chance decides or
-    /// nobody can be picked.
+    /// Returns the member that `pick` would pick, without side effects; `None` if the pick
+    /// is random or no member can be picked.
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let _ = (candidates, context);
         None
     }
 
-    /// A session chose `member`, which is one of `candidates`, and it is counted:
-    /// keep the books as if you had picked it.
-    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
+    /// Called when a session has picked `member`, one of `candidates`, and the request is
+    /// counted: update the scheduler's state as if it had picked the member.
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
         let _ = (candidates, member);
     }
 
-    /// A request ended; called only if [`needs`](Self::needs) says
+    /// Called when a request has ended, but only if [`needs`](Self::needs) contains
     /// [`Needs::ENDED`].
     ///
     /// # Examples
@@ -132,7 +132,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// use equipoise::{Balancer, MemberSpec, PickRequest};
     /// use std::sync::Mutex;
     ///
-    /// /// Anybody rather than whoever failed last.
+    /// /// Any member rather than the one that failed last.
     /// #[derive(Debug, Default)]
     /// struct Wary {
     ///     failed: Mutex<Option<MemberId>>,
@@ -172,45 +172,47 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         let _ = (member, ended);
     }
 
-    /// A member is below its cap again, or its cap was raised.
+    /// Called when a member is below its cap again, or when its cap was raised.
     fn on_room(&self, member: &MemberState) {
         let _ = member;
     }
 
-    /// The eligible group changed; called by the publisher, in order, with who joined,
-    /// left or changed.
+    /// Called when the eligible group has changed, with the members that joined, left or
+    /// changed. Calls come one at a time, in the order of the changes.
     fn on_group_change(&self, group: &GroupChange<'_>) {
         let _ = group;
     }
 
-    /// Creates a table ahead of picks, from all members and the weights that their sources
-    /// and operators give; called only if [`needs`](Self::needs) contains
-    /// [`Needs::PLAN`].
+    /// Creates a table in advance of picks, from all members and their configured weights,
+    /// including overrides; called only if [`needs`](Self::needs) contains [`Needs::PLAN`].
     ///
-    /// A plan is made after each change of the members, of their weights, tiers or labels, and
-    /// for a scheduler that is set. Health, drains, caps and slow starts change no plan: the
-    /// pick steps over, or thins, what the plan names. `None` is no plan: picks get none.
+    /// A plan is made after each change of the members, their weights, tiers or labels, and
+    /// for a newly set scheduler. Health, drains, caps and slow starts do not change the
+    /// plan: the pick skips members of the plan, or passes on some of their keys. `None`
+    /// means no plan: picks then get none.
     ///
     /// # What a change costs
     ///
-    /// The plan is made by the caller of the change (such as
-    /// [`insert`](crate::Balancer::insert), [`replace_all`](crate::Balancer::replace_all) or
-    /// [`set_scheduler`](crate::Balancer::set_scheduler)), after the change is published and
-    /// outside every lock. So that call takes as long as this method: with [`Maglev`] a few
-    /// milliseconds for some hundred members, and up to a second for 10 000. Async code makes
-    /// such changes on a thread for blocking work, and many changes in one.
+    /// The caller of the change (such as [`insert`](crate::Balancer::insert),
+    /// [`replace_all`](crate::Balancer::replace_all) or
+    /// [`set_scheduler`](crate::Balancer::set_scheduler)) makes the plan, after the change
+    /// is published and outside every lock. That call therefore takes as long as this
+    /// method: with [`Maglev`] a few milliseconds for some hundred members, and up to a
+    /// second for 10 000. Async code should make such changes on a thread for blocking
+    /// work, and combine many changes into one.
     ///
-    /// Picks and other changes go on meanwhile. Picks use the plan of before; one that has
-    /// none yet must pick without. Changes that come meanwhile return without a plan of
-    /// their own: the caller that is at it makes one more, with all of them. While changes
-    /// come faster than plans are made, that caller is not released.
+    /// Picks and other changes continue in the meantime. Picks use the previous plan; a
+    /// scheduler without a plan yet must pick without one. A change made in the meantime
+    /// returns without making a plan: the caller that is making one makes another
+    /// afterwards, which includes all those changes. While changes arrive faster than plans
+    /// are made, that caller does not return.
     ///
-    /// A plan of a scheduler that has been replaced meanwhile is thrown away.
+    /// The plan of a scheduler that has been replaced in the meantime is discarded.
     ///
     /// # Panics
     ///
-    /// A panic reaches the caller of the change, which is made nevertheless; the plan of
-    /// before stays, and the next change makes a new one.
+    /// A panic reaches the caller of the change; the change itself stays in effect. The
+    /// previous plan stays, and the next change makes a new one.
     ///
     /// # Examples
     ///
@@ -218,7 +220,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// use equipoise::scheduler::{Candidates, PlanMembers, Needs, Pick, PickContext, Plan, Scheduler};
     /// use equipoise::{Balancer, MemberId, MemberSpec, PickRequest};
     ///
-    /// /// The member whose turn a table says it is.
+    /// /// The member whose turn it is in a table.
     /// #[derive(Debug)]
     /// struct Modulo;
     ///
@@ -237,7 +239,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     ///         let key = context.hash().unwrap_or_else(|| context.random().next_u64());
     ///         let table = candidates.plan::<Vec<MemberId>>().filter(|table| !table.is_empty());
     ///         let planned = table.map(|table| table[(key % table.len() as u64) as usize]);
-    ///         // Without a plan, or if that one cannot be claimed: any other.
+    ///         // Without a plan, or if that member cannot be claimed: any other.
     ///         match planned.map(|member| candidates.claim(member)) {
     ///             Some(Ok(claim)) => Pick::Claimed(claim),
     ///             _ => candidates.claim_first(candidates.iter()),
@@ -263,18 +265,18 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Forgets what it has learnt and counted: everybody starts equal.
+    /// Resets all that was learned and counted: all members start equal.
     fn reset(&self) {}
 
-    /// Returns what an operator sees of a member's standing (Apache: `lbstatus`), in
-    /// units of the method's own.
+    /// Returns a member's standing as shown to operators (Apache: `lbstatus`), in units of
+    /// the scheduler's own.
     #[doc(alias = "lbstatus")]
     fn standing(&self, member: MemberId) -> Option<i64> {
         let _ = member;
         None
     }
 
-    /// Tells what has to be measured and done for this scheduler.
+    /// Returns what the balancer has to measure and do for this scheduler.
     fn needs(&self) -> Needs {
         Needs::NOTHING
     }
@@ -282,7 +284,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
 const _: Option<&dyn Scheduler> = None;
 
-/// For methods that are chosen while the program runs, by a name in a file.
+/// For schedulers that are chosen at run time, for example by a name in a file.
 impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
     fn name(&self) -> &'static str {
         (**self).name()
@@ -296,8 +298,8 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
         (**self).peek(candidates, context)
     }
 
-    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
-        (**self).on_routed(candidates, member);
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        (**self).on_session_pick(candidates, member);
     }
 
     fn on_ended(&self, member: &MemberState, ended: &Ended) {
@@ -329,14 +331,14 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
     }
 }
 
-/// What a policy may know beside the candidates.
+/// What a scheduler knows about a pick besides the candidates.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::scheduler::{Candidates, PickContext};
 ///
-/// /// How a sampling scheduler would draw its first candidate.
+/// /// How a scheduler that samples members could draw the first one.
 /// fn draw(candidates: &Candidates<'_>, context: &PickContext<'_>) -> u64 {
 ///     context.random().below(candidates.len() as u64)
 /// }
@@ -350,7 +352,7 @@ pub struct PickContext<'p> {
 }
 
 impl<'p> PickContext<'p> {
-    /// Returns the time, if [`Scheduler::needs`] asked for [`Needs::CLOCK`].
+    /// Returns the time, if [`Scheduler::needs`] contains [`Needs::CLOCK`].
     ///
     /// # Examples
     ///
@@ -358,7 +360,7 @@ impl<'p> PickContext<'p> {
     /// use equipoise::clock::Timestamp;
     /// use equipoise::scheduler::PickContext;
     ///
-    /// /// Whether what a member said `at` is too old to go by.
+    /// /// Whether something that a member reported `at` is too old to use.
     /// fn is_stale(at: Timestamp, context: &PickContext<'_>) -> bool {
     ///     context.now().is_some_and(|now| now.since(at).as_secs() >= 10)
     /// }
@@ -368,19 +370,19 @@ impl<'p> PickContext<'p> {
         self.now
     }
 
-    /// Returns the request's hash key, if it brought one.
+    /// Returns the request's hash key, if it has one.
     #[must_use]
     pub fn hash(&self) -> Option<u64> {
         self.hash
     }
 
-    /// Returns the facts that the request brought, if they are of this type.
+    /// Returns the facts that were passed with the request, if they are of this type.
     #[must_use]
     pub fn facts<T: Any>(&self) -> Option<&'p T> {
         self.facts.get()
     }
 
-    /// Returns the source of chance.
+    /// Returns the source of randomness.
     #[must_use]
     pub fn random(&self) -> &'p Random {
         self.random

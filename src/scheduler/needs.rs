@@ -1,9 +1,9 @@
-//! What a scheduler asks of the balancer: [`Needs`].
+//! What a scheduler needs from the balancer: [`Needs`].
 
 use bitflags::bitflags;
 
 bitflags! {
-    /// What has to be measured and done for a scheduler: what is not asked for costs nothing.
+    /// What the balancer measures and does for a scheduler; anything else costs nothing.
     ///
     /// # Examples
     ///
@@ -28,7 +28,8 @@ bitflags! {
         /// assert!(heartbeat.needs().contains(Needs::CLOCK), "reports grow old");
         /// ```
         const CLOCK = 1;
-        /// [`Scheduler::on_ended`](super::Scheduler::on_ended) at the end of each request.
+        /// A call of [`Scheduler::on_ended`](super::Scheduler::on_ended) at the end of each
+        /// request.
         ///
         /// # Examples
         ///
@@ -49,8 +50,8 @@ bitflags! {
         /// assert!(!Needs::ELAPSED.contains(Needs::CLOCK));
         /// ```
         const ELAPSED = 1 << 2 | Self::ENDED.bits();
-        /// That requests which wait look again at every end of a request, not only when a member
-        /// at its cap has room: for a scheduler that withholds room. See
+        /// Waiting requests try again at every end of a request, not only when a member at
+        /// its cap has room. For schedulers that withhold room: see
         /// [`Pick::AtCapacity`](super::Pick::AtCapacity).
         ///
         /// # Examples
@@ -59,7 +60,7 @@ bitflags! {
         /// use equipoise::scheduler::{Candidates, Needs, Pick, PickContext, Scheduler};
         /// use equipoise::{Balancer, MemberSpec, PickError, PickRequest};
         ///
-        /// /// At most two requests in flight, over all members.
+        /// /// Allows at most two requests in flight over all members.
         /// #[derive(Debug)]
         /// struct TwoInAll;
         ///
@@ -95,7 +96,8 @@ bitflags! {
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         const LOOK_AGAIN = 1 << 3;
-        /// [`Scheduler::plan`](super::Scheduler::plan) after each change of the members.
+        /// A call of [`Scheduler::plan`](super::Scheduler::plan) after each change of the
+        /// members.
         ///
         /// # Examples
         ///
@@ -105,8 +107,9 @@ bitflags! {
         /// assert_eq!(Maglev::new().needs(), Needs::PLAN);
         /// ```
         const PLAN = 1 << 4;
-        /// As [`ELAPSED`](Self::ELAPSED), with the time from pick to the head of the answer,
-        /// if what uses the member tells of it ([`Lease::answered`](crate::Lease::answered)).
+        /// As [`ELAPSED`](Self::ELAPSED), with the time from the pick to the head of the
+        /// response, if the user of the member records it
+        /// ([`Lease::record_head`](crate::Lease::record_head)).
         ///
         /// # Examples
         ///
@@ -120,7 +123,7 @@ bitflags! {
 }
 
 impl Needs {
-    /// Nothing: hooks at the end of a request and clock readings are left out.
+    /// No needs: no calls at the end of a request, and no readings of the clock.
     ///
     /// # Examples
     ///
@@ -148,7 +151,7 @@ mod tests {
             assert!(!all.contains(one), "{one:?}");
         }
     }
-    /// As the sets read and compared when each was an integer of our own.
+    /// The sets behave as when each was an integer type of this crate.
     #[test]
     fn a_set_has_the_needs_that_its_bits_have() {
         let all: Vec<Needs> = Needs::all().iter().collect();

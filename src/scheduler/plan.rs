@@ -1,4 +1,5 @@
-//! What a scheduler makes ahead of picks: a [`Plan`], from all [`PlanMembers`].
+//! Tables that a scheduler creates in advance of picks: a [`Plan`], made from all
+//! [`PlanMembers`].
 //!
 //! What does not live here: when a plan is made and how it is published
 //! (`balancer/planning.rs`).
@@ -10,16 +11,15 @@ use std::sync::Arc;
 use crate::member::{Labels, MemberId, Weight};
 use crate::snapshot::{Roster, Seat};
 
-/// What [`Scheduler::plan`](super::Scheduler::plan) has made: a table of the scheduler's
-/// own type, which its picks get back by
-/// [`Candidates::plan`](super::Candidates::plan).
+/// The result of [`Scheduler::plan`](super::Scheduler::plan): a table of the scheduler's
+/// own type. Its picks read it with [`Candidates::plan`](super::Candidates::plan).
 ///
-/// It is dropped outside every lock, when no pick works with it any more.
+/// It is dropped outside every lock, when no pick uses it any more.
 #[derive(Clone)]
 pub struct Plan(Arc<dyn Any + Send + Sync>);
 
 impl Plan {
-    /// Creates a plan of a table.
+    /// Creates a plan from a table.
     pub fn new<T>(table: T) -> Self
     where
         T: Any + Send + Sync,
@@ -40,7 +40,7 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// All members of a balancer, eligible or not, as a plan is made from them.
+/// All members of a balancer, eligible or not, as the input of a plan.
 #[derive(Debug)]
 pub struct PlanMembers<'m> {
     roster: &'m Roster,
@@ -76,24 +76,24 @@ impl<'m> PlanMembers<'m> {
 
     /// Iterates over the members, by tier and then in configuration order.
     ///
-    /// Balancers that got their members in different orders agree only about names: a
-    /// table that several processes shall share is made in the order of names.
+    /// Balancers that got their members in different orders agree only on names. If several
+    /// processes have to compute the same table, sort the members by name.
     pub fn iter(&self) -> impl Iterator<Item = PlanMember<'m>> + use<'m> {
         self.roster.by_tier().map(|seat| PlanMember { seat })
     }
 }
 
-/// One member, as a plan is made from it.
+/// One member, as the input of a plan.
 ///
-/// It has only what changes the plan when it changes. So it has no status, and the weight
-/// is the configured one.
+/// It has only properties whose change makes a new plan. It therefore has no status, and
+/// its weight is the configured one.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanMember<'m> {
     seat: &'m Seat,
 }
 
 impl<'m> PlanMember<'m> {
-    /// Returns the id, by which a pick claims the member.
+    /// Returns the id with which a pick claims the member.
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.seat.state.id()
@@ -118,7 +118,7 @@ impl<'m> PlanMember<'m> {
         self.seat.state.name()
     }
 
-    /// Returns the text of the label of that name.
+    /// Returns the text of the label `name`, if the member has it.
     ///
     /// # Examples
     ///
@@ -134,7 +134,7 @@ impl<'m> PlanMember<'m> {
         self.seat.spec.label(name)
     }
 
-    /// Returns the tier, as the source gives it and an operator overrides it.
+    /// Returns the tier, with the operator's override applied.
     ///
     /// # Examples
     ///
@@ -151,17 +151,16 @@ impl<'m> PlanMember<'m> {
         self.seat.spec.tier()
     }
 
-    /// Returns the weight, as the source gives it and an operator overrides it; what
-    /// counts in a pick may be less of it
-    /// ([`Candidate::weight`](super::Candidate::weight)).
+    /// Returns the configured weight, with the operator's override applied. The weight that
+    /// counts in a pick ([`Candidate::weight`](super::Candidate::weight)) may be smaller.
     #[must_use]
     pub fn weight(&self) -> Weight {
         self.seat.spec.weight()
     }
 }
 
-/// Returns whether plans made with one or the other of two seats are the same.
-pub(crate) fn plans_alike(one: &Seat, other: &Seat) -> bool {
+/// Returns whether two seats of a member give the same plan.
+pub(crate) fn same_plan(one: &Seat, other: &Seat) -> bool {
     fn facts(seat: &Seat) -> (MemberId, u64, u16, Weight, &Labels) {
         let spec = &seat.spec;
         (

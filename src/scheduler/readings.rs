@@ -1,8 +1,7 @@
-//! What members report of themselves: [`HeartbeatReadings`], and the table that
+//! The reports of members about themselves: [`HeartbeatReadings`], and the table that
 //! [`Heartbeat`](super::Heartbeat) picks by.
 //!
-//! What does not live here: where reports come from. Whoever receives them puts them
-//! in.
+//! What does not live here: receiving reports. The receiver passes them to this table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +14,10 @@ use crate::member::{MemberId, MemberState};
 use crate::random::Random;
 use crate::sync::Mutex;
 
-/// Reports of names that are no members are kept for so many names at most.
-const STRANGERS: usize = 4096;
+/// The most names for which reports are kept although no member has that name.
+const MAX_UNKNOWN_NAMES: usize = 4096;
 
-/// What a member reports of its own capacity.
+/// A member's report of its own capacity.
 ///
 /// # Examples
 ///
@@ -27,7 +26,7 @@ const STRANGERS: usize = 4096;
 ///
 /// let reading = HeartbeatReading { ready: 30, busy: 2 };
 /// assert_eq!(reading.idle(), 30);
-/// // A server that has just started and serves nobody is approached with care.
+/// // A server that has just started counts with a quarter of its idle slots.
 /// assert_eq!(HeartbeatReading { ready: 30, busy: 0 }.idle(), 7);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,10 +39,10 @@ pub struct HeartbeatReading {
 }
 
 impl HeartbeatReading {
-    /// Returns the idle capacity to pick by: `ready`, or a quarter of it while
-    /// nothing is busy, as Apache does for servers that have just started. A server with fewer
-    /// than four idle slots counts as one slot then, and not as none as in Apache: it would
-    /// stay idle for ever.
+    /// Returns the idle capacity to pick by: `ready`, or a quarter of it while nothing is
+    /// busy, as Apache does for servers that have just started. Such a server with fewer
+    /// than four idle slots counts as one slot. In Apache it counts as zero and stays idle
+    /// for ever.
     #[must_use]
     pub const fn idle(self) -> u32 {
         if self.busy > 0 || self.ready == 0 {
@@ -54,8 +53,8 @@ impl HeartbeatReading {
     }
 }
 
-/// Where reports are put in for a [`Heartbeat`](super::Heartbeat) scheduler; a cheap
-/// clone of one shared table.
+/// The table of reports for a [`Heartbeat`](super::Heartbeat) scheduler; clones are cheap
+/// and share one table.
 ///
 /// # Examples
 ///
@@ -87,15 +86,15 @@ impl HeartbeatReadings {
         Self::default()
     }
 
-    /// Puts in what the member `name` reports, received at `at` on the balancer's
-    /// clock. A later report replaces an earlier one.
+    /// Records the report of the member `name`, received at `at` on the balancer's clock. A
+    /// later report replaces an earlier one.
     ///
-    /// A name that is no member yet is remembered until its report is too old.
+    /// The report of a name that is not a member yet is kept until it is too old.
     ///
     /// # Errors
     ///
-    /// [`TooManyUnknownMembers`] if the name is no member, and as many names that are none
-    /// have reported already as are remembered: 4096. The report is lost.
+    /// [`TooManyUnknownMembers`] if no member has this name, and reports of 4096 other
+    /// names without a member are kept already. The report is dropped.
     pub fn report(
         &self,
         name: &str,
@@ -105,12 +104,12 @@ impl HeartbeatReadings {
         self.report_aged(name, reading, at, Duration::ZERO)
     }
 
-    /// Puts in what the member `name` has reported elsewhere, and that was `age` old when it
-    /// came in at `at`.
+    /// Records a report of the member `name` that was received elsewhere first and was
+    /// already `age` old when it arrived at `at`.
     ///
     /// # Errors
     ///
-    /// As [`report`](Self::report).
+    /// The same as [`report`](Self::report).
     ///
     /// # Examples
     ///
@@ -149,7 +148,7 @@ impl HeartbeatReadings {
     }
 }
 
-/// Too many names report that are no members.
+/// Reports came from too many names that are not members.
 ///
 /// # Examples
 ///
@@ -165,7 +164,7 @@ impl HeartbeatReadings {
 /// assert_eq!(results.last(), Some(&Err(TooManyUnknownMembers)));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("too many names report that are no members: insert the members first")]
+#[error("reports of 4096 names without a member are kept already: insert the members first")]
 #[expect(clippy::exhaustive_structs, reason = "there is nothing to add")]
 pub struct TooManyUnknownMembers;
 
@@ -173,7 +172,7 @@ pub struct TooManyUnknownMembers;
 struct StoredReport {
     reading: HeartbeatReading,
     at: Timestamp,
-    /// How old it was then.
+    /// Its age at that time.
     age: Duration,
 }
 
@@ -182,19 +181,19 @@ impl StoredReport {
         now.since(self.at).saturating_add(self.age) < max_age
     }
 
-    /// When it is too old.
+    /// Returns the time at which it is too old.
     fn expiry(&self, max_age: Duration) -> Timestamp {
         self.at + max_age.saturating_sub(self.age)
     }
 }
 
-/// The books of one member.
+/// The state kept for one member.
 #[derive(Clone, Debug)]
-struct ReadingBooks {
+struct ReadingEntry {
     member: MemberId,
     name: Arc<str>,
     report: Option<StoredReport>,
-    /// In flight as of the report, and now.
+    /// Requests in flight at the time of the report, and now.
     in_flight_then: u32,
     in_flight: u32,
     place: ReadingState,
@@ -203,9 +202,9 @@ struct ReadingBooks {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ReadingState {
     Absent,
-    Aside,
-    Here,
     Parked,
+    Present,
+    Skipped,
 }
 
 #[derive(Debug)]
@@ -213,14 +212,14 @@ pub(super) struct ReadingTable {
     max_age: Duration,
     pub(super) generation: u64,
     pub(super) parked: usize,
-    nodes: Vec<Option<ReadingBooks>>,
+    nodes: Vec<Option<ReadingEntry>>,
     by_name: HashMap<Arc<str>, u32>,
-    strangers: HashMap<Arc<str>, StoredReport>,
-    /// What is idle, less what was sent there since.
+    unknown: HashMap<Arc<str>, StoredReport>,
+    /// The idle capacity, less the requests sent since the report.
     shares: Shares,
-    /// What is idle by the reports alone.
+    /// The idle capacity as reported.
     reported: Shares,
-    aside: Vec<u32>,
+    skipped: Vec<u32>,
     /// No report is older than allowed before this time.
     next_expiry: Option<Timestamp>,
 }
@@ -233,18 +232,18 @@ impl Default for ReadingTable {
             parked: 0,
             nodes: Vec::new(),
             by_name: HashMap::new(),
-            strangers: HashMap::new(),
+            unknown: HashMap::new(),
             shares: Shares::default(),
             reported: Shares::default(),
-            aside: Vec::new(),
+            skipped: Vec::new(),
             next_expiry: None,
         }
     }
 }
 
 impl ReadingTable {
-    /// Draws a member that has idle capacity left, in proportion to it. If all of it is used up
-    /// and `beyond` is set, draws in proportion to what was reported.
+    /// Draws a member that has idle capacity left, in proportion to that capacity. If none
+    /// has any left and `beyond` is set, draws in proportion to what was reported.
     pub(super) fn draw(&self, random: &Random, beyond: bool) -> Option<(u32, MemberId)> {
         let shares = match (self.shares.total(), beyond) {
             (0, true) => &self.reported,
@@ -264,25 +263,26 @@ impl ReadingTable {
         here.then_some(short(member.slot()))
     }
 
-    /// The idle capacity of a member that has reported.
+    /// Returns the idle capacity of a member that has reported.
     pub(super) fn idle(&self, member: MemberId) -> Option<u64> {
         let node = self.nodes.get(member.slot())?.as_ref()?;
         (node.member == member && node.report.is_some()).then(|| node.idle())
     }
 
-    /// The same for whoever draws lots at `now`: what is too old is nothing.
+    /// Returns the idle capacity for a draw at `now`; a report that is too old counts as
+    /// zero.
     pub(super) fn idle_at(&self, member: MemberId, now: Option<Timestamp>) -> u64 {
         let node = self.nodes.get(member.slot()).and_then(Option::as_ref);
         let node = node.filter(|node| node.member == member);
         let report = node.and_then(|node| node.report);
         let fresh =
             report.is_some_and(|report| now.is_none_or(|now| report.is_fresh(now, self.max_age)));
-        node.filter(|_| fresh).map_or(0, ReadingBooks::idle)
+        node.filter(|_| fresh).map_or(0, ReadingEntry::idle)
     }
 
     pub(super) fn set_max_age(&mut self, max_age: Duration) {
         self.max_age = max_age;
-        // Look at every report again.
+        // Every report has to be checked again.
         self.next_expiry = Some(Timestamp::ORIGIN);
     }
 
@@ -293,8 +293,8 @@ impl ReadingTable {
         }
         let max_age = self.max_age;
         let fresh = |report: &StoredReport| report.is_fresh(now, max_age);
-        self.strangers.retain(|_, report| fresh(report));
-        let expiries = self.strangers.values().map(|it| it.expiry(max_age));
+        self.unknown.retain(|_, report| fresh(report));
+        let expiries = self.unknown.values().map(|it| it.expiry(max_age));
         let mut next: Option<Timestamp> = expiries.min();
         for slot in 0..self.nodes.len() {
             let Some(node) = &mut self.nodes[slot] else {
@@ -302,15 +302,15 @@ impl ReadingTable {
             };
             node.report = node.report.filter(fresh);
             if node.report.is_none() && node.place == ReadingState::Parked {
-                // Without a report it is nobody to wait for.
-                node.place = ReadingState::Here;
+                // Without a report there is no reason to wait for the member.
+                node.place = ReadingState::Present;
                 self.parked -= 1;
             }
             if let Some(report) = node.report {
                 let expiry = report.expiry(max_age);
                 next = Some(next.map_or(expiry, |next| next.min(expiry)));
             }
-            self.weigh(slot);
+            self.update_share(slot);
         }
         self.next_expiry = next;
     }
@@ -324,26 +324,26 @@ impl ReadingTable {
                 node.report = Some(report);
                 node.in_flight_then = node.in_flight;
             }
-            self.weigh(slot);
+            self.update_share(slot);
             return Ok(());
         }
-        if self.strangers.len() >= STRANGERS && !self.strangers.contains_key(name) {
+        if self.unknown.len() >= MAX_UNKNOWN_NAMES && !self.unknown.contains_key(name) {
             self.expire(report.at);
-            if self.strangers.len() >= STRANGERS {
+            if self.unknown.len() >= MAX_UNKNOWN_NAMES {
                 return Err(TooManyUnknownMembers);
             }
         }
-        self.strangers.insert(Arc::from(name), report);
+        self.unknown.insert(Arc::from(name), report);
         Ok(())
     }
 
-    /// Reads what a member has in flight again.
-    pub(super) fn touch(&mut self, member: &MemberState) {
+    /// Reads a member's requests in flight again.
+    pub(super) fn update_in_flight(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if let Some(node) = &mut self.nodes[slot as usize] {
                 node.in_flight = member.in_flight();
             }
-            self.weigh(slot as usize);
+            self.update_share(slot as usize);
         }
     }
 
@@ -356,12 +356,12 @@ impl ReadingTable {
         }
         self.shares.admit(slot);
         self.reported.admit(slot);
-        let stranger = self.strangers.remove(state.name());
+        let earlier = self.unknown.remove(state.name());
         let in_flight = state.in_flight();
         let known = match self.nodes[slot].take() {
             Some(node) if node.member == state.id() => Some(node),
             Some(former) => {
-                // The name may live in another slot by now.
+                // The name may have moved to another slot.
                 if self.by_name.get(&former.name) == Some(&short(slot)) {
                     self.by_name.remove(&former.name);
                 }
@@ -369,7 +369,7 @@ impl ReadingTable {
             }
             None => None,
         };
-        let mut node = known.unwrap_or_else(|| ReadingBooks {
+        let mut node = known.unwrap_or_else(|| ReadingEntry {
             member: state.id(),
             name: state.name_handle().clone(),
             report: None,
@@ -377,13 +377,13 @@ impl ReadingTable {
             in_flight,
             place: ReadingState::Absent,
         });
-        node.report = stranger.or(node.report);
+        node.report = earlier.or(node.report);
         node.in_flight = in_flight;
-        node.place = ReadingState::Here;
+        node.place = ReadingState::Present;
         self.by_name.insert(node.name.clone(), short(slot));
         self.nodes[slot] = Some(node);
-        self.aside.reserve(self.by_name.len());
-        self.weigh(slot);
+        self.skipped.reserve(self.by_name.len());
+        self.update_share(slot);
     }
 
     pub(super) fn leave(&mut self, member: MemberId) {
@@ -395,16 +395,16 @@ impl ReadingTable {
         self.place(slot, ReadingState::Absent);
     }
 
-    pub(super) fn step_over(&mut self, slot: u32) {
-        if self.is_at(slot, ReadingState::Here) {
-            self.place(slot, ReadingState::Aside);
-            self.aside.push(slot);
+    pub(super) fn skip(&mut self, slot: u32) {
+        if self.is_at(slot, ReadingState::Present) {
+            self.place(slot, ReadingState::Skipped);
+            self.skipped.push(slot);
         }
     }
 
-    pub(super) fn put_back(&mut self) {
-        while let Some(slot) = self.aside.pop() {
-            self.place(slot, ReadingState::Here);
+    pub(super) fn restore_skipped(&mut self) {
+        while let Some(slot) = self.skipped.pop() {
+            self.place(slot, ReadingState::Present);
         }
     }
 
@@ -416,7 +416,7 @@ impl ReadingTable {
     pub(super) fn unpark(&mut self, slot: u32) {
         if self.is_parked(slot) {
             self.parked -= 1;
-            self.place(slot, ReadingState::Here);
+            self.place(slot, ReadingState::Present);
         }
     }
 
@@ -426,12 +426,12 @@ impl ReadingTable {
 
     /// Forgets all reports.
     pub(super) fn reset(&mut self) {
-        self.strangers.clear();
+        self.unknown.clear();
         for slot in 0..self.nodes.len() {
             if let Some(node) = &mut self.nodes[slot] {
                 node.report = None;
             }
-            self.weigh(slot);
+            self.update_share(slot);
         }
     }
 
@@ -444,13 +444,13 @@ impl ReadingTable {
         if let Some(node) = &mut self.nodes[slot as usize] {
             node.place = place;
         }
-        self.weigh(slot as usize);
+        self.update_share(slot as usize);
     }
 
-    /// Brings a slot's share up to date.
-    fn weigh(&mut self, slot: usize) {
+    /// Updates a slot's share.
+    fn update_share(&mut self, slot: usize) {
         let (share, reported) = match &self.nodes[slot] {
-            Some(node) if node.place == ReadingState::Here => (node.idle(), node.reported()),
+            Some(node) if node.place == ReadingState::Present => (node.idle(), node.reported()),
             _ => (0, 0),
         };
         for (shares, share) in [(&mut self.shares, share), (&mut self.reported, reported)] {
@@ -461,8 +461,8 @@ impl ReadingTable {
     }
 }
 
-impl ReadingBooks {
-    /// What is idle: what was reported, less what was sent there since.
+impl ReadingEntry {
+    /// Returns the reported idle slots, less the requests sent since.
     fn idle(&self) -> u64 {
         let since = self.in_flight.saturating_sub(self.in_flight_then);
         self.reported().saturating_sub(since.into())

@@ -1,22 +1,22 @@
-//! Who may be picked, and who comes to the rescue of whom.
+//! Which members may be picked, and which stand in for others.
 //!
-//! This is the one table; nothing else decides it. Each row is reached only when the
-//! rows above it yield nobody:
+//! This is the one table; nothing else decides it. Each row is reached only when the rows
+//! above it yield no member:
 //!
-//! | row | who | where |
+//! | row | members | where |
 //! |---|---|---|
 //! | 1 | the tier's usable members; for each of its members that cannot be picked, its next usable spare joins them, behind them in ties | [`walk`] |
 //! | 2 | the tier's usable standbys | [`walk`] |
 //! | 3 | the next tier, from row 1 | [`walk`] |
-//! | 4 | the spares of the first tier that has nobody to stand in for (Apache leaves a balancer of spares dead; ledger row 7) | [`walk`] |
+//! | 4 | the spares of the first tier that has no member to stand in for (Apache leaves a balancer of spares dead; ledger row 7) | [`walk`] |
 //! | 5 | forced recovery: all members that only an error or an ejection keeps out, at once; an ejection is a guess about one member among others, and must never be the reason that nothing is served | `balancer`, by [`EligibilityWalk::is_empty`] |
 //!
-//! A member whose error or ejection is over is usable again before row 1 is looked at. A
+//! A member whose error or ejection has ended is usable again before row 1 is evaluated. A
 //! ramp changes a member's weight, and never whether it is eligible.
 //!
-//! A member on trial, with room for one request at a time, fills no row: it is eligible where
-//! it stands, and those who would be without it stand in, behind it in ties, as spares do. So
-//! a trial that takes its time costs no other request its answer.
+//! A member on trial, with room for one request at a time, fills no row: it is eligible in
+//! its place, and the members that would be eligible without it stand in, behind it in
+//! ties, as spares do. So a slow trial delays no other request.
 //!
 //! The rule of the walk is Apache's (`ap_proxy_balancer_get_best_worker`).
 
@@ -26,12 +26,12 @@ use std::sync::Arc;
 use super::{Roster, Seat};
 use crate::member::{Flag, MemberId, Status};
 
-/// What the walk found.
+/// The result of the walk.
 #[derive(Debug, Default)]
 pub(crate) struct EligibilityWalk {
     /// Slots of the eligible members, in the order that settles ties.
     pub(crate) group: Vec<u32>,
-    /// From here on the group consists of those that stand in for others.
+    /// From here on the group consists of members that stand in for others.
     pub(crate) spares_from: usize,
     /// How many members of all tiers could serve new work in whatever role.
     pub(crate) usable: usize,
@@ -44,8 +44,8 @@ impl EligibilityWalk {
         self.group.is_empty()
     }
 
-    /// Takes those in who would be picked without what was found before, if all of that are
-    /// on trial: then they stand in for it.
+    /// Adds the members that would be picked without those found before, if all of the
+    /// latter are on trial: then they stand in for them.
     fn take(&mut self, row: Row) {
         if self.is_full {
             return;
@@ -65,9 +65,10 @@ impl EligibilityWalk {
 /// Slots of members that have the same role, each with whether it is on trial.
 type Row = Vec<(u32, bool)>;
 
-/// Walks the tiers and returns the first group that is not empty, with those who stand in.
+/// Walks the tiers and returns the first group that is not empty, with the members that
+/// stand in.
 ///
-/// `status` tells a member's status: the live one, or what it would be.
+/// `status` returns a member's status: the live one, or a hypothetical one.
 pub(crate) fn walk(
     roster: &Roster,
     mut status: impl FnMut(&Arc<Seat>) -> Status,
@@ -82,7 +83,7 @@ pub(crate) fn walk(
         }
         found.usable += this.usable;
         if !found.is_full {
-            if idle_spares.is_empty() && this.has_nobody_to_stand_in_for() {
+            if idle_spares.is_empty() && this.has_none_to_stand_in_for() {
                 idle_spares.clone_from(&this.spares);
             }
             found.take(this.ordinary);
@@ -92,13 +93,13 @@ pub(crate) fn walk(
         }
     }
     found.take(idle_spares);
-    // As a picture needs those that stand in.
+    // Because a picture needs those that stand in.
     let order = |&slot: &u32| roster.seat(slot as usize).map(|seat| seat.order);
     found.group[found.spares_from..].sort_by_key(order);
     found
 }
 
-/// The members that could be picked if those that were tried were not there.
+/// Returns the members that could be picked if the tried ones did not exist.
 pub(crate) fn without(roster: &Roster, tried: &[MemberId]) -> EligibilityWalk {
     walk(roster, |seat| {
         let status = seat.state.status();
@@ -140,13 +141,13 @@ impl Tier {
         self.usable += usize::from(able);
     }
 
-    fn has_nobody_to_stand_in_for(&self) -> bool {
+    fn has_none_to_stand_in_for(&self) -> bool {
         self.ordinary.is_empty() && self.missing == 0
     }
 }
 
-/// Where a member stands with regard to a pick, as
-/// [`Balancer::explain`](crate::Balancer::explain) tells it.
+/// The role of a member in a pick, as [`Balancer::explain`](crate::Balancer::explain)
+/// reports it.
 ///
 /// # Examples
 ///
@@ -164,7 +165,7 @@ impl Tier {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Eligibility {
-    /// At its cap: stepped over until one of its requests ends.
+    /// At its cap: skipped until one of its requests ends.
     AtCapacity,
     /// Serves its sessions only.
     Draining,

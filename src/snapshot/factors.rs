@@ -1,6 +1,6 @@
-//! What of each member's weight counts now: [`Factors`].
+//! The share of each member's weight that counts now: [`Factors`].
 //!
-//! What does not live here: why, which is for the publisher to know.
+//! What does not live here: the reason, which the publisher knows.
 
 use super::Seat;
 use crate::member::EffectiveWeight;
@@ -37,7 +37,7 @@ impl Factors {
         FULL_WEIGHT - u32::from(missing)
     }
 
-    /// The weight that counts.
+    /// Returns the weight that counts.
     #[inline]
     pub(crate) fn weight(&self, seat: &Seat) -> EffectiveWeight {
         EffectiveWeight::from(seat.spec.weight()).scaled(self.sixteenths(seat.slot()))

@@ -1,4 +1,4 @@
-//! What one request sees: who is there ([`Roster`], changes rarely) and who may be
+//! What one request sees: the members ([`Roster`], changes rarely) and which of them may be
 //! picked now ([`Picture`], changes often), both immutable.
 //!
 //! What does not live here: the payloads, the publishing, and any pick.

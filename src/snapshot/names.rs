@@ -1,18 +1,18 @@
-//! From a name to the slot of its member: a hash table in parts that its copies share, so
+//! Maps a name to the slot of its member: a hash table in parts that its copies share, so
 //! that a copy costs one pointer for each part, and a change one part.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// So many names a part has, on average, when the number of parts is doubled.
-const CROWD: usize = 16;
+/// How many names a part has, on average, when the number of parts is doubled.
+const MEAN_PART_LEN: usize = 16;
 
-/// Slots by the hash of the name. The hash has keys of its own, so that names that others
-/// choose do not meet in one part.
+/// Slots by the hash of the name. The hash has random keys, so that chosen names cannot
+/// collide in one part.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
-    /// A power of two of them, or none.
+    /// Their number is a power of two, or zero.
     parts: Vec<Arc<Vec<NameEntry>>>,
     len: usize,
     keys: RandomState,
@@ -25,7 +25,7 @@ struct NameEntry {
 }
 
 impl Names {
-    /// The slots whose name has the same hash; the caller compares the text.
+    /// Returns the slots whose name has the same hash; the caller compares the text.
     pub(crate) fn slots(&self, name: &str) -> impl Iterator<Item = u32> {
         let hash = self.keys.hash_one(name);
         let part = self.part(hash).and_then(|part| self.parts.get(part));
@@ -36,9 +36,9 @@ impl Names {
             .map(|entry| entry.slot)
     }
 
-    /// Adds a name that is not there.
+    /// Adds a name that is not in the table.
     pub(crate) fn insert(&mut self, name: &str, slot: u32) {
-        if self.len >= self.parts.len() * CROWD {
+        if self.len >= self.parts.len() * MEAN_PART_LEN {
             self.grow();
         }
         let hash = self.keys.hash_one(name);

@@ -1,4 +1,5 @@
-//! Who may be picked now: slots of one [`Roster`], in the order that settles ties.
+//! Which members may be picked now: slots of one [`Roster`], in the order that settles
+//! ties.
 
 use std::collections::HashSet;
 use std::iter;
@@ -6,22 +7,21 @@ use std::sync::Arc;
 
 use super::{EligibilityWalk, Factors, Roster, Seat};
 
-/// One immutable state of affairs: what a request works on from its first look to
-/// its lease.
+/// One immutable state: what a request uses from its first look to its lease.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
-    /// Grows with every publication.
+    /// Incremented with every publication.
     pub(crate) generation: u64,
     pub(crate) roster: Arc<Roster>,
     /// The eligible members in tie order.
     group: Vec<u32>,
     /// From here on the group's members are spares, behind all others in ties.
     spares_from: usize,
-    /// One bit a slot: is it in the group?
+    /// One bit for each slot: whether it is in the group.
     in_group: Vec<u64>,
     /// How many members could serve, in whatever tier or role.
     pub(crate) usable: usize,
-    /// What of each member's weight counts, eligible or not.
+    /// The share of each member's weight that counts, eligible or not.
     pub(crate) factors: Factors,
 }
 
@@ -71,7 +71,8 @@ impl Picture {
                 .is_ok()
     }
 
-    /// The eligible members in tie order, each with whether it stands in as a spare.
+    /// Returns the eligible members in tie order, each with whether it stands in as a
+    /// spare.
     pub(crate) fn group(&self) -> impl Iterator<Item = (&Arc<Seat>, bool)> {
         (0..self.group.len()).filter_map(|at| self.group_at(at))
     }
@@ -83,7 +84,7 @@ impl Picture {
     }
 }
 
-/// How one picture differs from another, as a scheduler is told.
+/// The difference between two pictures, as a scheduler is notified of it.
 #[derive(Debug, Default)]
 pub(crate) struct PictureDiff {
     pub(crate) left: Vec<Arc<Seat>>,
@@ -96,7 +97,7 @@ impl PictureDiff {
         self.left.is_empty() && self.joined.is_empty() && self.changed.is_empty()
     }
 
-    /// Lists all who did not join just now as changed.
+    /// Lists all members that have not just joined as changed.
     pub(crate) fn everything_changed(&mut self, picture: &Picture) {
         let joined: HashSet<usize> = self.joined.iter().map(|(new, _)| new.slot()).collect();
         self.changed = picture
@@ -108,7 +109,7 @@ impl PictureDiff {
 }
 
 impl Picture {
-    /// The difference to having nobody.
+    /// Returns the difference to a picture without members.
     pub(crate) fn since_nothing(&self) -> PictureDiff {
         PictureDiff {
             joined: self
@@ -119,8 +120,8 @@ impl Picture {
         }
     }
 
-    /// The difference to an older picture, where `touched` names the slots whose seats
-    /// have changed.
+    /// Returns the difference to an older picture, where `touched` contains the slots whose
+    /// seats have changed.
     pub(crate) fn since(&self, old: &Self, touched: &[usize]) -> PictureDiff {
         let mut change = PictureDiff::default();
         for word in 0..self.in_group.len().max(old.in_group.len()) {
@@ -162,7 +163,7 @@ impl Picture {
         change
     }
 
-    /// The slots of the group whose factors have changed.
+    /// Returns the slots of the group whose factors have changed.
     fn reweighed<'p>(&'p self, old: &'p Self) -> impl Iterator<Item = usize> + 'p {
         let any = !self.factors.is_empty() || !old.factors.is_empty();
         let group = any.then(|| self.group.iter());
@@ -180,7 +181,7 @@ impl Picture {
         self.in_group.get(at).copied().unwrap_or(0)
     }
 
-    /// The slots of those that stand in as spares.
+    /// Returns the slots of the members that stand in as spares.
     fn spares(&self) -> impl Iterator<Item = usize> {
         self.group[self.spares_from.min(self.group.len())..]
             .iter()
@@ -188,7 +189,7 @@ impl Picture {
     }
 }
 
-/// The slots of a word's bits.
+/// Returns the slots of a word's bits.
 fn bits(word: usize, mut set: u64) -> impl Iterator<Item = usize> {
     iter::from_fn(move || {
         (set != 0).then(|| {

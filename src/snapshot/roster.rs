@@ -1,4 +1,4 @@
-//! The members that there are, by slot, in order, by name and by route.
+//! All members of a balancer, by slot, in order, by name and by route.
 
 use std::sync::Arc;
 
@@ -8,21 +8,22 @@ use super::routes::RouteIndex;
 use crate::member::{MemberSpec, MemberState, Overrides, Status};
 use crate::sync::Mutex;
 
-/// One member as the balancer knows it: facts and spec, without the payload.
+/// One member as the balancer knows it: state and spec, without the payload.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) state: Arc<MemberState>,
-    /// What holds, overrides included. Without flags: those are live, in the state.
+    /// The spec that holds, overrides included. Without flags: those are live, in the
+    /// state.
     pub(crate) spec: MemberSpec,
     /// The place in configuration order, which settles every tie.
     pub(crate) order: u64,
     /// The name of the source that it belongs to.
     pub(crate) owner: Arc<str>,
-    /// Changes in place: what comes of it is in `spec` and in the state's flags.
+    /// Changes in place: what results from it is in `spec` and in the state's flags.
     pub(crate) layers: Mutex<SpecLayers>,
 }
 
-/// What a source and an operator say of a member, beyond the spec that holds.
+/// The settings of a member by a source and an operator, beyond the spec that holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct SpecLayers {
     /// The flags that its source gives it, without those of health.
@@ -30,7 +31,7 @@ pub(crate) struct SpecLayers {
     pub(crate) overridden: Option<Arc<Overridden>>,
 }
 
-/// What is overridden of a member, and what its source says.
+/// The overrides of a member, and its source's spec.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Overridden {
     pub(crate) overrides: Overrides,
@@ -39,7 +40,7 @@ pub(crate) struct Overridden {
 }
 
 impl Seat {
-    /// What the source says, with its flags, but without those of health.
+    /// Returns the source's spec with its flags, but without those of health.
     pub(crate) fn source(&self) -> MemberSpec {
         let layers = self.layers();
         match layers.overridden {
@@ -70,7 +71,7 @@ impl Seat {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roster {
     seats: Slab<Seat>,
-    /// Slots by (tier, order): each tier is one run.
+    /// Slots by (tier, order): each tier is contiguous.
     walk_order: Vec<u32>,
     names: Names,
     routes: RouteIndex,
@@ -90,7 +91,7 @@ impl Roster {
         self.seats.get(slot)
     }
 
-    /// The member of that name.
+    /// Returns the member of that name.
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Seat>> {
         self.names
             .slots(name)
@@ -98,14 +99,14 @@ impl Roster {
             .find(|seat| seat.state.name() == name)
     }
 
-    /// The members by tier and then in configuration order.
+    /// Returns the members by tier and then in configuration order.
     pub(crate) fn by_tier(&self) -> impl Iterator<Item = &Arc<Seat>> {
         self.walk_order
             .iter()
             .filter_map(|&slot| self.seat(slot as usize))
     }
 
-    /// The members that own `route`, in configuration order.
+    /// Returns the members that own `route`, in configuration order.
     pub(crate) fn by_route<'r>(&'r self, route: &'r str) -> impl Iterator<Item = &'r Arc<Seat>> {
         self.routes
             .slots(route)
@@ -113,7 +114,7 @@ impl Roster {
             .filter(move |seat| seat.spec.route() == Some(route))
     }
 
-    /// Puts a seat in, in place of the one that has its slot.
+    /// Inserts a seat, in place of the one that has its slot.
     pub(crate) fn put(&mut self, seat: Arc<Seat>) {
         let slot = seat.slot();
         let stays = |there: &Arc<Seat>| {
@@ -135,7 +136,7 @@ impl Roster {
         self.seats.put(slot, seat);
     }
 
-    /// Takes the seat of `slot` out.
+    /// Removes the seat of `slot`.
     pub(crate) fn take(&mut self, slot: usize) -> Option<Arc<Seat>> {
         let seat = self.seats.get(slot)?.clone();
         let at = self.rank(seat.spec.tier(), seat.order);
@@ -147,7 +148,7 @@ impl Roster {
         self.seats.take(slot)
     }
 
-    /// Where a member of `tier` and `order` stands, or would stand.
+    /// Returns where a member of `tier` and `order` stands, or would stand.
     fn rank(&self, tier: u16, order: u64) -> usize {
         self.walk_order.partition_point(|&slot| {
             self.seat(slot as usize)

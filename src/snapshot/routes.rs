@@ -1,5 +1,5 @@
-//! From a route to the slots of its members: one sorted run of plain numbers, so
-//! that copying it is one copy of memory.
+//! Maps a route to the slots of its members: one sorted array of plain numbers, so that
+//! copying it is one copy of memory.
 
 use crate::stable_hash::hash_bytes;
 
@@ -34,7 +34,7 @@ impl RouteIndex {
         }
     }
 
-    /// The slots whose route has the same hash, in configuration order; the caller
+    /// Returns the slots whose route has the same hash, in configuration order; the caller
     /// compares the text.
     pub(crate) fn slots(&self, route: &str) -> impl Iterator<Item = u32> {
         let hash = if self.0.is_empty() {

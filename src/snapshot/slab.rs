@@ -1,4 +1,4 @@
-//! An array by slot that shares what it can with its copies: a copy costs one pointer
+//! An array by slot that shares unchanged chunks with its copies: a copy costs one pointer
 //! for each chunk, a change one chunk.
 
 use std::array;
@@ -17,7 +17,7 @@ impl<T> Slab<T> {
         self.0.get(slot / CHUNK)?[slot % CHUNK].as_ref()
     }
 
-    /// Returns what was there before.
+    /// Returns the former value.
     pub(crate) fn put(&mut self, slot: usize, value: Arc<T>) -> Option<Arc<T>> {
         while self.0.len() <= slot / CHUNK {
             self.0.push(Arc::new(array::from_fn(|_| None)));

@@ -1,9 +1,10 @@
-//! A moment to wait for in a task that may be busy: [`Deadline`], and [`timeout_at`], which
-//! gives up on a future at one.
+//! A deadline for a task that may be busy: [`Deadline`], and [`timeout_at`], which stops
+//! waiting for a future at a deadline.
 //!
-//! A tokio timer that is polled in a task whose cooperative budget is used up says that it
-//! is pending, whatever the time. A peer that floods a task uses its budget up at each poll,
-//! and so a plain timer beside it never fires. These are polled without the budget.
+//! A tokio timer that is polled in a task whose cooperative budget is used up stays
+//! pending, whatever the time. A peer that floods a task uses its budget up at each poll,
+//! so that a plain timer in the same task never fires. The futures of this file are polled
+//! without the budget.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -14,7 +15,7 @@ use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 pin_project! {
-    /// Resolves at a moment, also in a task whose budget is used up.
+    /// Resolves at a given time, also in a task whose budget is used up.
     #[derive(Debug)]
     pub(crate) struct Deadline {
         #[pin]
@@ -54,7 +55,7 @@ impl Deadline {
         self.sleep.deadline()
     }
 
-    /// Whether it has fired, as far as the runtime has noticed.
+    /// Returns whether the deadline has passed, as far as the runtime has noticed.
     pub(crate) fn is_elapsed(&self) -> bool {
         self.sleep.is_elapsed()
     }
@@ -68,13 +69,14 @@ impl Future for Deadline {
     }
 }
 
-/// A future that was given up.
+/// The error of a future that did not complete in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Late;
 
-/// Resolves with the future, or, if that is pending at `moment`, with [`Late`].
+/// Resolves with the future's output, or with [`Late`] if the future is pending at
+/// `moment`.
 ///
-/// Unlike tokio's it also holds if others have used up the budget of its task.
+/// Unlike tokio's function, it also works if the budget of the task is used up.
 #[cfg_attr(not(feature = "proxy"), allow(dead_code, reason = "the proxy's"))]
 pub(crate) async fn timeout_at<F: Future>(moment: Instant, future: F) -> Result<F::Output, Late> {
     let (mut future, mut deadline) = (pin!(future), pin!(Deadline::at(moment)));
@@ -85,7 +87,7 @@ pub(crate) async fn timeout_at<F: Future>(moment: Instant, future: F) -> Result<
     .await
 }
 
-/// The same after `limit`.
+/// The same with a time limit from now.
 #[cfg_attr(not(feature = "__net"), expect(dead_code, reason = "for sockets"))]
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Late> {
     timeout_at(Instant::now() + limit, future).await
@@ -101,7 +103,7 @@ mod tests {
     use std::time::Duration;
     use tokio::task::coop::{has_budget_remaining, poll_proceed};
 
-    /// As a flood does it, before anything else is polled.
+    /// Uses the budget up as a flood does, before anything else is polled.
     fn use_up_the_budget(context: &mut Context<'_>) {
         while let Poll::Ready(unit) = poll_proceed(context) {
             unit.made_progress();
@@ -115,7 +117,7 @@ mod tests {
         std::future::poll_fn(|context| {
             use_up_the_budget(context);
             let polled = future.as_mut().poll(context);
-            // As long as there is a flood, its task is awake.
+            // A task that is flooded is always awake.
             context.waker().wake_by_ref();
             polled
         })

@@ -1,11 +1,11 @@
-//! Waiting as an argument: [`Timer`], and `TokioTimer` behind the feature `tokio`.
+//! Timers: the trait [`Timer`], and `TokioTimer` behind the feature `tokio`.
 //!
-//! What does not live here: the time itself, which a [`Clock`](crate::clock::Clock)
-//! tells, and what is waited for.
+//! What does not live here: the present time, which a [`Clock`](crate::clock::Clock)
+//! returns, and the futures that are given a time limit.
 
 #[cfg(feature = "tokio")]
 mod deadline;
-mod keep_time;
+mod timed_changes;
 #[cfg(feature = "tokio")]
 mod tokio_timer;
 
@@ -18,23 +18,23 @@ use std::time::Duration;
 pub(crate) use deadline::timeout_at;
 #[cfg(feature = "__net")]
 pub(crate) use deadline::{Deadline, timeout};
-pub use keep_time::TimedChanges;
+pub use timed_changes::TimedChanges;
 #[cfg(feature = "tokio")]
 pub use tokio_timer::TokioTimer;
 
-/// A future that resolves when a time is over.
+/// A future that resolves after a duration.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where a driver's patience comes from: the timer of your runtime.
+/// Creates the sleeps of a driver: implement it for the timer of your runtime.
 ///
 /// # Contract
 ///
-/// The future resolves once `duration` has passed, not before, and wakes its task then.
-/// Dropping it stops it. It is made on the task that polls it.
+/// The future resolves once `duration` has passed, not before, and then wakes its task.
+/// Dropping it cancels it. It is created on the task that polls it.
 ///
-/// It resolves also in a task that is busy: a tokio timer in a task whose cooperative budget
-/// is used up stays pending, and a flood uses it up at each poll. `TokioTimer` is polled
-/// without the budget; a timer of your own that is made of tokio's wraps it in
+/// It also resolves in a busy task. A tokio timer in a task whose cooperative budget is
+/// used up stays pending, and a flood of messages uses the budget up at each poll.
+/// `TokioTimer` is polled without the budget. If your own timer uses tokio's, wrap it in
 /// [`tokio::task::unconstrained`](https://docs.rs/tokio/latest/tokio/task/fn.unconstrained.html).
 ///
 /// # Examples
@@ -43,7 +43,7 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// use equipoise::timer::{Sleep, Timer};
 /// use std::time::Duration;
 ///
-/// /// For a runtime of your own.
+/// /// For your own runtime.
 /// #[derive(Debug)]
 /// struct Immediate;
 ///
@@ -61,7 +61,7 @@ pub trait Timer: fmt::Debug + Send + Sync + 'static {
 
 const _: Option<&dyn Timer> = None;
 
-/// A shared timer, so that a test can move the one that it gave away.
+/// A shared timer, so that a test can keep a handle of the timer that it passes on.
 impl<T: Timer + ?Sized> Timer for Arc<T> {
     fn sleep(&self, duration: Duration) -> Sleep {
         (**self).sleep(duration)

@@ -7,7 +7,8 @@ use super::{Sleep, Timer};
 
 /// The timer of the tokio runtime that polls the request.
 ///
-/// It fires also in a task whose cooperative budget is used up. It follows `tokio::time::pause`, so that tests need not wait.
+/// It also fires in a task whose cooperative budget is used up. It follows
+/// `tokio::time::pause`, so that tests need not wait.
 ///
 /// # Panics
 ///
@@ -31,7 +32,7 @@ pub struct TokioTimer {
 }
 
 impl TokioTimer {
-    /// Creates the timer; it belongs to no runtime until it is used.
+    /// Creates the timer; it uses the runtime in which `sleep` is called.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }

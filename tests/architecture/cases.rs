@@ -1,18 +1,18 @@
-//! Shows that each rule notices what it forbids, and leaves alone what it allows.
+//! Tests of the rules: each reports what it forbids, and nothing that it allows.
 
 use crate::rules::{
-    apache_words, giving_back, homeless, imports_from_above, speaks_http, unlike_a_room,
-    unswappable, unwraps, worldly,
+    apache_words, atomics_outside_sync, give_back_outside_lease, http_in_net, imports_from_above,
+    io_in_core, module_without_level, unwraps, wrong_form,
 };
 use crate::source::Source;
 
 #[test]
-fn each_rule_notices_what_it_forbids() {
+fn each_rule_reports_what_it_forbids() {
     type Rule = fn(&Source) -> Vec<String>;
     let member = "src/member/id.rs";
     let cases: &[(Rule, &str, &str)] = &[
-        (homeless, "src/pool.rs", ""),
-        (homeless, "src/pool/mod.rs", ""),
+        (module_without_level, "src/pool.rs", ""),
+        (module_without_level, "src/pool/mod.rs", ""),
         (imports_from_above, member, "use crate::balancer::Lease;"),
         (
             imports_from_above,
@@ -40,24 +40,28 @@ fn each_rule_notices_what_it_forbids() {
             "src/clock.rs",
             "use super::random::Random;",
         ),
-        (worldly, member, "pub async fn f() {}"),
-        (worldly, member, "use tokio::time;"),
-        (worldly, member, "use std::{net::SocketAddr, sync::Arc};"),
-        (worldly, member, "std::thread::spawn(f);"),
-        (worldly, member, "let now = std::time::Instant::now();"),
-        (worldly, member, "println!();"),
-        (worldly, member, "eprintln!();"),
-        (worldly, member, "tracing::info!();"),
-        (worldly, member, "log::info!();"),
-        (worldly, member, "#[cfg(all(unix, feature = \"proxy\"))]"),
+        (io_in_core, member, "pub async fn f() {}"),
+        (io_in_core, member, "use tokio::time;"),
+        (io_in_core, member, "use std::{net::SocketAddr, sync::Arc};"),
+        (io_in_core, member, "std::thread::spawn(f);"),
+        (io_in_core, member, "let now = std::time::Instant::now();"),
+        (io_in_core, member, "println!();"),
+        (io_in_core, member, "eprintln!();"),
+        (io_in_core, member, "tracing::info!();"),
+        (io_in_core, member, "log::info!();"),
+        (io_in_core, member, "#[cfg(all(unix, feature = \"proxy\"))]"),
         (
-            worldly,
+            io_in_core,
             "src/balancer/pick.rs",
             "use http::{HeaderMap, Uri};",
         ),
-        (worldly, "src/balancer/pick.rs", "use core::future::Future;"),
         (
-            worldly,
+            io_in_core,
+            "src/balancer/pick.rs",
+            "use core::future::Future;",
+        ),
+        (
+            io_in_core,
             "src/balancer/pick.rs",
             "use std::task::{Context, Waker};",
         ),
@@ -67,48 +71,80 @@ fn each_rule_notices_what_it_forbids() {
             "use crate::proxy::Server;",
         ),
         (
-            speaks_http,
+            http_in_net,
             "src/net/accept.rs",
             "use http::{Request, Uri};",
         ),
         (
-            speaks_http,
+            http_in_net,
             "src/net/accept.rs",
             "fn f(body: http_body::Frame) {}",
         ),
         (
-            speaks_http,
+            http_in_net,
             "src/net/tls/member.rs",
             "use hyper_util::rt::TokioIo;",
         ),
         (
-            speaks_http,
+            http_in_net,
             "src/net/tls/member.rs",
             "let reason = h2::Reason::CANCEL;",
         ),
         (
-            unswappable,
+            atomics_outside_sync,
             member,
             "use std::sync::{Arc, atomic::{AtomicU8, Ordering}};",
         ),
-        (unswappable, member, "use core::sync::atomic::AtomicBool;"),
-        (unswappable, "src/proxy/tls.rs", "use parking_lot::Mutex;"),
-        (unswappable, "src/proxy/tls.rs", "x: arc_swap::ArcSwap<u8>,"),
-        (unswappable, "src/proxy/tls.rs", "use std::sync::Mutex;"),
         (
-            unswappable,
+            atomics_outside_sync,
+            member,
+            "use core::sync::atomic::AtomicBool;",
+        ),
+        (
+            atomics_outside_sync,
+            "src/proxy/tls.rs",
+            "use parking_lot::Mutex;",
+        ),
+        (
+            atomics_outside_sync,
+            "src/proxy/tls.rs",
+            "x: arc_swap::ArcSwap<u8>,",
+        ),
+        (
+            atomics_outside_sync,
+            "src/proxy/tls.rs",
+            "use std::sync::Mutex;",
+        ),
+        (
+            atomics_outside_sync,
             "src/proxy/tls.rs",
             "use std::sync::{Arc, RwLock};",
         ),
-        (unswappable, "src/proxy/tls.rs", "use loom::sync::Arc;"),
-        (giving_back, "src/balancer/wait.rs", "seat.give_back();"),
-        (giving_back, "src/member/state.rs", "other.give_back();"),
-        (giving_back, "src/member/counters.rs", "self.give_back();"),
+        (
+            atomics_outside_sync,
+            "src/proxy/tls.rs",
+            "use loom::sync::Arc;",
+        ),
+        (
+            give_back_outside_lease,
+            "src/balancer/wait.rs",
+            "seat.give_back();",
+        ),
+        (
+            give_back_outside_lease,
+            "src/member/state.rs",
+            "other.give_back();",
+        ),
+        (
+            give_back_outside_lease,
+            "src/member/counters.rs",
+            "self.give_back();",
+        ),
         (apache_words, member, "let lbset = 1;"),
         (apache_words, member, "f(\"no lbfactor\");"),
         (unwraps, "src/config/line.rs", "f()\n    .unwrap();"),
-        (unlike_a_room, "tests/a/main.rs", "use a;\n"),
-        (unlike_a_room, "benches/pick.rs", "/// A bench."),
+        (wrong_form, "tests/a/main.rs", "use a;\n"),
+        (wrong_form, "benches/pick.rs", "/// A bench."),
     ];
     for &(rule, path, text) in cases {
         let found = rule(&Source::new(path, text));
@@ -116,20 +152,20 @@ fn each_rule_notices_what_it_forbids() {
     }
     let long = format!("//! Long.\n{}", "\n".repeat(500));
     assert_eq!(
-        unlike_a_room(&Source::new(member, &long)).len(),
+        wrong_form(&Source::new(member, &long)).len(),
         1,
         "501 lines"
     );
 }
 
 #[test]
-fn no_rule_notices_what_is_allowed() {
+fn no_rule_reports_what_is_allowed() {
     let cases = [
         (
             "src/balancer/wait.rs",
             "use std::future::Future;\nuse std::task::Waker;",
         ),
-        ("src/balancer/wait/line.rs", "use std::task::Waker;"),
+        ("src/balancer/wait/wait_list.rs", "use std::task::Waker;"),
         (
             "src/clock.rs",
             "use crate::sync::AtomicU64;\nfn f() { Instant::now() }",
@@ -168,16 +204,16 @@ fn no_rule_notices_what_is_allowed() {
         ),
     ];
     for (path, text) in cases {
-        let source = Source::new(path, &format!("//! A room.\n{text}"));
+        let source = Source::new(path, &format!("//! A file.\n{text}"));
         for rule in [
-            homeless,
+            module_without_level,
             imports_from_above,
-            worldly,
-            unswappable,
-            giving_back,
+            io_in_core,
+            atomics_outside_sync,
+            give_back_outside_lease,
             apache_words,
             unwraps,
-            unlike_a_room,
+            wrong_form,
         ] {
             assert_eq!(rule(&source), [""; 0], "{path}: {text}");
         }

@@ -1,10 +1,9 @@
-//! Holds the sources to the rules of `ARCHITECTURE.md`: which module may import which,
-//! that no files import each other in a circle, what must not enter the core, and how a
-//! file opens and how long it may be.
+//! Checks the rules of `ARCHITECTURE.md`: which module may import which, no cycles of
+//! imports, no I/O in the core, how a file starts, and how long it may be.
 //!
-//! It reads text, not syntax: comments, string literals and `#[cfg(test)]` items
-//! are cut away, then words and paths are looked for. What a lint can forbid is
-//! not here but in `Cargo.toml` and `clippy.toml`.
+//! The tests read text, not syntax: they remove comments, string literals and `#[cfg(test)]`
+//! items, then search for words and paths. What a lint can forbid is not here, but in
+//! `Cargo.toml` and `clippy.toml`.
 
 #![allow(
     clippy::expect_used,
@@ -12,113 +11,116 @@
 )]
 
 mod cases;
-mod circles;
-mod floors;
+mod cycles;
+mod levels;
 mod names;
 mod rules;
 mod source;
 mod text;
 mod types;
 
-use circles::circles;
-use floors::{BRIDGES, floor_of};
+use cycles::cycles;
+use levels::{SIBLINGS, level_of};
 use rules::{
-    apache_words, giving_back, homeless, imports_from_above, speaks_http, unlike_a_room,
-    unswappable, unwraps, worldly,
+    apache_words, atomics_outside_sync, give_back_outside_lease, http_in_net, imports_from_above,
+    io_in_core, module_without_level, unwraps, wrong_form,
 };
 use source::{Source, sources};
 use types::repeated_types;
 
 #[test]
-fn every_module_stands_on_a_floor() {
-    hold(
-        homeless,
-        "Add the module to FLOORS in tests/architecture/floors.rs and to ARCHITECTURE.md.",
+fn every_module_has_a_level() {
+    check(
+        module_without_level,
+        "Add the module to LEVELS in tests/architecture/levels.rs and to ARCHITECTURE.md.",
     );
 }
 
 #[test]
-fn a_module_imports_only_from_below() {
-    hold(
+fn a_module_imports_only_from_lower_levels() {
+    check(
         imports_from_above,
-        "Facts go down as arguments, decisions come back as return values: take what is missing \
-         as an argument, or move it to a lower floor. A new bridge between siblings goes into \
-         BRIDGES in tests/architecture/floors.rs, with its reason.",
+        "Take what is missing as an argument, return what a caller above needs, or move the code \
+         to a lower level. An import between modules of one level is listed in SIBLINGS in \
+         tests/architecture/levels.rs, with its reason.",
     );
 }
 
 #[test]
-fn every_bridge_joins_two_siblings_and_is_crossed() {
+fn every_listed_import_between_siblings_exists() {
     let sources = sources("src");
-    for &(from, to, why) in BRIDGES {
-        let floors = (floor_of(from), floor_of(to));
+    for &(from, to, why) in SIBLINGS {
+        let levels = (level_of(from), level_of(to));
         assert!(
-            floors.0.is_some() && floors.0 == floors.1,
-            "{from} and {to} are no siblings"
+            levels.0.is_some() && levels.0 == levels.1,
+            "{from} and {to} are not on the same level"
         );
-        assert!(!why.is_empty(), "say why {from} may import {to}");
-        let crosses = |source: &Source| {
+        assert!(
+            !why.is_empty(),
+            "give the reason why {from} may import {to}"
+        );
+        let imports = |source: &Source| {
             source.module() == from && source.imports().iter().any(|(_, target)| target == to)
         };
         assert!(
-            sources.iter().any(crosses),
-            "nobody crosses the bridge from {from} to {to} any more: remove it from BRIDGES"
+            sources.iter().any(imports),
+            "{from} does not import {to} any more: remove it from SIBLINGS"
         );
     }
 }
 
 #[test]
-fn nothing_of_the_world_enters_the_core() {
-    hold(
-        worldly,
-        "Floors 0 to 4 are functions of their inputs; see ARCHITECTURE.md.",
+fn the_core_has_no_io_runtime_clock_or_log() {
+    check(
+        io_in_core,
+        "Levels 0 to 4 have no I/O, runtime, clock or log; see ARCHITECTURE.md.",
     );
 }
 
 #[test]
-fn nothing_of_http_enters_net() {
-    hold(
-        speaks_http,
-        "`net` is also for what does not speak HTTP: take an argument, or put it into `proxy`.",
+fn net_uses_no_http() {
+    check(
+        http_in_net,
+        "`net` also serves protocols other than HTTP: take an argument, or move the code to `proxy`.",
     );
 }
 
 #[test]
 fn only_sync_names_atomics_and_locks() {
-    hold(
-        unswappable,
-        "A lock that `--cfg equipoise_loom` cannot swap is a lock that no model checks.",
+    check(
+        atomics_outside_sync,
+        "loom checks only the locks and atomics that `--cfg equipoise_loom` replaces.",
     );
 }
 
 #[test]
 fn only_the_lease_gives_a_count_back() {
-    hold(
-        giving_back,
-        "Let the `Lease` end instead: it is the only one that gives an in-flight count back.",
+    check(
+        give_back_outside_lease,
+        "End the `Lease` instead: only its end decrements the requests in flight.",
     );
     let lease = sources("src")
         .into_iter()
         .find(|source| source.path == "src/balancer/lease.rs");
     assert!(
         lease.is_none_or(|lease| lease.shipped.contains(".give_back(")),
-        "src/balancer/lease.rs calls `.give_back(` no more: teach this test the new name"
+        "src/balancer/lease.rs has no call of `.give_back(`: change the name in this test, too"
     );
 }
 
 #[test]
-fn the_words_of_apache_stay_under_the_roof() {
-    hold(
+fn only_config_uses_the_words_of_apache() {
+    check(
         apache_words,
-        "Say `tier` and `weight`. Apache's words may stand in comments and in `#[doc(alias = ..)]`.",
+        "Write `tier` and `weight`. Apache's words are allowed in comments and in `#[doc(alias = ..)]`.",
     );
 }
 
 #[test]
-fn nothing_that_ships_unwraps() {
-    hold(
+fn shipped_code_has_no_unwrap() {
+    check(
         unwraps,
-        "Return an error, or make the illegal value impossible.",
+        "Return an error, or make the illegal value impossible to construct.",
     );
 }
 
@@ -126,38 +128,38 @@ fn nothing_that_ships_unwraps() {
 fn a_type_name_occurs_once() {
     report(
         &repeated_types(&sources("src")),
-        "Name each type by what it is; an exception goes into TWICE in tests/architecture/types.rs.",
+        "Give each type a name of its own; an exception is listed in TWICE in tests/architecture/types.rs.",
     );
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn no_files_import_each_other_in_a_cycle() {
     let sources: Vec<_> = ["src", "tests", "examples", "benches"]
         .into_iter()
         .flat_map(sources)
         .collect();
     assert!(!sources.is_empty(), "there are no sources");
-    let complaints: Vec<_> = circles(&sources).iter().map(ToString::to_string).collect();
+    let complaints: Vec<_> = cycles(&sources).iter().map(ToString::to_string).collect();
     report(
         &complaints,
-        "Cut one of these: move what two files need into a file of its own, or take it as an argument.",
+        "Remove one of these imports: move what two files need into a file of its own, or take it as an argument.",
     );
 }
 
 #[test]
-fn every_file_is_a_room() {
+fn every_file_has_a_header_and_at_most_500_lines() {
     let complaints: Vec<_> = ["src", "tests", "examples", "benches"]
         .into_iter()
         .flat_map(sources)
-        .flat_map(|source| unlike_a_room(&source))
+        .flat_map(|source| wrong_form(&source))
         .collect();
     report(
         &complaints,
-        "A file opens with `//!`, what lives there and what does not, and has at most 500 lines.",
+        "A file starts with `//!` and what is in it and what is not, and has at most 500 lines.",
     );
 }
 
-fn hold(rule: impl Fn(&Source) -> Vec<String>, advice: &str) {
+fn check(rule: impl Fn(&Source) -> Vec<String>, advice: &str) {
     let sources = sources("src");
     assert!(!sources.is_empty(), "there is nothing below src");
     let complaints: Vec<_> = sources.iter().flat_map(rule).collect();

@@ -1,8 +1,8 @@
-//! Which file defines what a path names: [`Names`].
+//! Finds the file that defines what a path names: [`Names`].
 //!
-//! It follows modules, imports and re-exports as far as they stand in the text; methods
-//! and what macros write are not found. A file that another crate takes by `#[path]` is
-//! looked at where it is. Which paths a file may name is not decided here.
+//! It follows modules, imports and re-exports that are in the text. It does not find methods
+//! and what macros define. A file that another crate includes by `#[path]` belongs to the
+//! crate of its own folder. Which paths a file may name is not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,16 +20,16 @@ struct Module<'a> {
     file: &'a str,
     items: BTreeMap<&'a str, Kind>,
     imports: Vec<Import<'a>>,
-    /// The modules that it declares, wherever their files are.
+    /// The modules that it declares.
     declared: BTreeSet<&'a str>,
-    /// The paths that stand in it, and where first.
+    /// The paths in it, each with the first line that has it.
     mentions: BTreeMap<Vec<&'a str>, usize>,
 }
 
 struct Import<'a> {
     line: usize,
     path: Vec<&'a str>,
-    /// `*` for all that is there.
+    /// `*` for a glob import.
     name: &'a str,
     is_public: bool,
 }
@@ -38,11 +38,11 @@ struct Import<'a> {
 enum Kind {
     Trait,
     Type,
-    /// No path goes on behind it.
+    /// A path cannot continue after it.
     Value,
 }
 
-/// What a path leads to.
+/// What a path resolves to.
 enum Target<'a> {
     Item { file: &'a str, kind: Kind },
     Module(String),
@@ -68,7 +68,8 @@ impl<'a> Names<'a> {
         names
     }
 
-    /// What each file needs of others. Declaring a module and passing a name on are no need.
+    /// Returns what each file needs of others. The declaration of a module and a re-export are
+    /// no need.
     pub(crate) fn needs(&self) -> BTreeSet<Need<'a>> {
         let mut needs = BTreeSet::new();
         for (key, module) in &self.modules {
@@ -91,7 +92,7 @@ impl<'a> Names<'a> {
             }
             for import in module.imports.iter().filter(|import| !import.is_public) {
                 let target = self.resolve(key, &import.path, &mut Vec::new());
-                // A private import of a `mod.rs` may be there for the modules below.
+                // A private import of a `mod.rs` may be meant for its submodules.
                 let passes_on = has_modules_below(module.file) && import.name != "_";
                 match target {
                     Some(Target::Item { file, kind }) if kind == Kind::Trait || !passes_on => {
@@ -104,7 +105,7 @@ impl<'a> Names<'a> {
         needs
     }
 
-    /// What a path leads to from a module; `None` if that is in another crate.
+    /// Resolves a path from a module. Returns `None` if it leads to another crate.
     fn resolve(
         &self,
         from: &str,
@@ -124,7 +125,7 @@ impl<'a> Names<'a> {
             target = match *name {
                 "super" => Target::Module(key.rsplit_once("::")?.0.to_owned()),
                 "self" => continue,
-                // What is not found there was written by a macro of that file.
+                // What is not found there is defined by a macro of that file.
                 name => match self.look_up(key, name, goes_on, seen) {
                     Some(found) => found,
                     None => {
@@ -140,7 +141,7 @@ impl<'a> Names<'a> {
         Some(target)
     }
 
-    /// What a name means in a module, where the path may go on behind it.
+    /// Resolves one name in a module; `goes_on` if the path continues after it.
     fn look_up(
         &self,
         key: &str,
@@ -185,7 +186,7 @@ impl<'a> Names<'a> {
     fn read(&mut self, source: &'a Source) {
         let tokens = tokens(&source.shipped);
         let token = |at: usize| tokens.get(at).map_or("", |&(_, token)| token);
-        // The modules that the text is in at a place, and `None` for each other brace.
+        // The modules that are open at this place, and `None` for each other open brace.
         let mut open = vec![Some(key_of(&source.path))];
         let mut at = 0;
         while at < tokens.len() {
@@ -240,7 +241,7 @@ fn kind_of(keyword: &str) -> Kind {
     }
 }
 
-/// Whether a word is neither a method or field, nor a lifetime, nor the rest of a path.
+/// Returns whether a word begins a path: it is no method, field, lifetime or later segment.
 fn begins_a_path(tokens: &[(usize, &str)], at: usize) -> bool {
     let before = |steps: usize| {
         let at = at.checked_sub(steps);
@@ -276,7 +277,7 @@ fn tree<'a>(
                 }
                 return at + 1;
             }
-            // A path that begins with it is one of another crate.
+            // A path that begins with `::` leads to another crate.
             "::" if path.is_empty() => path.push("::"),
             "::" => {}
             "self" if !path.is_empty() => {}
@@ -309,12 +310,12 @@ fn tree<'a>(
     at
 }
 
-/// The module that a file is.
+/// Returns the key of a file's module.
 fn key_of(path: &str) -> String {
     let path = path.strip_suffix(".rs").unwrap_or(path);
     let mut parts = path.split('/').peekable();
     let mut key = parts.next().unwrap_or_default().to_owned();
-    // Each file and each folder beside the library is a crate of its own.
+    // Outside `src`, each file and each folder is a crate of its own.
     if key != "src" {
         key = format!("{key}/{}", parts.next().unwrap_or_default());
     }

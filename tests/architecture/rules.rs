@@ -1,60 +1,64 @@
-//! The rules, each a function from one file to its complaints.
+//! The rules. Each is a function that returns its complaints about one file.
 //!
-//! Which module stands on which floor, and which may cross to a sibling, is in `floors`.
+//! Not here: the level of each module, and the permitted imports of siblings (`levels`).
 
 use std::collections::BTreeSet;
 
-use crate::floors::{BRIDGES, CORE, FLOORS, floor_of};
+use crate::levels::{CORE, LEVELS, SIBLINGS, level_of};
 use crate::source::Source;
 use crate::text::{Literals, is_word, lines_with, paths, strip};
 
 struct Ban {
-    /// The beginning of a path (`core` reads as `std`), or of a piece of code.
+    /// The beginning of a path (`core` is read as `std`), or of other code.
     needle: &'static str,
-    /// The rooms where it may be.
-    homes: &'static [&'static str],
+    /// The modules where it is allowed.
+    allowed_in: &'static [&'static str],
     instead: &'static str,
 }
 
-const fn ban(needle: &'static str, homes: &'static [&'static str], instead: &'static str) -> Ban {
+const fn ban(
+    needle: &'static str,
+    allowed_in: &'static [&'static str],
+    instead: &'static str,
+) -> Ban {
     Ban {
         needle,
-        homes,
+        allowed_in,
         instead,
     }
 }
 
 const CLOCK: &[&str] = &["clock"];
 const SYNC: &[&str] = &["sync"];
-/// The deadline of a wait is a future that the caller brings; the models have wakers
-/// of their own.
+/// The caller of `pick_wait` passes its deadline as a future; the models use wakers of their
+/// own.
 const WAIT: &[&str] = &["balancer/loom_tests", "balancer/wait"];
 
-const FUTURES: &str = "futures and wakers belong to `balancer/wait`, or to a driver";
-const SILENT: &str = "the core is silent: tell an `Observer`";
-const SWAPPED: &str = "import it from `crate::sync`, which the model checker swaps";
-const TIME: &str = "take a `Timestamp`, or read the balancer's `Clock`";
-const WORLD: &str = "the core neither waits nor talks to anyone: this is a driver's work";
+const FUTURES: &str = "futures and wakers belong in `balancer/wait` or in a driver";
+const NO_LOG: &str = "the core prints and logs nothing: send an event to the `Observer`s";
+const USE_SYNC: &str = "import it from `crate::sync`, so that loom can replace it";
+const TIME: &str = "take a `Timestamp` as an argument, or read the balancer's `Clock`";
+const NO_IO: &str = "the core does no I/O and does not block: move this to a driver";
 
 #[rustfmt::skip]
 const BANNED_IN_THE_CORE: &[Ban] = &[
-    ban("async fn", &[], WORLD),
-    ban("tokio", &[], WORLD),
-    // What tells clients apart there is an address, which is no socket.
-    ban("std::net", &["session/stick_table"], WORLD),
-    ban("std::thread::spawn", &[], WORLD),
+    ban("async fn", &[], NO_IO),
+    ban("tokio", &[], NO_IO),
+    // A table of clients needs addresses, but no sockets.
+    ban("std::net", &["session/stick_table"], NO_IO),
+    ban("std::thread::spawn", &[], NO_IO),
     ban("std::time::Instant::now", CLOCK, TIME),
     ban("time::Instant::now", CLOCK, TIME),
     ban("Instant::now", CLOCK, TIME),
-    ban("eprintln!", &[], SILENT),
-    ban("log::", &[], SILENT),
-    ban("println!", &[], SILENT),
-    ban("std::eprintln", &[], SILENT),
-    ban("std::println", &[], SILENT),
-    ban("tracing::", &[], SILENT),
-    // As it reads once the literal is emptied, in every form of `cfg`.
+    ban("eprintln!", &[], NO_LOG),
+    ban("log::", &[], NO_LOG),
+    ban("println!", &[], NO_LOG),
+    ban("std::eprintln", &[], NO_LOG),
+    ban("std::println", &[], NO_LOG),
+    ban("tracing::", &[], NO_LOG),
+    // The literal is empty after `strip`, so this matches every feature.
     ban("feature = \"\"", &[], "gate whole modules in `lib.rs`"),
-    ban("http::", &["session"], "only `session` reads requests: pass on what it found"),
+    ban("http::", &["session"], "only `session` reads requests: take what it found as an argument"),
     ban("std::future", WAIT, FUTURES),
     ban("std::task::Waker", WAIT, FUTURES),
     ban("task::Waker", WAIT, FUTURES),
@@ -62,18 +66,18 @@ const BANNED_IN_THE_CORE: &[Ban] = &[
 ];
 
 #[rustfmt::skip]
-const BANNED_BUT_IN_SYNC: &[Ban] = &[
-    ban("arc_swap", SYNC, SWAPPED),
-    ban("loom::sync", SYNC, SWAPPED),
-    ban("parking_lot", SYNC, SWAPPED),
-    ban("std::sync::*", SYNC, SWAPPED),
-    ban("std::sync::Condvar", SYNC, SWAPPED),
-    ban("std::sync::Mutex", SYNC, SWAPPED),
-    ban("std::sync::RwLock", SYNC, SWAPPED),
-    ban("std::sync::atomic", SYNC, SWAPPED),
+const BANNED_OUTSIDE_SYNC: &[Ban] = &[
+    ban("arc_swap", SYNC, USE_SYNC),
+    ban("loom::sync", SYNC, USE_SYNC),
+    ban("parking_lot", SYNC, USE_SYNC),
+    ban("std::sync::*", SYNC, USE_SYNC),
+    ban("std::sync::Condvar", SYNC, USE_SYNC),
+    ban("std::sync::Mutex", SYNC, USE_SYNC),
+    ban("std::sync::RwLock", SYNC, USE_SYNC),
+    ban("std::sync::atomic", SYNC, USE_SYNC),
 ];
 
-const NO_HTTP: &str = "`net` knows no HTTP";
+const NO_HTTP: &str = "`net` uses no HTTP: move this to `proxy`";
 
 #[rustfmt::skip]
 const BANNED_IN_NET: &[Ban] = &[
@@ -83,16 +87,16 @@ const BANNED_IN_NET: &[Ban] = &[
     ban("hyper", &[], NO_HTTP),
 ];
 
-/// The code that may say `give_back` outside the lease: that which defines it.
-const GIVING_BACK: &[(&str, &str)] = &[
+/// The code outside the lease that may contain `give_back`: its definitions.
+const GIVE_BACK_ALLOWED: &[(&str, &str)] = &[
     ("member/counters", "fn give_back("),
     ("member/state", "fn give_back("),
     ("member/state", "self.counters.give_back("),
 ];
 
-pub(crate) fn homeless(source: &Source) -> Vec<String> {
-    let known = source.module() == "lib" || floor_of(source.module()).is_some();
-    let complaint = format!("`{}` stands on no floor", source.module());
+pub(crate) fn module_without_level(source: &Source) -> Vec<String> {
+    let known = source.module() == "lib" || level_of(source.module()).is_some();
+    let complaint = format!("the module `{}` has no level", source.module());
     (!known)
         .then(|| source.at(1, &complaint))
         .into_iter()
@@ -100,54 +104,56 @@ pub(crate) fn homeless(source: &Source) -> Vec<String> {
 }
 
 pub(crate) fn imports_from_above(source: &Source) -> Vec<String> {
-    let Some(own) = floor_of(source.module()) else {
+    let Some(own) = level_of(source.module()) else {
         return Vec::new();
     };
-    let own_name = FLOORS[own].name;
+    let own_name = LEVELS[own].name;
     let complaint = |(line, target): (usize, String)| {
-        let bridged = BRIDGES
+        let listed = SIBLINGS
             .iter()
             .any(|&(from, to, _)| from == source.module() && to == target);
-        let complaint = match floor_of(&target) {
-            _ if target == source.module() || bridged => return None,
-            Some(floor) if floor < FLOORS[own].sees => return None,
-            Some(floor) => format!(
+        let complaint = match level_of(&target) {
+            _ if target == source.module() || listed => return None,
+            Some(level) if level < LEVELS[own].sees => return None,
+            Some(level) => format!(
                 "{own_name} must not import `crate::{target}` of {}",
-                FLOORS[floor].name
+                LEVELS[level].name
             ),
-            None => format!("`crate::{target}` is no module: import from where it is defined"),
+            None => format!(
+                "`crate::{target}` is a re-export: import it from the module that defines it"
+            ),
         };
         Some(source.at(line, &complaint))
     };
     source.imports().into_iter().filter_map(complaint).collect()
 }
 
-pub(crate) fn worldly(source: &Source) -> Vec<String> {
-    match floor_of(source.module()) {
-        Some(floor) if floor < CORE => banned(source, BANNED_IN_THE_CORE),
+pub(crate) fn io_in_core(source: &Source) -> Vec<String> {
+    match level_of(source.module()) {
+        Some(level) if level < CORE => banned(source, BANNED_IN_THE_CORE),
         _ => Vec::new(),
     }
 }
 
-pub(crate) fn speaks_http(source: &Source) -> Vec<String> {
+pub(crate) fn http_in_net(source: &Source) -> Vec<String> {
     match source.module() {
         "net" => banned(source, BANNED_IN_NET),
         _ => Vec::new(),
     }
 }
 
-pub(crate) fn unswappable(source: &Source) -> Vec<String> {
+pub(crate) fn atomics_outside_sync(source: &Source) -> Vec<String> {
     if source.is_test() {
         return Vec::new();
     }
-    banned(source, BANNED_BUT_IN_SYNC)
+    banned(source, BANNED_OUTSIDE_SYNC)
 }
 
 fn banned(source: &Source, bans: &[Ban]) -> Vec<String> {
     let paths = paths(&source.code);
     let mut found = BTreeSet::new();
     for ban in bans {
-        if ban.homes.iter().any(|home| source.lives_in(home)) {
+        if ban.allowed_in.iter().any(|home| source.is_in(home)) {
             continue;
         }
         let named = paths
@@ -164,17 +170,20 @@ fn banned(source: &Source, bans: &[Ban]) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn giving_back(source: &Source) -> Vec<String> {
-    if source.lives_in("balancer/lease") {
+pub(crate) fn give_back_outside_lease(source: &Source) -> Vec<String> {
+    if source.is_in("balancer/lease") {
         return Vec::new();
     }
     let mut code = source.shipped.clone();
-    for (_, allowed) in GIVING_BACK.iter().filter(|(room, _)| source.lives_in(room)) {
+    for (_, allowed) in GIVE_BACK_ALLOWED
+        .iter()
+        .filter(|(module, _)| source.is_in(module))
+    {
         code = code.replace(allowed, "");
     }
     let lines = lines_with(&code, "give_back").into_iter();
     lines
-        .map(|line| source.at(line, "gives an in-flight count back"))
+        .map(|line| source.at(line, "decrements the requests in flight"))
         .collect()
 }
 
@@ -185,8 +194,8 @@ pub(crate) fn apache_words(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for (index, line) in strip(&source.text, Literals::Kept).lines().enumerate() {
         for word in ["lbfactor", "lbset"] {
-            if line.split(|c| !is_word(c)).any(|said| said == word) && !line.contains("doc(alias") {
-                found.push(source.at(index + 1, &format!("says `{word}`")));
+            if line.split(|c| !is_word(c)).any(|it| it == word) && !line.contains("doc(alias") {
+                found.push(source.at(index + 1, &format!("uses Apache's word `{word}`")));
             }
         }
     }
@@ -197,21 +206,21 @@ pub(crate) fn unwraps(source: &Source) -> Vec<String> {
     let lines = source.shipped.lines().enumerate();
     let unwraps = lines.filter(|(_, line)| line.contains(".unwrap()"));
     unwraps
-        .map(|(index, _)| source.at(index + 1, "unwraps"))
+        .map(|(index, _)| source.at(index + 1, "has an `unwrap`"))
         .collect()
 }
 
-pub(crate) fn unlike_a_room(source: &Source) -> Vec<String> {
+pub(crate) fn wrong_form(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
-    // The crate's own front page is the README.
+    // The front page of the crate is the README.
     let opens = match source.path.as_str() {
         "src/lib.rs" => ["//!", "#![doc = include_str!("].as_slice(),
-        // What the README shows, word for word.
+        // These are the README's samples, word for word.
         path if path.starts_with("tests/readme/samples/") => &["use "],
         _ => &["//!"],
     };
     if !opens.iter().any(|opening| source.text.starts_with(opening)) {
-        found.push(source.at(1, "does not open with `//!`"));
+        found.push(source.at(1, "does not start with `//!`"));
     }
     let lines = source.text.lines().count();
     if lines > 500 {

@@ -1,22 +1,22 @@
-//! One file of the crate, as the rules see it: where it stands and what it says.
+//! One source file: its path, its text and its imports.
 //!
-//! How text is read is in `text`; what is allowed is in `floors` and `rules`.
+//! Not here: how text is read (`text`), and what is allowed (`levels`, `rules`).
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::floors::floor_of;
+use crate::levels::level_of;
 use crate::text::{Literals, paths, strip, without_tests};
 
-/// A file, with its text in three degrees of undress.
+/// A file, with its text as it is, without comments, and without tests.
 pub(crate) struct Source {
     /// Relative to the crate, with `/` on every system.
     pub(crate) path: String,
     pub(crate) text: String,
-    /// Without comments and the contents of literals.
+    /// The text without comments and the contents of literals.
     pub(crate) code: String,
-    /// Without tests too; empty if the whole file is one.
+    /// The code without tests; empty if the whole file is test code.
     pub(crate) shipped: String,
     test_files: Vec<String>,
 }
@@ -34,33 +34,33 @@ impl Source {
         }
     }
 
-    /// The module's path, the root aside: `clock`, `member`, `balancer/wait`.
-    pub(crate) fn room(&self) -> &str {
-        let room = self.path.strip_prefix("src/").unwrap_or(&self.path);
-        let room = room.strip_suffix(".rs").unwrap_or(room);
-        room.strip_suffix("/mod").unwrap_or(room)
+    /// The module's path below `src`: `clock`, `member`, `balancer/wait`.
+    pub(crate) fn path_in_crate(&self) -> &str {
+        let path = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        let path = path.strip_suffix(".rs").unwrap_or(path);
+        path.strip_suffix("/mod").unwrap_or(path)
     }
 
-    /// The top-level module that it belongs to.
+    /// The top-level module that the file belongs to.
     pub(crate) fn module(&self) -> &str {
-        self.room().split('/').next().unwrap_or_default()
+        self.path_in_crate().split('/').next().unwrap_or_default()
     }
 
-    /// Whether it is the file of that module, or in its folder.
-    pub(crate) fn lives_in(&self, room: &str) -> bool {
-        let below = self.room().strip_prefix(room);
+    /// Returns whether the file is that module's, or in its folder.
+    pub(crate) fn is_in(&self, module: &str) -> bool {
+        let below = self.path_in_crate().strip_prefix(module);
         below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
     }
 
-    /// Whether the whole file is compiled for tests only.
+    /// Returns whether the whole file is compiled for tests only.
     pub(crate) fn is_test(&self) -> bool {
         self.shipped.is_empty()
     }
 
-    /// The top-level names that its shipped code reaches from the crate's root,
-    /// by `crate::` or by climbing there with `super::`.
+    /// The top-level names that the shipped code imports from the crate's root, by `crate::`
+    /// or by enough `super::`, with their lines.
     pub(crate) fn imports(&self) -> BTreeSet<(usize, String)> {
-        let depth = self.room().split('/').count();
+        let depth = self.path_in_crate().split('/').count();
         let reached = |(line, path): (usize, String)| {
             let mut segments = path.split("::").peekable();
             if segments.next_if_eq(&"crate").is_some() {
@@ -70,8 +70,8 @@ impl Source {
             while segments.next_if_eq(&"super").is_some() {
                 climbed += 1;
             }
-            // In an inline module the same climb ends lower, at no such name.
-            let module = segments.next().filter(|name| floor_of(name).is_some())?;
+            // In an inline module, the same number of `super::` ends below the root.
+            let module = segments.next().filter(|name| level_of(name).is_some())?;
             (climbed >= depth).then(|| (line, module.to_owned()))
         };
         paths(&self.shipped)
@@ -80,18 +80,18 @@ impl Source {
             .collect()
     }
 
-    /// A complaint that an editor can jump to.
+    /// Formats a complaint as `file:line: text`, which editors recognise.
     pub(crate) fn at(&self, line: usize, complaint: &str) -> String {
         format!("{}:{line}: {complaint}", self.path)
     }
 }
 
-/// Every Rust file below a folder of the crate; none if there is no such folder.
+/// Reads every Rust file below a folder of the crate. A missing folder has none.
 pub(crate) fn sources(folder: &str) -> Vec<Source> {
     let mut found = read(folder);
-    let gated: Vec<_> = found.iter().flat_map(rooms_of_tests).collect();
+    let gated: Vec<_> = found.iter().flat_map(test_modules).collect();
     for source in &mut found {
-        if gated.iter().any(|room| source.lives_in(room)) {
+        if gated.iter().any(|module| source.is_in(module)) {
             source.shipped.clear();
         }
     }
@@ -99,13 +99,13 @@ pub(crate) fn sources(folder: &str) -> Vec<Source> {
     found
 }
 
-/// The rooms that this file declares behind `#[cfg(test)]`.
-fn rooms_of_tests(source: &Source) -> Vec<String> {
-    let room = |file: &String| match source.room() {
+/// The modules that this file declares behind `#[cfg(test)]`.
+fn test_modules(source: &Source) -> Vec<String> {
+    let module = |file: &String| match source.path_in_crate() {
         "lib" => file.clone(),
-        room => format!("{room}/{file}"),
+        parent => format!("{parent}/{file}"),
     };
-    source.test_files.iter().map(room).collect()
+    source.test_files.iter().map(module).collect()
 }
 
 fn read(folder: &str) -> Vec<Source> {

@@ -1,8 +1,8 @@
-//! Reads Rust as text: cuts away comments, literals and tests, and finds paths.
+//! Reads Rust as text: removes comments, literals and tests, and finds paths.
 //!
-//! Line breaks stay, so that a line number is one of the file. The rules are not here.
+//! Line breaks are kept, so that line numbers are those of the file. Not here: the rules.
 
-/// What becomes of string and character literals.
+/// What happens to string and character literals.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Literals {
     Emptied,
@@ -15,7 +15,7 @@ enum Piece {
     Literal,
 }
 
-/// Cuts away the comments, and what stands in literals if so asked.
+/// Removes the comments and, with [`Literals::Emptied`], the contents of literals.
 pub(crate) fn strip(text: &str, literals: Literals) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -90,7 +90,7 @@ fn string(text: &str) -> Option<usize> {
     Some(end.map_or(text.len(), |at| at + 2))
 }
 
-/// A character literal, but not a lifetime.
+/// The length of a character literal; `None` for a lifetime.
 fn character(text: &str) -> Option<usize> {
     let body = text.strip_prefix('\'')?;
     let first = body.chars().next()?;
@@ -99,8 +99,8 @@ fn character(text: &str) -> Option<usize> {
     (close == 0 || first == '\\').then_some(1 + from + close + 1)
 }
 
-/// Splits stripped code into what ships and the names of the files that do not:
-/// items behind `#[cfg(test)]` and `#[cfg(all(test, ..))]` are cut away.
+/// Removes items behind `#[cfg(test)]` and `#[cfg(all(test, ..))]` from stripped code.
+/// Returns the rest, and the names of the files that such items declare.
 pub(crate) fn without_tests(code: &str) -> (String, Vec<String>) {
     const GATE: &str = "#[cfg(";
     let mut shipped = String::with_capacity(code.len());
@@ -154,8 +154,8 @@ fn declared_file(item: &str) -> Option<String> {
     (words.next() == Some("mod")).then(|| name.to_owned())
 }
 
-/// Every path in stripped code with its line, single words too. The trees of `use`
-/// are written out; `core` and `alloc` read as `std`.
+/// Returns every path in stripped code with its line, also single words. A `use` tree is
+/// expanded; `core` and `alloc` are read as `std`.
 pub(crate) fn paths(code: &str) -> Vec<(usize, String)> {
     let tokens = tokens(code);
     let mut found = Vec::new();
@@ -170,8 +170,7 @@ pub(crate) fn paths(code: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Follows the path, or the group of paths, that starts at a token, and returns
-/// where it ends.
+/// Reads the path, or the group of paths, that starts at a token. Returns where it ends.
 fn path(
     tokens: &[(usize, &str)],
     start: usize,
@@ -203,7 +202,7 @@ fn path(
     start + 1
 }
 
-/// The words and signs of code, each with its line.
+/// Returns the words and signs of code, each with its line.
 pub(crate) fn tokens(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (index, line) in code.lines().enumerate() {
@@ -222,7 +221,7 @@ pub(crate) fn tokens(code: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// The lines where `needle` begins a word, and does not continue a path.
+/// Returns the lines where `needle` begins a word and does not continue a path.
 pub(crate) fn lines_with(code: &str, needle: &str) -> Vec<usize> {
     let begins = |line: &str| {
         let mut places = line.match_indices(needle);
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn gated_items_are_cut_away_and_gated_files_named() {
+    fn test_items_are_removed_and_test_files_named() {
         let code = "a;\n#[cfg(test)]\n#[allow(b)]\nmod tests {\n fn c() -> [u8; 2] { d }\n}\n\
                     #[cfg(all(test, not(e)))]\nmod loom;\n#[cfg(not(test))] f;\n#[cfg(any(test, g))] h;";
         let (shipped, test_files) = without_tests(code);
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_of_imports_is_written_out() {
+    fn a_tree_of_imports_is_expanded() {
         let code = "use core::sync::{\n  atomic::{AtomicU8 as A, Ordering},\n  Arc,\n};\nVec::<u8>::new(a.b);";
         let expected = [
             (2, "std::sync::atomic::AtomicU8"),

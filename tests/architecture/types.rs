@@ -9,7 +9,7 @@ use crate::source::Source;
 /// Names that may occur more than once, each with its reason.
 const TWICE: &[(&str, &str)] = &[
     (
-        "Lent",
+        "LentPipe",
         "one form for systems with splice, one for those without",
     ),
     (

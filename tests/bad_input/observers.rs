@@ -61,12 +61,12 @@ fn cause(balancer: &Balancer<()>, kind: Interest) {
         drop(balancer.pick(&session.with_tried(&tried)));
     } else {
         let mut lease = balancer.pick(&session).unwrap();
-        lease.answered(Some(200));
+        lease.record_head(Some(200));
     }
 }
 
 const KINDS: [Interest; 8] = [
-    Interest::ANSWERED,
+    Interest::RESPONDED,
     Interest::CHANGED,
     Interest::PICKED,
     Interest::ENDED,

@@ -65,9 +65,9 @@ impl Scheduler for Fused {
         pick
     }
 
-    fn on_routed(&self, candidates: &Candidates<'_>, member: &MemberState) {
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
         self.fuse.blow(At::OnRouted);
-        self.inner.on_routed(candidates, member);
+        self.inner.on_session_pick(candidates, member);
     }
 
     fn on_ended(&self, _: &MemberState, _: &Ended) {

@@ -59,7 +59,7 @@ fn claim_and_forget(candidates: &Candidates<'_>) {
 
 #[test]
 fn one_that_elects_nobody_leaves_nobody() {
-    let balancer = balancer(|_| Pick::Nobody);
+    let balancer = balancer(|_| Pick::NoneUsable);
     let error = balancer.pick(&PickRequest::new()).unwrap_err();
     assert!(matches!(error, PickError::NoneUsable { members: 2, .. }));
     assert_sound(&balancer);
@@ -93,7 +93,7 @@ fn a_claim_that_is_dropped_is_given_back() {
     let picks: [for<'c> fn(&Candidates<'c>) -> Pick<'c>; 2] = [
         |candidates| {
             claim_and_forget(candidates);
-            Pick::Nobody
+            Pick::NoneUsable
         },
         |candidates| {
             claim_and_forget(candidates);
@@ -233,7 +233,7 @@ fn resolves_after<F: Future>(future: F, between: impl FnOnce()) -> bool {
 
 #[test]
 fn a_claim_that_is_dropped_ends_the_wait_for_a_removed_member() {
-    let (balancer, is_in, let_go) = gated(|_, _| Pick::Nobody);
+    let (balancer, is_in, let_go) = gated(|_, _| Pick::NoneUsable);
     thread::scope(|scope| {
         // It looks once more, and finds somebody then.
         let slow = scope.spawn(|| drop(balancer.pick(&PickRequest::new())));
@@ -254,7 +254,7 @@ fn a_claim_that_is_dropped_wakes_whoever_waits_for_the_place() {
     let any = PickRequest::new();
     let in_line_and_beside = [any, any.with_session(Some("A")).with_no_failover()];
     for request in in_line_and_beside {
-        let (balancer, is_in, let_go) = gated(|_, _| Pick::Nobody);
+        let (balancer, is_in, let_go) = gated(|_, _| Pick::NoneUsable);
         let _b = balancer.pick(&any.with_session(Some("B"))).unwrap();
         let served = thread::scope(|scope| {
             let slow = scope.spawn(|| drop(balancer.pick(&any)));

@@ -193,7 +193,7 @@ fn the_caret_still_points_at_what_is_wrong() {
     assert_eq!(
         wrong.to_string(),
         "\
-error: a member has no parameter `retri`
+error: unknown parameter `retri` for a member
  --> configuration:1:53
   |
 1 | BalancerMember balancer://c http://h secret=******* retri=1

@@ -131,10 +131,3 @@ async fn a_web_socket_passes() {
     let echoed = socket.next().await.unwrap().unwrap();
     assert_eq!(echoed, Message::text("hello"));
 }
-
-#[test]
-fn the_readmes_first_sample_is_the_example_that_is_compiled() {
-    let example = include_str!("../../examples/axum_proxy.rs");
-    let (_, code) = example.split_once("\n\n").unwrap();
-    assert!(include_str!("../../README.md").contains(&format!("```rust,ignore\n{code}```\n")));
-}

@@ -84,7 +84,7 @@ async fn pass(accepted: Accepted, routes: &NameRoutes<Connector>) -> Option<()> 
     let read = Greeting::read(stream, &GreetingLimits::new()).await;
     let (greeting, replayed) = read.ok()?;
     if let Greeting::ClientHello(hello) = &greeting {
-        header = hello.describe_in(header);
+        header = hello.add_to(header);
     }
     let member = routes.find(&greeting)?.clone();
     let member = member.proxy_header(&header, ProxyVersion::V2);

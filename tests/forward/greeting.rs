@@ -365,7 +365,7 @@ fn a_proxy_header_tells_the_name_and_a_protocol_that_is_offered_alone() {
         ];
         let hello = hello_in(&Hello::with(extensions).bytes());
         let header = ProxyHeader::new(([10, 0, 0, 1], 1).into(), ([10, 0, 0, 2], 2).into());
-        let bytes = hello.describe_in(header).encode(ProxyVersion::V2);
+        let bytes = hello.add_to(header).encode(ProxyVersion::V2);
         block(ProxyHeader::read(&mut &bytes[..])).unwrap()
     };
     assert_eq!(header(&[b"h2"]).authority(), Some("db.example.org"));

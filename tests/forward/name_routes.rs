@@ -85,32 +85,35 @@ fn a_name_that_no_client_can_ask_for_is_refused_with_the_reason() {
     for (name, why) in [
         (
             "b\u{fc}cher.example",
-            "letters beyond ASCII are written as in DNS (`xn--…`)",
+            "write non-ASCII letters as in DNS (`xn--…`)",
         ),
         ("*", "a wildcard stands for the first label only"),
         ("*.*.org", "a wildcard stands for the first label only"),
         (
             "10.0.0.1",
-            "it is an address, for which no client of TLS asks",
+            "it is an address, which TLS clients cannot request as a name",
         ),
-        ("::1", "it is an address, for which no client of TLS asks"),
+        (
+            "::1",
+            "it is an address, which TLS clients cannot request as a name",
+        ),
         (
             "",
-            "it has an empty or long label, or a character that no name has",
+            "it has an empty or too long label, or a character that host names cannot contain",
         ),
         (
             "a.org:443",
-            "it has an empty or long label, or a character that no name has",
+            "it has an empty or too long label, or a character that host names cannot contain",
         ),
         (
             "*.",
-            "it has an empty or long label, or a character that no name has",
+            "it has an empty or too long label, or a character that host names cannot contain",
         ),
     ] {
         let error = NameRoutes::new().name(name, ()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("`{name}` is no host name: {why}")
+            format!("`{name}` is not a host name: {why}")
         );
         NameRoutes::new()
             .name_and_alpn(name, b"h2", ())

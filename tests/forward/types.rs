@@ -59,6 +59,6 @@ async fn each_way_of_serving_can_be_spawned() {
     let never = std::future::pending::<()>;
     is_task(TcpForwarder::new(balancer.clone()).serve(listener(), never()));
     is_task(UdpForwarder::new(balancer.clone()).serve(socket, never()));
-    let router = StreamRouter::new().any(StreamRule::new(), balancer);
+    let router = StreamRouter::new().route(StreamRule::new(), balancer);
     is_task(router.serve(listener(), never()));
 }

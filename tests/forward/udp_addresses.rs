@@ -174,7 +174,7 @@ async fn a_member_that_takes_no_datagrams_is_put_in_error() {
         assert_eq!(front.client().await.ask(b"hello").await, b"hello");
         let unix = balancer.member("unix").unwrap();
         assert!(unix.status().contains(Flag::InError));
-        let cause = Cause::from("datagrams are sent to no unix socket");
+        let cause = Cause::from("datagrams cannot be sent to a unix socket");
         assert_eq!(told.recv(), Ok(Some(cause)));
     })
     .await;

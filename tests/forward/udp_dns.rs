@@ -13,7 +13,7 @@ async fn dig_is_answered_by_each_name_server_in_turn_and_by_the_other_when_one_d
     within(async {
         let (a, b) = (Named::start("a").await, Named::start("b").await);
         let balancer = Balancer::new([("a", a.address.into()), ("b", b.address.into())]).unwrap();
-        let front = Front::start(UdpForwarder::new(balancer.clone()).answers(1)).await;
+        let front = Front::start(UdpForwarder::new(balancer.clone()).responses(1)).await;
         for _ in 0..5 {
             for name in ["\"a\"\n", "\"b\"\n"] {
                 assert_eq!(

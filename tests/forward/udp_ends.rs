@@ -86,7 +86,7 @@ async fn a_flow_of_one_answer_ends_with_it() {
         let balancer = balancer([&server]);
         let outcomes = Arc::new(Outcomes::default());
         let _observing = balancer.observe(outcomes.clone());
-        let front = Front::start(UdpForwarder::new(balancer.clone()).answers(1)).await;
+        let front = Front::start(UdpForwarder::new(balancer.clone()).responses(1)).await;
         let client = front.client().await;
         for flows in 1..4 {
             client.ask(b"query").await;
@@ -103,7 +103,7 @@ async fn a_flow_of_one_answer_ends_with_it() {
 async fn a_client_that_asks_twice_at_once_gets_both_answers() {
     within(async {
         let server = Server::echo().await;
-        let front = Front::start(UdpForwarder::new(balancer([&server])).answers(1)).await;
+        let front = Front::start(UdpForwarder::new(balancer([&server])).responses(1)).await;
         for _ in 0..200 {
             let client = front.client().await;
             client.send(b"A").await;
@@ -125,7 +125,7 @@ async fn an_answer_that_does_not_come_is_a_failure_where_one_is_expected() {
         let outcomes = Arc::new(Outcomes::default());
         let _observing = balancer.observe(outcomes.clone());
         let forwarder = UdpForwarder::new(balancer.clone()).idle_timeout(SHORT);
-        let strict = Front::start(forwarder.clone().answers(1)).await;
+        let strict = Front::start(forwarder.clone().responses(1)).await;
         strict.client().await.send(b"query").await;
         until(|| !outcomes.seen().is_empty()).await;
         let lax = Front::start(forwarder).await;
@@ -145,7 +145,7 @@ async fn a_member_that_does_not_answer_is_put_in_error_by_choice() {
         let (silent, b) = (Server::silent().await, Server::named("b").await);
         let balancer = balancer([&silent, &b]);
         let forwarder = UdpForwarder::new(balancer.clone()).idle_timeout(SHORT);
-        let front = Front::start(forwarder.answers(1).fail_silent_members()).await;
+        let front = Front::start(forwarder.responses(1).fail_silent_members()).await;
         // By turns, until the first has left one without an answer.
         front.client().await.send(b"query").await;
         until(|| {
@@ -249,7 +249,7 @@ async fn flows_of_a_member_that_is_lost_end_where_that_is_chosen() {
         let (a, b) = (Server::named("a").await, Server::named("b").await);
         for is_removed in [false, true] {
             let balancer = balancer([&a, &b]);
-            let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::End);
+            let forwarder = UdpForwarder::new(balancer.clone()).on_member_loss(OnMemberLoss::End);
             let front = Front::start(forwarder).await;
             let client = front.client().await;
             let other = front.client().await;
@@ -275,7 +275,8 @@ async fn flows_of_a_member_that_is_back_in_time_go_on() {
         let server = Server::echo().await;
         let balancer = balancer([&server]);
         let grace = Duration::from_millis(200);
-        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::EndAfter(grace));
+        let forwarder =
+            UdpForwarder::new(balancer.clone()).on_member_loss(OnMemberLoss::EndAfter(grace));
         let front = Front::start(forwarder).await;
         let client = front.client().await;
         client.ask(b"hello").await;
@@ -297,7 +298,8 @@ async fn flows_of_a_member_that_is_lost_twice_have_all_of_their_time_again() {
         let server = Server::echo().await;
         let balancer = balancer([&server]);
         let grace = Duration::from_millis(1_500);
-        let forwarder = UdpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::EndAfter(grace));
+        let forwarder =
+            UdpForwarder::new(balancer.clone()).on_member_loss(OnMemberLoss::EndAfter(grace));
         let front = Front::start(forwarder).await;
         let client = front.client().await;
         client.ask(b"hello").await;
@@ -380,7 +382,7 @@ async fn an_observer_that_panics_ends_its_flow_and_no_other() {
         let balancer = balancer([&server]);
         let _observing = balancer.observe(|event: &Event<'_>| {
             assert!(
-                !matches!(event.kind, EventKind::Answered { .. }),
+                !matches!(event.kind, EventKind::Responded { .. }),
                 "it panics"
             );
         });

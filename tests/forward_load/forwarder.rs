@@ -201,11 +201,11 @@ async fn role_forwarder() {
                 balancer.insert("itself", itself, spec()).unwrap();
             }
             "loss" => {
-                let on_loss = match millis(value) {
+                let on_member_loss = match millis(value) {
                     Duration::ZERO => OnMemberLoss::End,
                     grace => OnMemberLoss::EndAfter(grace),
                 };
-                forwarder = forwarder.on_loss(on_loss);
+                forwarder = forwarder.on_member_loss(on_member_loss);
             }
             "member" => {
                 let (name, address) = value.split_once('=').unwrap();

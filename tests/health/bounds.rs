@@ -101,7 +101,7 @@ async fn members_that_hang_keep_others_waiting_once_and_not_again() {
     }
     assert_eq!(
         cause(&balancer, "m1").unwrap(),
-        "health check: not over after 5s"
+        "health check: timed out after 5s"
     );
     for (port, times) in last.lock().unwrap().iter().enumerate().skip(21) {
         assert!(!is_failed(&balancer, &format!("m{port}")));

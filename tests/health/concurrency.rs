@@ -97,7 +97,7 @@ fn a_drop_takes_a_tenth_of_it_and_a_window_has_ten_requests_at_least() {
     let answer = |count: u32, status| {
         for _ in 0..count {
             let mut lease = lease(&farm.balancer);
-            lease.answered(Some(status));
+            lease.record_head(Some(status));
         }
     };
     farm.clock.advance(SECOND);
@@ -128,7 +128,7 @@ fn a_clock_that_is_put_back_holds_no_limit_up() {
     farm.clock.set(equipoise::clock::Timestamp::ORIGIN);
     for _ in 0..10 {
         let mut lease = lease(&farm.balancer);
-        lease.answered(Some(503));
+        lease.record_head(Some(503));
     }
     assert_eq!(cap(&farm, "m0"), 90);
     drop(limits);

@@ -23,7 +23,7 @@ async fn only_a_service_that_serves_passes() {
         .set_service_status("", ServingStatus::NotServing)
         .await;
     let why = failure(&whole, target.clone()).await;
-    assert_eq!(why, "gRPC health: it is NOT_SERVING");
+    assert_eq!(why, "gRPC health: the status is NOT_SERVING");
 
     for cart in [
         GrpcProbe::service("shop.Cart"),
@@ -31,10 +31,13 @@ async fn only_a_service_that_serves_passes() {
     ] {
         let name = "gRPC health of \"shop.Cart\"";
         for (status, why) in [
-            (None, Some("the service is not known")),
+            (None, Some("the server does not know the service")),
             (Some(ServingStatus::Serving), None),
-            (Some(ServingStatus::NotServing), Some("it is NOT_SERVING")),
-            (Some(ServingStatus::Unknown), Some("it is UNKNOWN")),
+            (
+                Some(ServingStatus::NotServing),
+                Some("the status is NOT_SERVING"),
+            ),
+            (Some(ServingStatus::Unknown), Some("the status is UNKNOWN")),
         ] {
             match status {
                 Some(status) => reporter.set_service_status("shop.Cart", status).await,
@@ -53,31 +56,31 @@ async fn what_is_no_answer_of_the_health_service_fails_with_the_reason() {
     let serving: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
     for (status, code, body, why) in [
         (200, Some("0"), serving, None),
-        (200, Some("12"), &[][..], Some("it has no health service")),
+        (
+            200,
+            Some("12"),
+            &[][..],
+            Some("the server has no health service"),
+        ),
         (
             200,
             Some("14"),
             serving,
             Some("failed with the gRPC status 14"),
         ),
-        (
-            200,
-            None,
-            serving,
-            Some("it answered without a gRPC status"),
-        ),
-        (200, Some("0"), &[], Some("it answered without a message")),
+        (200, None, serving, Some("the response has no gRPC status")),
+        (200, Some("0"), &[], Some("the response has no message")),
         (
             200,
             Some("0"),
             &[1, 0, 0, 0, 2, 8, 1],
-            Some("its answer is compressed"),
+            Some("the response is compressed"),
         ),
         (
             200,
             Some("0"),
             b"<html></html>",
-            Some("its answer is no gRPC message"),
+            Some("the response is not a gRPC message"),
         ),
         (503, Some("0"), serving, Some("answered 503")),
     ] {
@@ -121,7 +124,8 @@ async fn an_answer_of_another_content_type_is_no_answer_of_the_health_service() 
         });
         let found = probed(&GrpcProbe::new(), member.address.into()).await;
         let found = found.err().map(|error| error.cause().to_string());
-        let why = (!passes).then(|| "gRPC health: what it answered is no gRPC".to_owned());
+        let why = (!passes)
+            .then(|| "gRPC health: the content type of the response is not gRPC".to_owned());
         assert_eq!(found, why, "{kind:?}");
     }
 }

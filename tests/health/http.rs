@@ -132,7 +132,7 @@ async fn conditions_on_the_answer_are_held() {
         (get().status(201..), "GET /status answered 200"),
         (
             get().expect_header("X-Role", "spare"),
-            "GET /status answered without x-role: spare",
+            "GET /status: the response has no x-role: spare",
         ),
         (
             get().expect_body("asleep"),

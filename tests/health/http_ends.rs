@@ -19,26 +19,23 @@ fn get() -> HttpProbe {
 #[tokio::test]
 async fn what_is_no_answer_fails_with_the_reason() {
     for (bytes, why) in [
-        ("", "GET /: it closed the connection without an answer"),
+        ("", "GET /: the connection was closed without a response"),
         (
             "HTTP/1.1 2",
-            "GET /: it closed the connection without an answer",
+            "GET /: the connection was closed without a response",
         ),
-        (
-            "SSH-2.0-OpenSSH_9.2\r\n",
-            "GET /: what it answered is no HTTP",
-        ),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "GET /: the response is not HTTP"),
         (
             "<html>fine</html>\r\n\r\n",
-            "GET /: what it answered is no HTTP",
+            "GET /: the response is not HTTP",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nread",
-            "GET /: its body broke off",
+            "GET /: the response body is incomplete",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nread\r\n",
-            "GET /: its body broke off",
+            "GET /: the response body is incomplete",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
@@ -109,7 +106,7 @@ async fn a_body_of_just_the_bound_is_whole() {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
         let member = Served::answering(answer).await;
         let probe = HttpProbe::get("/").max_body(8).expect_by(move |answer| {
-            assert_eq!((answer.body().len(), answer.is_cut()), (8, is_cut));
+            assert_eq!((answer.body().len(), answer.is_truncated()), (8, is_cut));
             Ok(())
         });
         probed(&probe.build().unwrap(), member.target())
@@ -141,7 +138,7 @@ async fn an_answer_that_drips_is_over_at_the_time_limit() {
     let balancer = Balancer::new([("slow", member.address)]).unwrap();
     let _checks = HealthChecks::new(&balancer, hasty(get()));
     until(|| is_failed(&balancer, "slow")).await;
-    let why = "GET /: not over after 200ms";
+    let why = "GET /: timed out after 200ms";
     assert_eq!(cause(&balancer, "slow").as_deref(), Some(why));
 }
 

@@ -55,7 +55,7 @@ async fn a_member_that_floods_a_check_fails_and_holds_up_no_other() {
             }
         });
         let why = failure(&probe, flooding(first, piece).into()).await;
-        let flooded = "too many bytes for an answer";
+        let flooded = "the response has too many bytes";
         assert!(why.contains(flooded), "{version:?}: {why}");
         assert!(!ticking.is_finished(), "the thread was held for a second");
         ticking.abort();

@@ -181,7 +181,7 @@ fn failures_without_an_answer_have_a_threshold_of_their_own_if_they_are_told_apa
         used(&apart, "b").fail(cause);
     }
     let mut lease = used(&apart, "b");
-    lease.answered(Some(500));
+    lease.record_head(Some(500));
     drop(lease);
     used(&apart, "b").fail(Cause::Refused);
     assert!(
@@ -193,7 +193,7 @@ fn failures_without_an_answer_have_a_threshold_of_their_own_if_they_are_told_apa
     }
     let health = apart.member("b").unwrap().health().to_string();
     assert!(
-        health.ends_with("7 requests in a row without an answer"),
+        health.ends_with("7 requests in a row without a response"),
         "{health}"
     );
     drop(detector);
@@ -208,7 +208,7 @@ fn gateway_errors_have_a_threshold_of_their_own() {
         .watch(&balancer);
     let answer = |status| {
         let mut lease = used(&balancer, "b");
-        lease.answered(Some(status));
+        lease.record_head(Some(status));
         lease.finish(Outcome::Success);
     };
     for status in [500, 501, 502, 503, 500, 503, 502] {
@@ -230,13 +230,13 @@ fn what_a_client_cancels_or_the_caller_accepts_is_no_failure() {
     for _ in 0..9 {
         drop(used(&balancer, "b"));
         let mut lease = used(&balancer, "b");
-        lease.answered(Some(501));
+        lease.record_head(Some(501));
         drop(lease);
     }
     assert!(!is_ejected(&balancer, "b"));
     for _ in 0..2 {
         let mut lease = used(&balancer, "b");
-        lease.answered(Some(200));
+        lease.record_head(Some(200));
         lease.fail(Cause::BrokenBody);
     }
     assert!(
@@ -289,7 +289,7 @@ fn a_member_that_leaves_while_it_is_out_makes_room_and_joins_again_as_new() {
     fail(&balancer, "c", 9);
     assert!(!is_ejected(&balancer, "c"), "most are bad");
     let mut lease = used(&balancer, "b");
-    lease.answered(Some(200));
+    lease.record_head(Some(200));
     drop(lease);
     fail(&balancer, "c", 9);
     assert!(is_ejected(&balancer, "c"));
@@ -352,7 +352,7 @@ fn an_error_whose_body_breaks_off_is_one_failure() {
     for (number, end) in ends.into_iter().enumerate() {
         assert!(!is_ejected(&balancer, "b"), "after {number}");
         let mut lease = used(&balancer, "b");
-        lease.answered(Some(500));
+        lease.record_head(Some(500));
         end(lease);
     }
     assert!(is_ejected(&balancer, "b"));
@@ -371,11 +371,11 @@ fn errors_and_bodies_that_break_off_make_one_row() {
         assert!(!is_ejected(&balancer, "b"), "after {number}");
         let mut lease = used(&balancer, "b");
         if number < 2 {
-            lease.answered(Some(200));
+            lease.record_head(Some(200));
             lease.fail(Cause::BrokenBody);
         } else {
             // It ends well, as an error.
-            lease.answered(Some(500));
+            lease.record_head(Some(500));
             lease.finish(Outcome::Success);
         }
     }
@@ -391,7 +391,7 @@ fn a_request_that_began_before_the_detector_counts_once() {
         .consecutive_failures(5)
         .watch(&balancer);
     for mut lease in old {
-        lease.answered(Some(500));
+        lease.record_head(Some(500));
         lease.fail(Cause::Status(500));
     }
     assert!(!is_ejected(&balancer, "b"), "four have failed");
@@ -425,7 +425,7 @@ fn a_detector_reads_no_clock_for_a_request_unless_it_looks_for_slow_members() {
         let before = clock.0.load(Ordering::Relaxed);
         for _ in 0..80 {
             let mut lease = used(&balancer, "a");
-            lease.answered(Some(200));
+            lease.record_head(Some(200));
             lease.finish(Outcome::Success);
         }
         let read = clock.0.load(Ordering::Relaxed) - before;

@@ -15,7 +15,7 @@ fn serve(balancer: &Group, status: u16) {
     loop {
         let mut lease = balancer.pick(&PickRequest::new()).unwrap();
         let is_a = lease.member().name() == "a";
-        lease.answered(Some(if is_a { status } else { 200 }));
+        lease.record_head(Some(if is_a { status } else { 200 }));
         lease.finish(Outcome::Success);
         if is_a {
             return;

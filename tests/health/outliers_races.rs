@@ -72,9 +72,9 @@ fn members_that_flap_under_load_are_never_out_in_larger_number_and_no_count_is_l
                     requests.fetch_add(1, Ordering::Relaxed);
                     if ill[*lease].load(Ordering::Relaxed) {
                         failures.fetch_add(1, Ordering::Relaxed);
-                        lease.answered(Some(500));
+                        lease.record_head(Some(500));
                     } else {
-                        lease.answered(Some(200));
+                        lease.record_head(Some(200));
                     }
                     lease.finish(Outcome::Success);
                 }
@@ -110,7 +110,7 @@ fn members_that_flap_under_load_are_never_out_in_larger_number_and_no_count_is_l
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         let mut lease = balancer.pick(&PickRequest::new()).unwrap();
-        lease.answered(Some(200));
+        lease.record_head(Some(200));
         drop(lease);
         let serves = |member: &std::sync::Arc<equipoise::MemberState>| {
             member.status().is_usable() && member.max_in_flight() == MAX_IN_FLIGHT
@@ -144,7 +144,7 @@ fn members_that_leave_and_join_under_load_take_no_limit_and_no_count_with_them()
                         continue;
                     };
                     let fails = turn.fetch_add(1, Ordering::Relaxed) / 64 % 3 == 0;
-                    lease.answered(Some(if fails { 503 } else { 200 }));
+                    lease.record_head(Some(if fails { 503 } else { 200 }));
                 }
             });
         }

@@ -47,7 +47,7 @@ impl Group {
 
     fn end(&self, status: u16) {
         let mut lease = self.elect().unwrap();
-        lease.answered(Some(status));
+        lease.record_head(Some(status));
         lease.finish(Outcome::Success);
     }
 
@@ -88,7 +88,7 @@ fn one_request_at_a_time_is_tried_until_one_has_succeeded() {
         group.elect().is_none(),
         "the first was cancelled, which decides nothing"
     );
-    second.answered(Some(200));
+    second.record_head(Some(200));
     // Its body is still to come.
     assert_eq!(group.cap(), MAX_IN_FLIGHT);
     assert!(group.elect().is_some());
@@ -132,7 +132,7 @@ fn requests_from_before_the_ejection_decide_nothing_afterwards() {
         assert!(group.elect().is_none(), "one is tried beside the old ones");
         for mut lease in old {
             if is_good {
-                lease.answered(Some(200));
+                lease.record_head(Some(200));
             }
             lease.finish(outcome);
         }
@@ -388,7 +388,7 @@ fn while_all_of_a_tier_are_on_trial_those_that_would_come_next_go_on_serving() {
         let is_reserve = |lease: &Lease<()>| lease.member().name() == "r";
         for _ in 0..40 {
             let mut lease = pick();
-            lease.answered(Some(if is_reserve(&lease) { 200 } else { 500 }));
+            lease.record_head(Some(if is_reserve(&lease) { 200 } else { 500 }));
         }
         assert!(is_reserve(&pick()), "all others are out");
 
@@ -399,7 +399,7 @@ fn while_all_of_a_tier_are_on_trial_those_that_would_come_next_go_on_serving() {
         assert_eq!(served.len(), 28);
 
         for lease in &mut tried {
-            lease.answered(Some(200));
+            lease.record_head(Some(200));
         }
         drop((served, tried));
         assert!((0..30).all(|_| !is_reserve(&pick())), "{reserve:?}");
@@ -420,7 +420,7 @@ fn a_trial_that_does_not_end_lets_another_request_try_in_time() {
     group.detector.as_ref().unwrap().evaluate();
     let mut second = group.elect().unwrap();
     assert!(group.elect().is_none(), "two are under way");
-    second.answered(Some(200));
+    second.record_head(Some(200));
     assert_eq!(group.cap(), MAX_IN_FLIGHT);
     drop(first);
 }

@@ -91,7 +91,7 @@ impl Simulation {
                 return;
             }
             let (mut lease, status) = entry.remove();
-            lease.answered(Some(status));
+            lease.record_head(Some(status));
             lease.finish(Outcome::Success);
         }
     }

@@ -110,7 +110,7 @@ async fn an_address_is_checked_at_its_port() {
     let balancer = Balancer::new([("a", Address::from(member.address)), ("b", portless)]).unwrap();
     let _checks = HealthChecks::new(&balancer, each_100_ms());
     until(|| is_failed(&balancer, "b") && member.connections() > 1).await;
-    let why = "its address has no port to be checked at";
+    let why = "the address of the member has no port to check";
     assert_eq!(cause(&balancer, "b").as_deref(), Some(why));
     assert!(!is_failed(&balancer, "a"));
 }

@@ -76,9 +76,15 @@ async fn a_certificate_that_holds_passes_and_one_that_does_not_fails() {
     probed(&own, good.address.into()).await.unwrap();
 
     let why = failure(&TlsProbe::new(), good.target("other.internal")).await;
-    assert!(why.starts_with("no connection: TLS failed: "), "{why}");
+    assert!(
+        why.starts_with("no connection: the TLS handshake failed: "),
+        "{why}"
+    );
     let plain = failure(&TlsProbe::new(), good.address.into()).await;
-    assert_eq!(plain, "the member's connections are not secured");
+    assert_eq!(
+        plain,
+        "the member has no TLS settings: use a probe with its own"
+    );
     // TCP asks for less, with HTTP for more.
     probed(&TcpProbe::new(), good.target("other.internal"))
         .await

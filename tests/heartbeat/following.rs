@@ -128,7 +128,8 @@ async fn a_member_by_name_is_found_by_the_addresses_of_the_name() {
         let address = |name: &&str| name.parse::<MemberAddress>().ok();
         monitor.follow(&balancer, &readings, address).keep();
         let kept = monitor.clone();
-        let keeping = tokio::spawn(async move { kept.keep_current(std::future::pending()).await });
+        let keeping =
+            tokio::spawn(async move { kept.run_maintenance(std::future::pending()).await });
 
         receive(&monitor, "127.0.0.1", "v=1&ready=9&busy=1&port=8080").unwrap();
         // A name that joins while others are known already is looked up at once. No part of a

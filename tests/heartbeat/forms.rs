@@ -48,12 +48,20 @@ async fn a_report_counts_at_once() {
 async fn what_is_wrong_with_a_report_is_answered() {
     let monitor = HeartbeatMonitor::new();
     for (body, status, text) in [
-        ("", 400, "it is no heartbeat: `ready` is missing\n"),
-        ("ready=1", 400, "it is no heartbeat: `busy` is missing\n"),
+        (
+            "",
+            400,
+            "the message is not a heartbeat: `ready` is missing\n",
+        ),
+        (
+            "ready=1",
+            400,
+            "the message is not a heartbeat: `busy` is missing\n",
+        ),
         (
             "ready=1.5&busy=0",
             400,
-            "it is no heartbeat: `ready` is no number from 0 to 4294967295: \"1.5\"\n",
+            "the message is not a heartbeat: `ready` is not a number from 0 to 4294967295: \"1.5\"\n",
         ),
     ] {
         assert_eq!(
@@ -116,7 +124,7 @@ async fn a_monitor_with_a_key_asks_posts_for_a_signature_too() {
     let key = HeartbeatKey::new(b"a secret");
     let monitor = HeartbeatMonitor::builder().key(key).build();
     let answer = post(&monitor, "ready=1&busy=1").await;
-    assert_eq!(answer, (403, "it is not signed\n".to_owned()));
+    assert_eq!(answer, (403, "the message is not signed\n".to_owned()));
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn a_header_that_cannot_be_read_is_told_and_changes_nothing() {
     let answer = service.oneshot(Request::new(String::new())).await.unwrap();
     assert!(answer.status().is_success());
     assert_eq!(balancer.standing("a"), None);
-    let expected = "a: `cpu_utilization` is no number that it can be: \"NaN\"";
+    let expected = "a: `cpu_utilization` is not a number in its range: \"NaN\"";
     assert_eq!(*told.lock().unwrap(), [expected]);
 }
 

@@ -43,17 +43,23 @@ fn each_reason_reads_as_a_sentence() {
     let rows = [
         (
             Reason::AtCapacity,
-            "all that could be elected are at capacity",
+            "all members that could be picked are at capacity",
         ),
-        (Reason::Undisclosed, "the method does not tell beforehand"),
+        (
+            Reason::Unpredictable,
+            "the scheduler does not predict its pick",
+        ),
         (Reason::Empty, "there are no members"),
-        (Reason::NoneUsable, "nobody can be elected"),
-        (Reason::SessionHit, "its session belongs there"),
+        (Reason::NoneUsable, "no member can be picked"),
+        (Reason::SessionHit, "its session belongs to this member"),
         (
             Reason::SessionLost,
-            "its session's member cannot serve, no other may",
+            "its session's member cannot serve, and no other member may",
         ),
-        (Reason::SessionRedirected, "its session is redirected there"),
+        (
+            Reason::SessionRedirected,
+            "its session is redirected to this member",
+        ),
     ];
     for (why, sentence) in rows {
         assert_eq!(why.to_string(), sentence);
@@ -64,7 +70,7 @@ fn each_reason_reads_as_a_sentence() {
     };
     assert_eq!(
         tied.to_string(),
-        "by standing, tied with b, the earlier place decides"
+        "by standing, tied with b, and the earlier place decides"
     );
 }
 
@@ -85,7 +91,7 @@ fn a_tie_is_told_and_so_is_chance() {
     use equipoise::clock::Clock;
     readings.report("a", reading, clock.now()).unwrap();
     let explained = balancer.explain(&PickRequest::new());
-    assert_eq!(explained.reason(), &Reason::Undisclosed);
+    assert_eq!(explained.reason(), &Reason::Unpredictable);
     assert!(explained.picked().is_none());
 }
 

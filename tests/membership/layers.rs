@@ -218,7 +218,7 @@ fn the_explanation_lists_all_that_an_operator_has_decided() {
     });
     let table = balancer.explain(&PickRequest::new()).to_string();
     let last = table.lines().last().unwrap();
-    let expected = "  overridden of a: weight 5, tier 0, route \"r9\", no redirect route, \
+    let expected = "  overrides of a: weight 5, tier 0, route \"r9\", no redirect route, \
                     at most 4 in flight, draining, not disabled";
     assert_eq!(last, expected, "{table}");
 }

@@ -284,7 +284,7 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
     let mut before = pick(&balancer).unwrap();
     let book = heads.clone();
     let observing = balancer.observe(move |event: &Event<'_>| match event.kind {
-        EventKind::Answered {
+        EventKind::Responded {
             time_to_head,
             status,
         } => book.lock().unwrap().push((time_to_head, status)),
@@ -293,7 +293,7 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
     });
     let take = || std::mem::take(&mut *heads.lock().unwrap());
     clock.advance(seconds(1));
-    before.answered(Some(200));
+    before.record_head(Some(200));
     drop(before);
     assert_eq!(
         take(),
@@ -303,7 +303,7 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
 
     let mut lease = pick(&balancer).unwrap();
     clock.advance(seconds(2));
-    lease.answered(Some(503));
+    lease.record_head(Some(503));
     clock.advance(seconds(3));
     drop(lease);
     let two = Some(seconds(2));
@@ -311,7 +311,7 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
 
     let mut lease = pick(&balancer).unwrap();
     drop(observing);
-    lease.answered(None);
+    lease.record_head(None);
     drop(lease);
     assert!(take().is_empty());
     assert_eq!(ends.take().len(), 3, "ends are told all the time");
@@ -329,12 +329,12 @@ fn each_time_is_measured_only_if_it_is_wanted_and_heads_are_known_without_it() {
     let use_once = |status: Option<u16>| {
         let mut lease = pick(&balancer).unwrap();
         clock.advance(seconds(1));
-        lease.answered(status);
+        lease.record_head(status);
         clock.advance(seconds(2));
         drop(lease);
         ends.lock().unwrap().pop().unwrap()
     };
-    let heads = Scribe::of(Interest::ANSWERED);
+    let heads = Scribe::of(Interest::RESPONDED);
     balancer.observe(heads.clone()).keep();
     struct Ends(
         Arc<Mutex<Vec<(Option<u64>, Option<u64>, bool, Option<u16>)>>>,
@@ -345,7 +345,7 @@ fn each_time_is_measured_only_if_it_is_wanted_and_heads_are_known_without_it() {
             if let EventKind::Ended(ended) = event.kind {
                 let [elapsed, head] = [ended.elapsed, ended.time_to_head];
                 let secs = |time: Option<Duration>| time.map(|time| time.as_secs());
-                let found = (secs(elapsed), secs(head), ended.is_answered, ended.status);
+                let found = (secs(elapsed), secs(head), ended.has_response, ended.status);
                 self.0.lock().unwrap().push(found);
             }
         }

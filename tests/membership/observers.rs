@@ -61,7 +61,7 @@ fn each_observer_is_told_what_it_wants_in_the_order_of_adding() {
     balancer.observe(named("third")).keep();
     book.lock().unwrap().clear();
     let lease = pick(&balancer).unwrap();
-    let lines = ["first", "second", "third"].map(|name| format!("{name}: member \"a\" elected"));
+    let lines = ["first", "second", "third"].map(|name| format!("{name}: member \"a\" picked"));
     assert_eq!(*book.lock().unwrap(), lines);
     assert_eq!(ends.take(), 0);
     drop(lease);
@@ -169,7 +169,7 @@ fn events_are_told_outside_every_lock() {
     balancer.observe(Meddles(balancer.downgrade())).keep();
     let session = PickRequest::new().with_session(Some("x"));
     let mut lease = balancer.pick(&session).unwrap();
-    lease.answered(Some(200));
+    lease.record_head(Some(200));
     lease.put_in_error();
     drop(lease);
     balancer.set_flag("a", Flag::Draining).unwrap();
@@ -263,7 +263,7 @@ fn what_no_observer_wants_allocates_nothing() {
     let counted = allocation_counter::measure(|| {
         for _ in 0..50 {
             let mut lease = pick(&balancer).unwrap();
-            lease.answered(Some(503));
+            lease.record_head(Some(503));
             lease.fail(Cause::Status(503));
             first.put_in_error_because(Cause::Refused);
             assert!(balancer.pick(&nobody).is_err());

@@ -155,7 +155,7 @@ impl Observer for Scribe {
     fn observe(&self, event: &Event<'_>) {
         let name = event.member.map_or("", MemberState::name);
         let line = match event.kind {
-            EventKind::Answered { status, .. } => format!("answered {name} {status:?}"),
+            EventKind::Responded { status, .. } => format!("answered {name} {status:?}"),
             EventKind::Changed {
                 before,
                 after,

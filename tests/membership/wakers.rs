@@ -181,7 +181,7 @@ impl Scheduler for Forgetful {
         if self.0.fetch_add(1, SeqCst) % 2 == 1 {
             drop(candidates.claim_first(candidates.iter()));
         }
-        Pick::Nobody
+        Pick::NoneUsable
     }
 }
 

@@ -111,7 +111,7 @@ async fn a_certificate_for_another_name_or_of_another_root_is_not_accepted() {
             by(other.accepted(), "db.test"),
         ] {
             let error = refused.connect().await.unwrap_err();
-            assert!(matches!(error, ConnectError::Secure { .. }), "{error:?}");
+            assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
         }
         let stream = by(own.accepted(), "db.test").connect().await.unwrap();
         assert_eq!(all_of(stream).await, "db");

@@ -225,12 +225,12 @@ fn checks_that_cannot_be_carried_out_are_refused() {
         (
             body,
             "hcmethod=HEAD hcexpr=up",
-            "health checks of `http://a`: `up` looks at a body, and its answers have none",
+            "health checks of `http://a`: condition `up` uses the body, but the responses have none",
         ),
         (
             "",
             "hcmethod=GET \"hcuri=/a b\"",
-            "health checks of `http://a`: \"/a b\" is no path of a request",
+            "health checks of `http://a`: the path \"/a b\" is invalid in a request",
         ),
     ] {
         assert_eq!(with(before, words), [wrong]);

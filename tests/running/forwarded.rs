@@ -113,7 +113,7 @@ fn headers_that_say_where_a_body_ends_are_not_to_be_set() {
     ] {
         let (_, complaints) = parse(&format!("Listen 80\n{directive}\n"));
         assert!(complaints[0].is_error());
-        assert!(complaints[0].message.contains("where a body ends"));
+        assert!(complaints[0].message.contains("length of a body"));
     }
 }
 

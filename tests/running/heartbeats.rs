@@ -181,7 +181,7 @@ async fn what_is_wrong_in_a_file_is_told_and_the_rest_counts() {
         .await;
     let lines = "10.0.0.9 &ready=NaN&busy=1&lastseen=0\n127.0.0.1 &ready=7&busy=1&lastseen=0\n";
     std::fs::write(&file, lines).unwrap();
-    told.until("hb.dat`, line 1: `ready` is no number: \"NaN\"; the line is skipped")
+    told.until("hb.dat`, line 1: `ready` is not a number: \"NaN\"; the line is skipped")
         .await;
     assert_eq!(get(running.at(), "/").await.member(), "a");
     // One that only cannot be read takes nothing back.
@@ -209,8 +209,8 @@ async fn reports_that_are_dropped_and_files_that_cannot_be_written_are_told() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(b"v=1&ready=+5&busy=1", listen).unwrap();
     told.until(
-        "a report of 127.0.0.1 is dropped: it is no heartbeat: \
-         `ready` is no number from 0 to 4294967295: \"+5\"",
+        "dropped a heartbeat from 127.0.0.1: the message is not a heartbeat: \
+         `ready` is not a number from 0 to 4294967295: \"+5\"",
     )
     .await;
 }

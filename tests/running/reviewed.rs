@@ -133,7 +133,7 @@ fn relative_names_of_files_begin_where_the_file_is_or_at_the_server_s_root() {
 #[test]
 fn a_pipe_is_not_included() {
     let (_, complaints) = Reader::new().base("/dev").parse("Include zero\n");
-    assert!(complaints[0].message.contains("no regular file"));
+    assert!(complaints[0].message.contains("not a regular file"));
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn a_status_is_the_cause_of_an_answer_that_is_a_failure() {
     let failover = Failover::new().with_fail_on_status(unavailable);
     let service = cast.layer().failover(failover).over_members();
     assert_eq!(outcome(service, get("/")).await, "503 a 1");
-    let status = "answered with status 503";
+    let status = "responded with status 503";
     let told = ["changed", "ended"].map(|what| format!("a {what}: {status}"));
     assert_eq!(causes.take(), told);
 
@@ -158,7 +158,7 @@ async fn a_body_that_breaks_off_is_the_cause() {
         .await
         .unwrap();
     assert!(answer.into_body().collect().await.is_err());
-    assert_eq!(causes.take(), ["a ended: body broken off"]);
+    assert_eq!(causes.take(), ["a ended: response ended early"]);
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +194,7 @@ async fn the_head_of_an_answer_is_told_with_its_status_and_time() {
     let observing = cast
         .balancer
         .observe(move |event: &Event<'_>| match event.kind {
-            EventKind::Answered {
+            EventKind::Responded {
                 time_to_head,
                 status,
             } => book.lock().unwrap().push((time_to_head.is_some(), status)),

@@ -33,7 +33,7 @@ impl Scheduler for ByTenant {
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
         let Some(Tenant(tenant)) = context.facts() else {
-            return Pick::Nobody;
+            return Pick::NoneUsable;
         };
         let own = candidates.iter();
         candidates.claim_first(own.filter(|one| one.label("tenant") == Some(tenant)))

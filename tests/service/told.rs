@@ -32,7 +32,7 @@ impl Observer for Told {
         let counts = all.entry(member.id()).or_default();
         match event.kind {
             EventKind::Picked { .. } => counts[0] += 1,
-            EventKind::Answered { .. } => counts[1] += 1,
+            EventKind::Responded { .. } => counts[1] += 1,
             EventKind::Ended(_) => {
                 counts[2] += 1;
                 assert!(counts[2] <= counts[0], "an end before its election");
@@ -54,7 +54,7 @@ impl Observer for Told {
     }
 
     fn interest(&self) -> Interest {
-        Interest::PICKED | Interest::ANSWERED | Interest::ENDED | Interest::CHANGED
+        Interest::PICKED | Interest::RESPONDED | Interest::ENDED | Interest::CHANGED
     }
 }
 

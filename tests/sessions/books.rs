@@ -68,7 +68,7 @@ fn tried_members_are_not_returned_to_whatever_their_state() {
     let error = site.lease("/", "SID=x.B", &all).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "none of 3 members can be elected (3 tried by this request)"
+        "none of 3 members can be picked (3 tried by this request)"
     );
 }
 

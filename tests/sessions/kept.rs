@@ -152,7 +152,8 @@ fn two_members_with_one_route_are_explained() {
     assert_eq!(explanation.shared_routes(), [("r", vec!["a", "b"])]);
     assert_eq!(&*explanation.picked().unwrap().name, "a");
     let said = explanation.to_string();
-    let line = "  route \"r\" is that of a, b: the first that can serve gets its sessions\n";
+    let line =
+        "  route \"r\" belongs to a, b: the first of them that can serve gets its sessions\n";
     assert!(said.ends_with(line), "{said}");
 }
 
@@ -171,15 +172,15 @@ fn a_configuration_says_with_which_members_no_session_stays() {
     let said = |complaints: &[equipoise::config::Diagnostic]| {
         let kept = complaints
             .iter()
-            .filter(|it| it.message.contains("no session"));
+            .filter(|it| it.message.contains("cannot stay with"));
         kept.map(|it| it.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(
         said(&complaints),
         [
-            "warning: no session of balancer `c` stays with `http://b`\n \
+            "warning: sessions of balancer `c` cannot stay with `http://b`\n \
           --> configuration:7:13\n  |\n7 | ProxyPass / balancer://c/\n  |             ^^^^^^^^^^^^^\n  \
-          = help: give each member a `route=..`, with which the value of its cookie ends\n"
+          = help: give each member a `route=..`, and let the value of its cookie end with it\n"
         ]
     );
     let odd = text.replace("http://b\n", "http://b route=a;b\n");

@@ -29,7 +29,7 @@ impl Observer for Told {
                 let measured = ended.time_to_head.is_some();
                 told.push((ended.outcome, ended.cause.clone(), measured));
             }
-            EventKind::Answered { time_to_head, .. } => assert!(time_to_head.is_some()),
+            EventKind::Responded { time_to_head, .. } => assert!(time_to_head.is_some()),
             _ => {}
         }
     }

@@ -23,11 +23,11 @@ impl fmt::Display for Event<'_> {
 impl fmt::Display for EventKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Answered {
+            Self::Responded {
                 time_to_head,
                 status,
             } => {
-                f.write_str("answered")?;
+                f.write_str("responded")?;
                 if let Some(status) = status {
                     write!(f, " with status {status}")?;
                 }
@@ -53,9 +53,9 @@ impl fmt::Display for EventKind<'_> {
                 because(f, cause)
             }
             Self::Picked { session } => match session {
-                Session::Hit => f.write_str("elected by its session"),
-                Session::Redirected => f.write_str("elected by a redirected session"),
-                Session::Lost | Session::New | Session::Off => f.write_str("elected"),
+                Session::Hit => f.write_str("picked by its session"),
+                Session::Redirected => f.write_str("picked by a redirected session"),
+                Session::Lost | Session::New | Session::Off => f.write_str("picked"),
             },
             Self::Ended(ended) => write_ended(f, ended),
             Self::FailedOver { from, tried, cause } => {
@@ -80,7 +80,7 @@ impl fmt::Display for EventKind<'_> {
                 let session = match session {
                     Session::Hit => "serves its session",
                     Session::Lost => "serves a session that is not its own",
-                    Session::New => "begins a session",
+                    Session::New => "starts a session",
                     Session::Off => "serves no session",
                     Session::Redirected => "serves a redirected session",
                 };
@@ -118,14 +118,14 @@ fn after(f: &mut fmt::Formatter<'_>, time: Option<Duration>) -> fmt::Result {
 
 fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
     match cause {
-        // A line stays one line, whatever a caller writes.
-        Some(Cause::Words(words)) => write!(f, ": {}", words.escape_debug()),
+        // A line stays one line, whatever text the caller provides.
+        Some(Cause::Other(words)) => write!(f, ": {}", words.escape_debug()),
         Some(cause) => write!(f, ": {cause}"),
         None => Ok(()),
     }
 }
 
-/// The text may name a file.
+/// Writes the text, which may name a file, in one line.
 fn in_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for part in text.split_inclusive(char::is_control) {
         let plain = part.trim_end_matches(char::is_control);
@@ -171,7 +171,7 @@ mod tests {
             cause,
             elapsed: None,
             time_to_head,
-            is_answered: true,
+            has_response: true,
             status: None,
             bytes_sent: 120,
             bytes_received: 4_096,
@@ -186,11 +186,11 @@ mod tests {
         );
         let lines = [
             (
-                EventKind::Answered {
+                EventKind::Responded {
                     time_to_head,
                     status: Some(200),
                 },
-                "member \"a\" answered with status 200 after 3ms",
+                "member \"a\" responded with status 200 after 3ms",
             ),
             (
                 EventKind::Changed {
@@ -212,7 +212,7 @@ mod tests {
                 EventKind::Picked {
                     session: Session::New,
                 },
-                "member \"a\" elected",
+                "member \"a\" picked",
             ),
             (
                 EventKind::Ended(&failed),
@@ -232,7 +232,7 @@ mod tests {
                     tried: 2,
                     cause: Some(&Cause::Status(503)),
                 },
-                "member \"a\" takes over from \"b\\n2\" after 2 members: answered with status 503",
+                "member \"a\" takes over from \"b\\n2\" after 2 members: responded with status 503",
             ),
             (
                 EventKind::HeartbeatFault {

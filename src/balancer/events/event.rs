@@ -1,6 +1,6 @@
 //! What happened: [`Event`].
 //!
-//! What does not live here: its line in a log (`display.rs`), and when it is told.
+//! What does not live here: its text in a log (`display.rs`), and when it is reported.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::session::{CookieRouteError, Session};
 
 /// Something that happened in a balancer.
 ///
-/// Its `Display` is one line of plain words, without control characters, for a log.
+/// Its `Display` is one line of plain text without control characters, for a log.
 ///
-/// Events are told outside every lock, so they may come out of order.
+/// Events are delivered outside every lock, so they may arrive out of order.
 /// [`generation`](Self::generation) orders them.
 ///
 /// # Examples
@@ -35,14 +35,14 @@ use crate::session::{CookieRouteError, Session};
 pub struct Event<'e> {
     /// The balancer's name, if it has one.
     pub balancer: Option<&'e str>,
-    /// The number of the picture to which the event belongs; each publication has a higher
-    /// one.
+    /// The number of the published state of the members that the event belongs to; each
+    /// publication has a higher number than the one before.
     ///
-    /// A change of a member carries the first picture that shows it; what happens to a
-    /// request, the picture by which its member was picked; everything else, the picture
-    /// that was published when it happened.
+    /// A change of a member has the number of the first publication that shows it. An event
+    /// of a request has the number of the one by which its member was picked. All other
+    /// events have the number of the latest publication when they happened.
     pub generation: u64,
-    /// The member to which it happened; `None` for an event of the whole balancer.
+    /// The member that the event is about; `None` for an event of the whole balancer.
     pub member: Option<&'e MemberState>,
     /// What happened.
     pub kind: EventKind<'e>,
@@ -70,15 +70,20 @@ pub struct Event<'e> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum EventKind<'e> {
-    /// The head of an answer arrived.
-    Answered {
+    /// The head of a response arrived.
+    Responded {
         /// The time from the pick to the head, if the scheduler needs it or an observer
-        /// wants it ([`Interest::TIME_TO_HEAD`]). `None` for a request that began before that.
+        /// wants it ([`Interest::TIME_TO_HEAD`]). `None` for a request that began before
+        /// that.
         time_to_head: Option<Duration>,
-        /// The status of the answer, if its protocol has one.
+        /// The status of the response, if its protocol has one.
         status: Option<u16>,
     },
-    /// A member's flags changed. An error that is repeated is no change.
+    /// A member's flags changed: an operator or its source changed them, or its health did.
+    /// An error is reported as this event only
+    /// ([`Lease::put_in_error`](crate::Lease::put_in_error)): `after` contains
+    /// [`Flag::InError`](crate::Flag::InError), and the event that ends the error does not.
+    /// A further error of a member in error changes no flag and is not reported.
     Changed {
         /// Its status before.
         before: Status,
@@ -86,12 +91,13 @@ pub enum EventKind<'e> {
         after: Status,
         /// The layer that changed.
         layer: SettingLayer,
-        /// Why it is in error, failed by a check or ejected now, if that was said.
+        /// Why it is in error, ejected or failed by a check now, if a cause was given.
         cause: Option<&'e Cause>,
     },
-    /// A member was ejected for a time, or its ejection lasts longer than was told before.
-    /// Its flag is also told as [`Changed`](Self::Changed), and a member that a request puts
-    /// in error as nothing else.
+    /// A member was ejected for a time ([`Balancer::eject`](crate::Balancer::eject)), or
+    /// its ejection was extended. If its flag [`Flag::Ejected`](crate::Flag::Ejected)
+    /// changed, that is reported as [`Changed`](Self::Changed) before. A member in error is
+    /// not ejected: an error is reported as `Changed` only.
     Ejected {
         /// When the ejection ends, on the balancer's clock.
         until: Timestamp,
@@ -100,46 +106,48 @@ pub enum EventKind<'e> {
     },
     /// A member was picked, by the scheduler or by a session.
     Picked {
-        /// What became of the request's session.
+        /// How the request's session was served.
         session: Session,
     },
-    /// A request ended. The member's count is given back already.
+    /// A request ended. It no longer counts as in flight.
     Ended(
         /// How it ended.
         &'e Ended,
     ),
-    /// A request that had tried other members goes to this one.
+    /// A member was picked for a request that had tried other members.
     FailedOver {
-        /// The member it tried last; `None` if that has been removed.
+        /// The member that it tried last; `None` if that was removed.
         from: Option<&'e MemberState>,
         /// How many members it has tried.
         tried: usize,
         /// Why the last attempt failed, if that is known.
         cause: Option<&'e Cause>,
     },
-    /// A report of idle capacity was dropped or could not be read, or this server's own could not
-    /// be sent or written. It belongs to no balancer: its generation is 0. The observer of a
-    /// system with a configuration of Apache's is told it; programs of other kinds ask the
-    /// monitor, the file and the sender.
+    /// A report of idle capacity was dropped or could not be read, or this server's own
+    /// report could not be sent or written. The event belongs to no balancer: its
+    /// generation is 0. It is delivered to the observer of a system that was built from an
+    /// Apache configuration. Other programs read the monitor, the file and the sender.
     HeartbeatFault {
         /// What is wrong, in one line.
         why: &'e str,
     },
     /// A member joined the balancer.
     Joined,
-    /// A member left the balancer. Its requests in flight go on.
+    /// A member left the balancer. Its requests in flight continue.
     Left,
-    /// Health checks noted that the member passes ([`Balancer::apply_check_results`] without a cause). If
-    /// that has changed its flags, they are told as [`Changed`](Self::Changed) before.
-    /// `HealthChecks` of the feature `health` note it of members that are out of service, ejected
-    /// ones included.
+    /// A health check of the member passed ([`Balancer::apply_check_results`] without a
+    /// cause). If that changed its flags, they were reported as [`Changed`](Self::Changed)
+    /// before. `HealthChecks` of the feature `health` applies passed checks for members
+    /// that are out of service, ejected ones included.
     ///
     /// [`Balancer::apply_check_results`]: crate::Balancer::apply_check_results
     PassedCheck,
-    /// An ejection ended, by its time or otherwise. Its flag is also told as
-    /// [`Changed`](Self::Changed), and the end of an error as nothing else.
+    /// An ejection ended, because its time has elapsed or otherwise. The flag
+    /// [`Flag::Ejected`](crate::Flag::Ejected), which is cleared, is reported as
+    /// [`Changed`](Self::Changed) before. The end of an error is reported as `Changed`
+    /// only.
     Recovered,
-    /// A pick picked no member.
+    /// A pick found no member.
     Refused {
         /// Why.
         error: &'e PickError,
@@ -148,23 +156,24 @@ pub enum EventKind<'e> {
         /// How many of them the request had tried.
         tried: usize,
     },
-    /// A request with sessions was given the member.
+    /// A member was picked for a request with sessions.
     Session {
-        /// What became of its session.
+        /// How the session was served.
         session: Session,
-        /// The route that it presented, or the name of the member that it was known to be at.
+        /// The route that the request presented, or the name of the session's member, if
+        /// that was known.
         route: Option<&'e str>,
     },
-    /// A session's cookie cannot bring its client back to the member: it has no route, or
-    /// one that cannot be in a cookie. A service with a
-    /// [`RouteCookie`](crate::service::RouteCookie) tells it once for each member: when it is
-    /// built, or when a member that joined later first serves a new session. See
-    /// [`BalanceLayer::check_sessions`](crate::BalanceLayer::check_sessions).
+    /// The cookie of a session cannot lead its client back to the member: the member has no
+    /// route, or one that a cookie cannot contain. A service with a
+    /// [`RouteCookie`](crate::service::RouteCookie) reports it once for each member: when
+    /// the service is built, or when a member that joined later first serves a new session.
+    /// See [`BalanceLayer::check_sessions`](crate::BalanceLayer::check_sessions).
     SessionNotKept {
         /// What is wrong with the route.
         why: &'e CookieRouteError,
     },
-    /// A request joined the line of those that wait for a member.
+    /// A request joined the line of requests that wait for a member.
     Waiting {
         /// How many are in line, this one included.
         in_line: usize,
@@ -172,7 +181,7 @@ pub enum EventKind<'e> {
 }
 
 impl EventKind<'_> {
-    /// Returns what an observer has to want for it.
+    /// Returns the interest that an observer must have to receive the event.
     ///
     /// # Examples
     ///
@@ -184,7 +193,7 @@ impl EventKind<'_> {
     #[must_use]
     pub const fn interest(&self) -> Interest {
         match self {
-            Self::Answered { .. } => Interest::ANSWERED,
+            Self::Responded { .. } => Interest::RESPONDED,
             Self::Changed { .. } => Interest::CHANGED,
             Self::Ejected { .. } => Interest::EJECTED,
             Self::Picked { .. } => Interest::PICKED,

@@ -1,33 +1,35 @@
-//! What happens in a balancer, and what is told of it: [`Event`], [`Observer`].
+//! Events of a balancer, and what receives them: [`Event`], [`Observer`].
 //!
 //! ```text
-//!  something happens ─► the books are settled, locks are given back
+//!  something happens ─► counters are updated, locks are released
 //!                          │
 //!                          ▼
-//!            does an observer want it? ─── no ──► nothing more is done
-//!                          │ yes (one word says so)
+//!            does an observer want it? ─── no ──► nothing else is done
+//!                          │ yes (one atomic word is read)
 //!                          ▼
 //!            Event { balancer, generation, member, kind }
 //!                          │
 //!          ┌───────────────┼───────────────┐     in the order in which they were added;
 //!          ▼               ▼               ▼     added and dropped at any time
 //!      observer        observer        observer
-//!   (a log line)      (a counter)   (acts on its balancer by a weak handle)
+//!   (a log line)      (a counter)   (acts on its balancer through a weak handle)
 //!                          │
 //!                          ▼
-//!            the request or the change goes on, or panics if one of them did
+//!            the request or the change continues, or panics if an observer panicked
 //! ```
 //!
-//! A request is told as *picked*, then as *answered*, and as *ended*; a change of the
-//! membership as *joined*, *left* or *changed*. A fact that is repeated is told once: the
-//! hundredth failure of a member in error is an end of a request, and no change.
+//! A request is reported as *picked*, then as *responded*, and as *ended*; a change of the
+//! membership as *joined*, *left* or *changed*. An error of a member is reported as
+//! *changed*; an ejection as *changed*, *ejected* and, at its end, *recovered*. Only
+//! changes are reported: the hundredth failure of a member in error is the end of a
+//! request, and no change.
 //!
-//! What does not live here: metrics, logs and traces. They are observers, as outlier
-//! detection is.
+//! What does not live here: metrics, logs and traces. They are observers, and so is outlier
+//! detection.
 //!
 //! # Examples
 //!
-//! An observer that acts on its balancer: members that answer with 503 are drained.
+//! An observer that acts on its balancer: it drains members that respond with 503.
 //!
 //! ```
 //! use equipoise::balancer::WeakBalancer;
@@ -38,7 +40,7 @@
 //!
 //! impl Observer for DrainOverloaded {
 //!     fn observe(&self, event: &Event<'_>) {
-//!         let answered = matches!(event.kind, EventKind::Answered { status: Some(503), .. });
+//!         let answered = matches!(event.kind, EventKind::Responded { status: Some(503), .. });
 //!         let (true, Some(member), Some(balancer)) = (answered, event.member, self.0.upgrade())
 //!         else {
 //!             return;
@@ -48,14 +50,14 @@
 //!     }
 //!
 //!     fn interest(&self) -> Interest {
-//!         Interest::ANSWERED
+//!         Interest::RESPONDED
 //!     }
 //! }
 //!
 //! let balancer = Balancer::new([("a", ()), ("b", ())])?;
 //! let observing = balancer.observe(DrainOverloaded(balancer.downgrade()));
 //! let mut lease = balancer.pick(&PickRequest::new())?;
-//! lease.answered(Some(503));
+//! lease.record_head(Some(503));
 //! assert!(lease.member().status().contains(Flag::Draining));
 //! # drop(observing);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -63,15 +65,15 @@
 
 mod display;
 mod event;
+mod interest;
 mod observer;
+mod observer_guard;
 mod observers;
-mod observing;
-mod wants;
 
 pub use event::{Event, EventKind};
+pub use interest::Interest;
 pub use observer::Observer;
-pub use observing::ObserverGuard;
-pub use wants::Interest;
+pub use observer_guard::ObserverGuard;
 
+pub(super) use observer_guard::Registry;
 pub(super) use observers::Observers;
-pub(super) use observing::Registry;

@@ -1,26 +1,27 @@
-//! What is told events: [`Observer`].
+//! What receives events: [`Observer`].
 
 use std::sync::Arc;
 
 use super::{Event, Interest};
 
-/// Is told what happens in a balancer.
+/// Receives the events of a balancer.
 ///
-/// A closure that takes an [`Event`] is an observer of everything.
+/// A closure that takes an [`Event`] is an observer of all events.
 ///
 /// # Contract
 ///
-/// * Events are told on the thread of the request or of the change, after it is complete
-///   and outside every lock of the crate. So an observer may call the balancer, add and drop
-///   observers, and drop its own [`ObserverGuard`](super::ObserverGuard).
+/// * Events are delivered on the thread of the request or of the change, after it is
+///   complete and outside every lock of the crate. So an observer may call the balancer,
+///   add and drop observers, and drop its own [`ObserverGuard`](super::ObserverGuard).
 /// * It should be quick: the request waits for it.
-/// * If it panics, all other observers are told first; then the panic goes on into the caller
-///   of the balancer. No count is lost. While the thread is panicking already, the panic of
-///   an observer is dropped.
-/// * What calls the balancer again from [`observe`](Self::observe) is told of that, too. An
-///   observer that answers each event by causing another does not end.
-/// * An observer that acts on its balancer holds a
-///   [`WeakBalancer`](crate::balancer::WeakBalancer): the balancer owns its observers, and a
+/// * If it panics, all other observers are called first; then the panic continues into the
+///   caller of the balancer. No count is lost. While the thread is panicking already, the
+///   panic of an observer is dropped.
+/// * Calls of the balancer from [`observe`](Self::observe) cause events too. An observer
+///   that causes an event for each event does not end.
+/// * An observer that acts on its balancer should hold a
+///   [`WeakBalancer`](crate::balancer::WeakBalancer): the balancer owns its observers, and
+///   a strong handle would keep both alive for ever.
 ///   strong handle would keep both alive for ever.
 ///
 /// # Examples
@@ -58,10 +59,10 @@ use super::{Event, Interest};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// Is told an event.
+    /// Receives an event.
     fn observe(&self, event: &Event<'_>);
 
-    /// Returns what it wants to be told. It is asked once, when the observer is added.
+    /// Returns the events that it wants. It is called once, when the observer is added.
     fn interest(&self) -> Interest {
         Interest::ALL
     }
@@ -78,7 +79,7 @@ where
     }
 }
 
-/// A shared observer, so that what has added it can read it again.
+/// A shared observer, so that its owner can read it later.
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn observe(&self, event: &Event<'_>) {
         (**self).observe(event);

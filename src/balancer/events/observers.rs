@@ -1,6 +1,6 @@
-//! The observers of one balancer, and telling them: [`Observers`].
+//! The observers of one balancer, and delivering events to them: [`Observers`].
 //!
-//! What does not live here: which events there are (`event.rs`), and when they are told.
+//! What does not live here: the kinds of events (`event.rs`), and when they are reported.
 
 use std::any::Any;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Event, Interest, Observer};
 use crate::balancer::attention::{
-    Attention, ELECTIONS_WANTED, ENDS_TIMED, ENDS_WANTED, HEADS_TIMED, HEADS_WANTED, TIMED,
+    Attention, ENDS_TIMED, ENDS_WANTED, HEADS_TIMED, HEADS_WANTED, PICKS_WANTED, TIMED,
 };
 use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
 
@@ -21,14 +21,14 @@ struct Registered {
 
 /// All observers, in the order in which they were added.
 ///
-/// They are told from the list of one moment: what is added or removed meanwhile makes
+/// Events are delivered to a snapshot of the list; adding or removing an observer makes
 /// another list.
 pub(in crate::balancer) struct Observers {
     list: Published<Vec<Arc<Registered>>>,
     /// What any of them wants. SeqCst: written after the list when an observer is added, so
-    /// that what begins after [`add`](Self::add) has returned is told.
+    /// that it receives what begins after [`add`](Self::add) has returned.
     wanted: AtomicU32,
-    /// The number of the last that was added. Held while the list is replaced.
+    /// The number of the observer that was added last. Held while the list is replaced.
     last: Mutex<u64>,
 }
 
@@ -76,11 +76,11 @@ impl Observers {
         list.retain(|registered| registered.number != number);
         let former = self.replace(list, attention);
         drop(last);
-        // The last handle of the observer, perhaps, whose drop may call the balancer.
+        // This may be the last handle of the observer, and its drop may call the balancer.
         drop(former);
     }
 
-    /// Publishes a list, and returns the one before, to be dropped without a lock.
+    /// Publishes a list, and returns the former one, to be dropped without a lock.
     fn replace(
         &self,
         list: Vec<Arc<Registered>>,
@@ -93,23 +93,23 @@ impl Observers {
         let heads_timed = wanted.contains(Interest::TIME_TO_HEAD);
         let ends_timed = wanted.contains(Interest::ELAPSED);
         let flags = [
-            (ELECTIONS_WANTED, wanted.intersects(Interest::ELECTION)),
+            (PICKS_WANTED, wanted.intersects(Interest::PICK_EVENTS)),
             (ENDS_TIMED, ends_timed),
             (ENDS_WANTED, wanted.contains(Interest::ENDED)),
             (HEADS_TIMED, heads_timed),
-            (HEADS_WANTED, wanted.contains(Interest::ANSWERED)),
+            (HEADS_WANTED, wanted.contains(Interest::RESPONDED)),
             (TIMED, ends_timed || heads_timed),
         ];
         let chosen = |on| flags.iter().filter(move |(_, is)| *is == on);
         let all = |on| chosen(on).fold(0, |all, (flag, _)| all | flag);
-        // All at once: a request whose pick is told is told to its end.
+        // All at once: if the pick of a request is reported, its other events are, too.
         attention.set(all(true), true);
         attention.set(all(false), false);
         former
     }
 
-    /// Begins to tell events.
-    pub(in crate::balancer) fn tell(&self) -> EventDelivery<'_> {
+    /// Begins a delivery of events.
+    pub(in crate::balancer) fn deliver(&self) -> EventDelivery<'_> {
         EventDelivery {
             observers: self,
             panic: None,
@@ -129,9 +129,9 @@ impl fmt::Debug for Observers {
     }
 }
 
-/// Tells events one after the other. A panic of an observer is held back until the end, so
-/// that all are told everything.
-#[must_use = "a panic goes on when the telling ends"]
+/// Delivers events one after the other. A panic of an observer is held back until the end,
+/// so that all observers receive all events.
+#[must_use = "a panic is resumed when the delivery ends"]
 pub(in crate::balancer) struct EventDelivery<'o> {
     observers: &'o Observers,
     /// The first panic.
@@ -139,20 +139,20 @@ pub(in crate::balancer) struct EventDelivery<'o> {
 }
 
 impl EventDelivery<'_> {
-    /// Tells one event to all that want it.
+    /// Delivers one event to all observers that want it.
     pub(in crate::balancer) fn event(&mut self, event: &Event<'_>) {
         let wants = event.kind.interest();
         for registered in self.observers.list.load().iter() {
             if registered.wants.contains(wants) {
-                let told = AssertUnwindSafe(|| registered.observer.observe(event));
-                if let Err(panic) = catch_unwind(told) {
+                let call = AssertUnwindSafe(|| registered.observer.observe(event));
+                if let Err(panic) = catch_unwind(call) {
                     self.panic.get_or_insert(panic);
                 }
             }
         }
     }
 
-    /// Ends, with the panic of an observer if there was one.
+    /// Ends, and resumes the panic of an observer if there was one.
     pub(in crate::balancer) fn end(self) {
         if let Some(panic) = self.panic {
             // A second panic while the thread unwinds would end the process.

@@ -1,6 +1,6 @@
-//! Who would be picked, and why, without side effect: [`Explanation`].
+//! Which member would be picked, and why, without side effect: [`Explanation`].
 //!
-//! What does not live here: how that reads (`text.rs`).
+//! What does not live here: its text (`text.rs`).
 
 mod text;
 
@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use super::agenda::{Outlook, Pace};
 use super::layers::SettingLayer;
-use super::sessions::Home;
+use super::sessions::SessionKey;
 use super::{Balancer, PickRequest, Reason};
 use crate::clock::Timestamp;
 use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
 use crate::scheduler::{Candidates, PickContext};
 use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 
-/// What a pick for a request would come to, and why.
+/// The result that a pick for a request would have, and why.
 ///
-/// Its `Display` is a table. It is a look, not a promise: others may pick meanwhile.
+/// Its `Display` is a table. It describes one moment and promises nothing: other requests
+/// may pick meanwhile.
 ///
 /// # Examples
 ///
@@ -29,7 +30,7 @@ use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 /// let explanation = balancer.explain(&PickRequest::new());
 /// assert_eq!(explanation.scheduler(), "byrequests");
 /// assert_eq!(explanation.picked().unwrap().name.as_ref(), "a");
-/// assert_eq!(explanation.reason().to_string(), "by standing, tied with b, the earlier place decides");
+/// assert_eq!(explanation.reason().to_string(), "by standing, tied with b, and the earlier place decides");
 /// assert_eq!(explanation.members().len(), 2);
 /// println!("{explanation}");
 /// # Ok::<(), equipoise::BuildError>(())
@@ -64,7 +65,7 @@ pub struct Explanation {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MemberExplanation {
-    /// Who it is.
+    /// Its id.
     pub id: MemberId,
     /// Its name.
     pub name: Arc<str>,
@@ -74,7 +75,7 @@ pub struct MemberExplanation {
     pub tier: u16,
     /// Its configured weight.
     pub weight: Weight,
-    /// Its weight that counts at this time: less while it [ramps up](crate::member::Ramp).
+    /// The weight that counts at this time: less while it [ramps up](crate::member::Ramp).
     pub effective_weight: EffectiveWeight,
     /// Its route.
     pub route: Option<Arc<str>>,
@@ -82,7 +83,7 @@ pub struct MemberExplanation {
     pub labels: Labels,
     /// Its flags, as a pick at this time would find them.
     pub status: Status,
-    /// Its outages, those included that a pick at this time would end.
+    /// Its outages, including those that a pick at this time would end.
     pub health: Health,
     /// Requests in flight.
     pub in_flight: u32,
@@ -90,14 +91,14 @@ pub struct MemberExplanation {
     pub max_in_flight: Option<u32>,
     /// The cap on them that was learned while running; the smaller of the two counts.
     pub learned_limit: Option<u32>,
-    /// Picks so far.
+    /// How often it was picked so far.
     pub picked: u64,
-    /// What the method knows of it, in the method's own units.
+    /// Its [standing](crate::Scheduler::standing) with the scheduler, in the scheduler's
+    /// own units.
     pub standing: Option<i64>,
-    /// Where it stands in this pick.
+    /// Its role in this pick.
     pub eligibility: Eligibility,
-    /// What an operator has overridden: what is set here was decided by the operator, and
-    /// all else above that a spec has by the source.
+    /// What an operator has overridden. All other settings above are the source's.
     pub overrides: Overrides,
 }
 
@@ -133,26 +134,28 @@ impl MemberExplanation {
 }
 
 impl Explanation {
-    /// Returns the name of the method.
+    /// Returns the name of the scheduler.
     #[must_use]
     pub fn scheduler(&self) -> &'static str {
         self.scheduler
     }
 
-    /// Returns why it comes out as it does.
+    /// Returns the reason for the result.
     #[must_use]
     pub fn reason(&self) -> &Reason {
         &self.why
     }
 
-    /// Returns who would be picked; `None` if nobody, or if chance decides.
+    /// Returns the member that would be picked; `None` if there is none, or if the pick is
+    /// random.
     #[must_use]
     pub fn picked(&self) -> Option<&MemberExplanation> {
         self.members.get(self.picked?)
     }
 
     /// Returns the routes that several members have, with their names in configuration
-    /// order. This is legal: of these, the first that can serve gets the route's sessions.
+    /// order. This is allowed: the first of these members that can serve gets the route's
+    /// sessions.
     ///
     /// # Examples
     ///
@@ -189,19 +192,19 @@ impl Explanation {
 }
 
 impl<W> Balancer<W> {
-    /// Tells who would be picked for a request, and why, without side effect.
+    /// Returns which member would be picked for a request, and why, without side effect.
     ///
-    /// Members whose recovery is due, or who would be forgiven because nobody else is
-    /// left, are shown as such a pick would find them. Costs O(n).
+    /// Members whose recovery is due, or that forced recovery would end the errors of, are
+    /// shown as such a pick would find them. Costs O(n).
     #[must_use]
     pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
         let shared = self.shared();
         let view = self.core.view.load();
         let now = shared.clock.now();
         let roster = view.picture.roster.clone();
-        let as_if = AsIf::at(now, shared.pace, &roster, shared.forces_recovery());
-        let picture = as_if.picture(view.picture.generation, &roster);
-        let status = |seat: &Seat| as_if.status(seat);
+        let preview = PickPreview::at(now, shared.pace, &roster, shared.forces_recovery());
+        let picture = preview.picture(view.picture.generation, &roster);
+        let status = |seat: &Seat| preview.status(seat);
 
         let plan = view.plan.as_ref();
         let mut candidates = Candidates::new(&picture, request.tried).with_plan(plan);
@@ -212,21 +215,21 @@ impl<W> Balancer<W> {
             random: &shared.random,
         };
         let mut full = false;
-        let session = request.home.and_then(|home| {
-            home.find(&roster, &mut |seat| {
+        let session = request.session_key.and_then(|key| {
+            key.find(&roster, &mut |seat| {
                 let able = status(seat).is_usable() && !request.tried.contains(&id(seat));
                 full |= able && !has_room(seat);
                 able && has_room(seat)
             })
         });
-        let owned = |home: Home<'_>| home.owned(&roster).is_some();
-        let (chosen, why) = match (session, request.home) {
-            (Some(seat), Some(home)) if home.is_at(seat) => (Some(id(seat)), Reason::SessionHit),
+        let owned = |key: SessionKey<'_>| key.text_if_known(&roster).is_some();
+        let (chosen, why) = match (session, request.session_key) {
+            (Some(seat), Some(key)) if key.matches(seat) => (Some(id(seat)), Reason::SessionHit),
             (Some(seat), _) => (Some(id(seat)), Reason::SessionRedirected),
-            (None, Some(home)) if request.no_failover && owned(home) && full => {
+            (None, Some(key)) if request.no_failover && owned(key) && full => {
                 (None, Reason::AtCapacity)
             }
-            (None, Some(home)) if request.no_failover && owned(home) => (None, Reason::SessionLost),
+            (None, Some(key)) if request.no_failover && owned(key) => (None, Reason::SessionLost),
             (None, lost) => {
                 let chosen = view.scheduler.peek(&candidates, &context);
                 candidates.reverse_ranks();
@@ -239,10 +242,10 @@ impl<W> Balancer<W> {
                 let why = match chosen {
                     Some(_) => Reason::Scheduled {
                         tied_with: rival.map(|seat| seat.state.name_handle().clone()),
-                        lost_route: lost.map(|home| home.text().to_owned()),
+                        lost_route: lost.map(|key| key.text().to_owned()),
                     },
                     None if roster.is_empty() => Reason::Empty,
-                    None if open => Reason::Undisclosed,
+                    None if open => Reason::Unpredictable,
                     None if candidates.iter().next().is_some() => Reason::AtCapacity,
                     None => Reason::NoneUsable,
                 };
@@ -263,7 +266,7 @@ impl<W> Balancer<W> {
             route: seat.spec.route_handle().cloned(),
             labels: seat.spec.labels().clone(),
             status: status(seat),
-            health: as_if.health(seat),
+            health: preview.health(seat),
             in_flight: seat.state.in_flight(),
             max_in_flight: seat.spec.max_in_flight(),
             learned_limit: seat.state.learned_limit(),
@@ -283,14 +286,14 @@ impl<W> Balancer<W> {
 
 /// The members as a pick at a time would find them.
 #[derive(Clone, Copy)]
-struct AsIf {
+struct PickPreview {
     now: Timestamp,
     pace: Pace,
-    /// Errors and ejections of all members that nothing else keeps out end.
+    /// Errors and ejections end for all members that nothing else keeps out.
     recovery_is_forced: bool,
 }
 
-impl AsIf {
+impl PickPreview {
     fn at(now: Timestamp, pace: Pace, roster: &Roster, forces: bool) -> Self {
         let mut this = Self {
             now,

@@ -9,15 +9,15 @@ use crate::member::{EffectiveWeight, Status};
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let picked = self.picked();
-        let picked = picked.map_or_else(|| "nobody".into(), |member| plain(&member.name));
-        writeln!(f, "{} elects {picked}: {}", self.scheduler, self.why)?;
+        let picked = picked.map_or_else(|| "no member".into(), |member| plain(&member.name));
+        writeln!(f, "{} picks {picked}: {}", self.scheduler, self.why)?;
         let names = self.members.iter().map(|member| plain(&member.name));
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         // A width beyond what can be formatted panics; beyond 64 no table helps.
         let width = width.clamp("member".len(), 64);
         writeln!(
             f,
-            "  {:width$}  tier  weight  route       in flight  picked   standing  verdict        status",
+            "  {:width$}  tier  weight  route       in flight   picked   standing  verdict        status",
             "member"
         )?;
         for (at, member) in self.members.iter().enumerate() {
@@ -57,7 +57,7 @@ impl fmt::Display for Explanation {
         }
         for member in self.members.iter().filter(|it| !it.overrides.is_empty()) {
             let (name, overrides) = (plain(&member.name), plain(&member.overrides));
-            writeln!(f, "  overridden of {name}: {overrides}")?;
+            writeln!(f, "  overrides of {name}: {overrides}")?;
         }
         let others = |it: &&MemberExplanation| *it.source != *DEFAULT_SOURCE;
         for member in self.members.iter().filter(others) {
@@ -68,14 +68,14 @@ impl fmt::Display for Explanation {
             let names = plain(&names.join(", "));
             writeln!(
                 f,
-                "  route {route:?} is that of {names}: the first that can serve gets its sessions"
+                "  route {route:?} belongs to {names}: the first of them that can serve gets its sessions"
             )?;
         }
         Ok(())
     }
 }
 
-/// Text of a user's for one line of a terminal: control characters are escaped.
+/// Returns a user's text for one line of a terminal: control characters are escaped.
 fn plain(text: &impl fmt::Display) -> String {
     let mut plain = String::new();
     for char in text.to_string().chars() {
@@ -89,7 +89,7 @@ fn plain(text: &impl fmt::Display) -> String {
 }
 
 impl MemberExplanation {
-    /// The flags, each of an operator's marked as such.
+    /// Returns the flags; those that the operator set are marked.
     fn status_by_layer(&self) -> String {
         if self.status == Status::NORMAL {
             return self.status.to_string();

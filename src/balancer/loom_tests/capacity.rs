@@ -1,4 +1,4 @@
-//! The cap: the last place under it, and the way back of whoever was at it.
+//! The cap: the last place under it, and the return of a member that was at its cap.
 
 use super::super::PickError;
 use super::{capped, check, in_flight, join, one, pick, picked, spawn};
@@ -45,13 +45,13 @@ fn loom_a_member_whose_last_lease_ends_while_it_is_found_full_is_not_left_out() 
 }
 
 #[test]
-fn loom_two_threads_that_claim_and_end_leave_nobody_at_its_cap() {
+fn loom_two_threads_that_claim_and_end_leave_no_member_at_its_cap() {
     check(|| {
         let balancer = one(capped(1));
         let other = balancer.clone();
         let theirs = spawn(move || pick(&other).is_ok());
         let mine = pick(&balancer).is_ok();
-        assert!(mine | join(theirs), "nobody holds it but these two");
+        assert!(mine | join(theirs), "only these two hold it");
 
         assert_eq!(in_flight(&balancer, "a"), 0);
         drop(picked(&balancer));
@@ -115,7 +115,7 @@ fn loom_a_cap_that_is_raised_while_a_lease_ends_does_not_lock_its_member_out() {
 }
 
 #[test]
-fn loom_a_pick_that_knows_the_old_cap_parks_nobody_for_ever() {
+fn loom_a_pick_that_knows_the_old_cap_parks_no_member_for_ever() {
     check(|| {
         let balancer = one(capped(1));
         let lease = picked(&balancer);

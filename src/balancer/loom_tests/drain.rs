@@ -1,5 +1,5 @@
-//! Draining: the last end and a drain's taking back are not missed, and a session is never
-//! removed under.
+//! Draining: the last end and the withdrawal of a drain are not missed, and a member that
+//! serves a session is not removed.
 
 use std::task::Poll;
 
@@ -53,7 +53,7 @@ fn loom_a_member_is_not_drained_while_a_session_that_came_at_the_last_moment_is_
 }
 
 #[test]
-fn loom_a_drain_is_told_that_it_is_taken_back_while_it_looks() {
+fn loom_a_drain_sees_that_it_is_withdrawn_while_it_checks() {
     check(|| {
         let balancer = one(MemberSpec::new());
         let lease = picked(&balancer);

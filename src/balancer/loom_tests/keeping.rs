@@ -1,5 +1,5 @@
-//! A future that keeps time: whatever falls due sooner than it expects wakes it, or it sees
-//! that itself.
+//! A future that applies timed changes: what becomes due sooner than it expects wakes it,
+//! or it sees that itself.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::super::{Balancer, Expected, TimeKeeper};
 use super::{Task, check, empty, join, picked, spawn};
 use crate::member::MemberSpec;
 
-/// Looks whenever it is woken, and resolves when the balancer is gone.
+/// Looks each time that it is woken, and resolves when the balancer is gone.
 struct Keeping {
     keeper: TimeKeeper<()>,
     expected: Expected,
@@ -44,7 +44,7 @@ fn two() -> Balancer<()> {
         .unwrap()
 }
 
-/// What it expects once it has nothing more to look at.
+/// Returns what it expects once it has nothing more to do.
 fn settled(task: &mut Task<Keeping>) -> Expected {
     while task.is_woken() {
         assert!(task.resume().is_pending());

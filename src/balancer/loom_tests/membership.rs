@@ -1,4 +1,4 @@
-//! Changes of the membership: against leases that end, and against picks that came with
+//! Changes of the membership, against leases that end and against picks that started with
 //! an older picture.
 
 use std::task::Poll;
@@ -112,13 +112,13 @@ fn drains_for_good(request: PickRequest<'static>) {
 
     assert_eq!(removed.in_flight(), u32::from(lease.is_ok()));
     if lease.is_ok() {
-        assert_eq!(at_once, Poll::Pending, "drained, and then elected");
+        assert_eq!(at_once, Poll::Pending, "drained, and then picked");
         drop(lease);
         assert_eq!(drained.resume(), Poll::Ready(()));
     }
 }
 
-/// Claims and says nothing of it, against its contract.
+/// A scheduler that makes claims and does not report them, against its contract.
 #[derive(Debug)]
 struct Forgetful;
 
@@ -129,7 +129,7 @@ impl Scheduler for Forgetful {
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
         drop(candidates.claim_first(candidates.iter()));
-        Pick::Nobody
+        Pick::NoneUsable
     }
 }
 
@@ -153,19 +153,19 @@ fn loom_a_removed_member_is_drained_when_a_claim_comes_to_nothing() {
 }
 
 #[test]
-fn loom_nobody_is_elected_after_the_call_that_disables_it() {
+fn loom_no_member_is_picked_after_the_call_that_disables_it() {
     check(|| {
         let balancer = one(MemberSpec::new());
         let other = balancer.clone();
         let picking = spawn(move || pick(&other));
         balancer.set_flag("a", Flag::Disabled).unwrap();
-        let elected = balancer.member("a").unwrap().picked();
+        let picks = balancer.member("a").unwrap().picked();
         let later = pick(&balancer);
         assert!(matches!(later, Err(PickError::NoneUsable { .. })));
         let earlier = join(picking);
 
         assert!(matches!(earlier, Ok(_) | Err(PickError::NoneUsable { .. })));
-        assert_eq!(elected, u64::from(earlier.is_ok()));
+        assert_eq!(picks, u64::from(earlier.is_ok()));
         assert_eq!(in_flight(&balancer, "a"), u32::from(earlier.is_ok()));
         drop(earlier);
         assert_eq!(in_flight(&balancer, "a"), 0);
@@ -210,7 +210,7 @@ fn loom_a_pick_finds_the_other_one_while_one_is_disabled() {
 }
 
 #[test]
-fn loom_a_pick_finds_somebody_while_one_member_replaces_another() {
+fn loom_a_pick_finds_a_member_while_one_member_replaces_another() {
     check(|| {
         let balancer = empty()
             .member("a", (), MemberSpec::new())
@@ -225,11 +225,11 @@ fn loom_a_pick_finds_somebody_while_one_member_replaces_another() {
         assert_eq!(later.member().name(), "b");
         let earlier = join(picking);
 
-        // While there is neither of the two, "z" serves.
-        let elected = |name| u32::from(earlier.member().name() == name);
-        assert_eq!(removed.in_flight(), elected("a"));
-        assert_eq!(in_flight(&balancer, "b"), 1 + elected("b"));
-        assert_eq!(in_flight(&balancer, "z"), elected("z"));
+        // While neither of the two exists, "z" serves.
+        let picks = |name| u32::from(earlier.member().name() == name);
+        assert_eq!(removed.in_flight(), picks("a"));
+        assert_eq!(in_flight(&balancer, "b"), 1 + picks("b"));
+        assert_eq!(in_flight(&balancer, "z"), picks("z"));
         drop((earlier, later));
         assert_eq!(removed.in_flight(), 0);
         assert_eq!(in_flight(&balancer, "b"), 0);
@@ -246,8 +246,8 @@ fn loom_a_session_gets_a_member_or_the_reason_while_a_slot_changes_hands() {
     check(|| slot_changes_hands(PickRequest::new().with_session(Some("r"))));
 }
 
-/// Nothing but the pick's own picture holds the first member, so that the second gets
-/// its slot as soon as it may.
+/// Only the pick's own picture holds the first member, so that the second gets its slot as
+/// soon as possible.
 fn slot_changes_hands(request: PickRequest<'static>) {
     let balancer = one(MemberSpec::new().with_route("r"));
     let other = balancer.clone();
@@ -262,8 +262,8 @@ fn slot_changes_hands(request: PickRequest<'static>) {
     match join(picking) {
         Ok(lease) => {
             assert_eq!(lease.member().in_flight(), 1);
-            let elected = u32::from(lease.member().name() == "b");
-            assert_eq!(in_flight(&balancer, "b"), elected);
+            let picks = u32::from(lease.member().name() == "b");
+            assert_eq!(in_flight(&balancer, "b"), picks);
         }
         Err(error) => assert_eq!(error, PickError::Empty),
     }
@@ -284,10 +284,10 @@ fn loom_a_pick_with_an_older_view_meets_all_of_an_edit_or_nothing() {
         assert_eq!(picked(&balancer).member().name(), "b");
         let lease = join(picking);
 
-        // Before the edit there is "a", and after it "b": there is no moment without either.
-        let elected = |name| u32::from(lease.member().name() == name);
-        assert_eq!(removed[0].in_flight(), elected("a"));
-        assert_eq!(in_flight(&balancer, "b"), elected("b"));
+        // Before the edit "a" exists, and after it "b": at each moment one of them exists.
+        let picks = |name| u32::from(lease.member().name() == name);
+        assert_eq!(removed[0].in_flight(), picks("a"));
+        assert_eq!(in_flight(&balancer, "b"), picks("b"));
         drop(lease);
         assert_eq!(removed[0].in_flight() + in_flight(&balancer, "b"), 0);
     });

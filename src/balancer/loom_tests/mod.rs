@@ -6,9 +6,9 @@
 //!     cargo test --release --lib loom_ --target-dir target/loom
 //! ```
 //!
-//! A model is one small balancer, two threads (the test's own is one of them), and a
-//! look at the books after both are through. What does not live here: anything that one
-//! thread can show.
+//! A model is one small balancer, two threads (the test's own is one of them), and a check
+//! of the counters after both have ended. What does not live here: anything that one thread
+//! can show.
 
 #![allow(
     clippy::expect_used,
@@ -70,7 +70,7 @@ fn empty() -> Builder<()> {
     Balancer::builder().clock(Still).seed(1)
 }
 
-/// One member, called a.
+/// One member with the name "a".
 fn one(spec: MemberSpec) -> Balancer<()> {
     empty().member("a", (), spec).build().unwrap()
 }
@@ -84,7 +84,7 @@ fn pick(balancer: &Balancer<()>) -> Result<Lease<()>, PickError> {
 }
 
 fn picked(balancer: &Balancer<()>) -> Lease<()> {
-    pick(balancer).expect("somebody can be elected")
+    pick(balancer).expect("a member can be picked")
 }
 
 fn in_flight(balancer: &Balancer<()>, name: &str) -> u32 {
@@ -93,7 +93,7 @@ fn in_flight(balancer: &Balancer<()>, name: &str) -> u32 {
 
 /// A future that is polled by hand, and a record of whether it was woken.
 ///
-/// The record is not modelled: it is looked at only after the threads have ended.
+/// The record is not modelled: it is read only after the threads have ended.
 struct Task<F> {
     future: Pin<Box<F>>,
     wakes: Arc<Wakes>,
@@ -144,7 +144,7 @@ impl<F: Future> Task<F> {
     }
 }
 
-/// A request in line that waits for as long as it takes.
+/// A request in line that waits without a deadline.
 type InLine = Task<PickWait<'static, (), Pending<()>>>;
 
 fn in_line(balancer: &Balancer<()>) -> InLine {

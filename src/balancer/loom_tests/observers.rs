@@ -8,12 +8,11 @@ use super::super::events::{Event, EventKind, Interest, Observer};
 use super::{check, join, one, picked, spawn};
 use crate::member::MemberSpec;
 
-/// Counts picks and ends. It is not modelled: it is looked at only after the threads have
-/// ended.
+/// Counts picks and ends. It is not modelled: it is read only after the threads have ended.
 #[derive(Clone, Default)]
 struct Count {
     wants: Interest,
-    elected: Arc<AtomicU32>,
+    picks: Arc<AtomicU32>,
     ended: Arc<AtomicU32>,
 }
 
@@ -26,19 +25,19 @@ impl Count {
     }
 
     fn take(&self) -> (u32, u32) {
-        (self.elected.swap(0, Relaxed), self.ended.swap(0, Relaxed))
+        (self.picks.swap(0, Relaxed), self.ended.swap(0, Relaxed))
     }
 
-    /// Whether the balancer has let go of it.
+    /// Whether the balancer has dropped it.
     fn is_gone(&self) -> bool {
-        Arc::strong_count(&self.elected) == 1
+        Arc::strong_count(&self.picks) == 1
     }
 }
 
 impl Observer for Count {
     fn observe(&self, event: &Event<'_>) {
         match event.kind {
-            EventKind::Picked { .. } => self.elected.fetch_add(1, Relaxed),
+            EventKind::Picked { .. } => self.picks.fetch_add(1, Relaxed),
             EventKind::Ended(_) => self.ended.fetch_add(1, Relaxed),
             _ => 0,
         };
@@ -56,7 +55,7 @@ fn visit(balancer: &Balancer<()>) {
 }
 
 #[test]
-fn loom_an_observer_added_during_a_request_is_told_what_begins_afterwards() {
+fn loom_an_observer_added_during_a_request_receives_what_begins_afterwards() {
     check(|| {
         let (balancer, count) = (one(MemberSpec::new()), Count::of(BOTH));
         let other = balancer.clone();
@@ -65,9 +64,9 @@ fn loom_an_observer_added_during_a_request_is_told_what_begins_afterwards() {
         visit(&balancer);
         join(visiting);
 
-        let (elected, ended) = count.take();
-        assert!((1..=2).contains(&elected) && (1..=2).contains(&ended));
-        assert!(ended >= elected, "whatever began is told to the end");
+        let (picks, ended) = count.take();
+        assert!((1..=2).contains(&picks) && (1..=2).contains(&ended));
+        assert!(ended >= picks, "a reported pick has a reported end");
         drop(observing);
         visit(&balancer);
         assert_eq!(count.take(), (0, 0));
@@ -76,7 +75,7 @@ fn loom_an_observer_added_during_a_request_is_told_what_begins_afterwards() {
 }
 
 #[test]
-fn loom_an_observer_dropped_during_events_is_told_no_more_afterwards() {
+fn loom_an_observer_dropped_during_events_receives_nothing_afterwards() {
     check(|| {
         let (balancer, count) = (one(MemberSpec::new()), Count::of(BOTH));
         let observing = balancer.observe(count.clone());
@@ -85,8 +84,8 @@ fn loom_an_observer_dropped_during_events_is_told_no_more_afterwards() {
         drop(observing);
         join(visiting);
 
-        let (elected, ended) = count.take();
-        assert!(ended <= elected && elected <= 1);
+        let (picks, ended) = count.take();
+        assert!(ended <= picks && picks <= 1);
         visit(&balancer);
         assert_eq!(count.take(), (0, 0));
         assert!(count.is_gone());
@@ -94,7 +93,7 @@ fn loom_an_observer_dropped_during_events_is_told_no_more_afterwards() {
 }
 
 #[test]
-fn loom_an_observer_added_while_another_is_dropped_is_told_everything() {
+fn loom_an_observer_added_while_another_is_dropped_receives_everything() {
     check(|| {
         let balancer = one(MemberSpec::new());
         let (early, late) = (Count::of(BOTH), Count::of(Interest::ENDED));

@@ -5,8 +5,8 @@ use super::{check, empty, join, pick, picked, spawn};
 use crate::member::{Flag, MemberId, MemberSpec};
 use crate::scheduler::{Candidates, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler};
 
-/// Picks the last member of its plan, or any other if there is none. The plan may be
-/// older or newer than the candidates.
+/// A scheduler that picks the last member of its plan, or any other if there is no plan.
+/// The plan may be older or newer than the candidates.
 #[derive(Debug)]
 struct Planned;
 
@@ -51,7 +51,7 @@ fn balancer() -> Balancer<()> {
     builder.member("a", (), MemberSpec::new()).build().unwrap()
 }
 
-/// How many members the plan that readers see is of.
+/// Returns how many members the plan that readers see was made of.
 fn planned(balancer: &Balancer<()>) -> Option<usize> {
     let view = balancer.core.view.load();
     let candidates = view.candidates(&[]);
@@ -73,7 +73,7 @@ fn loom_a_pick_beside_a_change_of_the_members_finds_one_by_whatever_plan() {
 }
 
 #[test]
-fn loom_no_member_is_elected_by_an_old_plan_after_it_is_removed() {
+fn loom_no_member_is_picked_by_an_old_plan_after_it_is_removed() {
     check(|| {
         let balancer = balancer();
         balancer.insert("b", (), MemberSpec::new()).unwrap();

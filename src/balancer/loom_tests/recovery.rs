@@ -1,4 +1,4 @@
-//! Errors: who is forgiven, once, and that no news of an error is lost.
+//! Errors: each ends once, and none is lost.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::member::{Flag, MemberSpec};
 
 const DELAY: Duration = Duration::from_secs(1);
 
-/// One member in error whose delay is just over.
+/// One member in error whose delay has just elapsed.
 fn about_to_recover() -> (Balancer<()>, ManualClock) {
     let clock = ManualClock::new();
     let balancer = Balancer::builder()
@@ -26,7 +26,7 @@ fn about_to_recover() -> (Balancer<()>, ManualClock) {
 }
 
 #[test]
-fn loom_two_picks_forgive_an_error_once() {
+fn loom_two_picks_end_an_error_once() {
     check(|| {
         let (balancer, _) = about_to_recover();
         let other = balancer.clone();
@@ -36,10 +36,10 @@ fn loom_two_picks_forgive_an_error_once() {
 
         let member = balancer.member("a").unwrap();
         assert_eq!(member.retries(), 1);
-        let elected = [&mine, &theirs].into_iter().filter(|pick| pick.is_ok());
-        let elected = u32::try_from(elected.count()).unwrap();
-        assert!(elected > 0, "whoever renews elects it");
-        assert_eq!(member.in_flight(), elected);
+        let picks = [&mine, &theirs].into_iter().filter(|pick| pick.is_ok());
+        let picks = u32::try_from(picks.count()).unwrap();
+        assert!(picks > 0, "the pick that renews the picture finds it");
+        assert_eq!(member.in_flight(), picks);
         drop((mine, theirs));
         assert_eq!(member.in_flight(), 0);
         drop(picked(&balancer));
@@ -47,7 +47,7 @@ fn loom_two_picks_forgive_an_error_once() {
 }
 
 #[test]
-fn loom_forgiving_an_old_error_does_not_wipe_out_a_new_one() {
+fn loom_ending_an_old_error_does_not_end_a_new_one() {
     check(|| {
         let (balancer, clock) = about_to_recover();
         let other = balancer.clone();
@@ -62,8 +62,8 @@ fn loom_forgiving_an_old_error_does_not_wipe_out_a_new_one() {
         assert!(member.status().contains(Flag::InError));
         assert_eq!(member.in_flight(), 0);
 
-        // The new error was no news, if the old one was not forgiven yet; it ends all
-        // the same.
+        // The new error is not reported if the old one had not ended yet; it ends all the
+        // same.
         clock.advance(DELAY);
         drop(picked(&balancer));
     });
@@ -120,7 +120,7 @@ fn loom_an_error_is_not_lost_while_a_pick_renews_the_picture() {
             .unwrap();
         let lease = picked(&balancer);
         assert_eq!(lease.member().name(), "a");
-        // Something is due already, so that the pick renews.
+        // Something is due already, so that the pick renews the picture.
         balancer.shared().agenda.make_due();
         let failing = spawn(move || {
             lease.put_in_error();
@@ -141,7 +141,7 @@ fn loom_an_error_is_not_lost_while_a_pick_renews_the_picture() {
 }
 
 #[test]
-fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
+fn loom_no_member_in_error_is_picked_with_an_older_picture() {
     check(|| {
         let balancer = empty()
             .forced_recovery(false)
@@ -151,7 +151,7 @@ fn loom_nobody_in_error_is_elected_with_a_picture_of_before() {
             .unwrap();
         drop(picked(&balancer));
         drop(picked(&balancer));
-        // It is the turn of "a"; and while somebody else renews, no pick does.
+        // It is the turn of "a"; and while another caller renews, no pick does.
         balancer.shared().agenda.make_due();
         let other = balancer.clone();
         let renewing = spawn(move || other.apply_timed_changes());

@@ -1,4 +1,4 @@
-//! A change of the scheduler, against picks and ends that know the old one.
+//! A change of the scheduler, against picks and ends that read the old one.
 
 use super::super::{Balancer, PickRequest};
 use super::{capped, check, empty, in_flight, join, one, pick, picked, spawn};
@@ -13,8 +13,8 @@ fn two() -> Balancer<()> {
         .unwrap()
 }
 
-/// Nothing is in flight, and the books know it: they pick whom a look at the facts
-/// would pick.
+/// Nothing is in flight, and the scheduler's state agrees: it picks the members that a
+/// scheduler with the facts would pick.
 fn assert_idle_and_even(balancer: &Balancer<()>) {
     assert_eq!(in_flight(balancer, "a"), 0);
     assert_eq!(in_flight(balancer, "b"), 0);
@@ -84,12 +84,12 @@ fn loom_a_full_member_whose_lease_ends_while_the_scheduler_changes_is_not_left_o
 }
 
 #[test]
-fn loom_a_request_that_the_old_scheduler_elected_for_is_load_to_the_new_one() {
+fn loom_a_request_that_the_old_scheduler_picked_for_is_load_to_the_new_one() {
     check(|| load_moves_over(PickRequest::new()));
 }
 
 #[test]
-fn loom_a_session_that_the_old_scheduler_heard_of_is_load_to_the_new_one() {
+fn loom_a_session_that_the_old_scheduler_was_notified_of_is_load_to_the_new_one() {
     check(|| load_moves_over(PickRequest::new().with_session(Some("r"))));
 }
 

@@ -1,4 +1,4 @@
-//! Waiting: no wake is lost, whoever comes, goes, or is served meanwhile.
+//! Waiting: no wake is lost when other requests join, leave or are served meanwhile.
 
 use std::future;
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ fn loom_a_waiter_that_joins_while_a_learned_limit_is_raised_is_served() {
 }
 
 #[test]
-fn loom_a_session_that_waits_beside_the_line_is_told_of_the_last_place() {
+fn loom_a_session_that_waits_beside_the_line_is_woken_for_the_last_place() {
     check(|| {
         let balancer = one(capped(1).with_route("r"));
         let request = PickRequest::new()
@@ -61,7 +61,7 @@ fn loom_a_session_that_waits_beside_the_line_is_told_of_the_last_place() {
 }
 
 #[test]
-fn loom_a_request_that_has_tried_somebody_is_told_of_the_last_place() {
+fn loom_a_request_that_has_tried_a_member_is_woken_for_the_last_place() {
     check(|| {
         let balancer = empty()
             .member("a", (), capped(1))
@@ -172,7 +172,7 @@ fn loom_a_waiter_that_joins_while_a_member_comes_is_served() {
 }
 
 #[test]
-fn loom_whoever_waits_for_a_start_sees_the_member_that_makes_it() {
+fn loom_a_future_that_waits_for_members_sees_the_last_one_it_needs() {
     check(|| {
         let balancer = empty().build().unwrap();
         let other = balancer.clone();
@@ -190,7 +190,7 @@ fn loom_whoever_waits_for_a_start_sees_the_member_that_makes_it() {
 }
 
 #[test]
-fn loom_a_waiter_is_told_that_an_error_brings_the_standby_in() {
+fn loom_a_waiter_is_woken_when_an_error_makes_the_standby_eligible() {
     check(|| {
         let balancer = empty()
             .member("a", (), capped(1))
@@ -214,7 +214,7 @@ fn loom_a_waiter_is_told_that_an_error_brings_the_standby_in() {
     });
 }
 
-/// Drops and polls waiters as it is dropped, as an executor may that drops a task.
+/// Drops and polls waiters when it is dropped, as an executor may that drops a task.
 struct Executor(Mutex<Vec<InLine>>);
 
 impl Wake for Executor {
@@ -239,7 +239,7 @@ fn loom_a_waker_that_is_dropped_while_a_place_is_given_back_may_poll_and_drop_wa
         for waiter in [&mut first, &mut second, &mut third] {
             assert!(waiter.poll().is_pending());
         }
-        // The waker of the first is all that keeps the second.
+        // The waker of the first holds the only reference to the second.
         let waker = Waker::from(Arc::new(Executor(Mutex::new(vec![second]))));
         assert!(first.poll_with(&waker).is_pending());
         drop(waker);

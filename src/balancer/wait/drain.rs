@@ -1,4 +1,4 @@
-//! Draining a member with an end: [`Drain`], and what it came to: [`DrainOutcome`].
+//! Draining a member: [`Drain`], and its result: [`DrainOutcome`].
 //!
 //! What does not live here: which requests a draining member still gets (`snapshot`, and
 //! the sessions of a pick), and waiting for a member that was removed at once (`drained`).
@@ -24,16 +24,16 @@ impl<W> Balancer<W> {
     /// flight.
     ///
     /// The member drains from this call on, not from the first poll: it gets no more
-    /// requests but those of its sessions. This is an override, as by
+    /// requests except those of its sessions. This is an override, as by
     /// [`set_flag`](Self::set_flag) with [`Flag::Draining`]. The future has two options:
     ///
-    /// * [`release_sessions_after`](Drain::release_sessions_after): after a deadline, its sessions go to other
-    ///   members too.
-    /// * [`then_remove`](Drain::then_remove): the member is removed in the end.
+    /// * [`release_sessions_after`](Drain::release_sessions_after): after a deadline, its
+    ///   sessions are served by other members, too.
+    /// * [`then_remove`](Drain::then_remove): the member is removed at the end.
     ///
-    /// It resolves the first time that nothing is in flight. A session whose requests come
-    /// one by one may be served by the member once more after that, unless the member is
-    /// removed.
+    /// It resolves the first time that nothing is in flight. A session whose requests
+    /// arrive one by one may be served by the member once more after that, unless the
+    /// member is removed.
     ///
     /// # Errors
     ///
@@ -41,14 +41,14 @@ impl<W> Balancer<W> {
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped leaves the member as it is then: it goes on draining, or is
-    /// disabled if its deadline was over, until [`clear_flag`](Self::clear_flag) or
-    /// [`clear_overrides`](Self::clear_overrides). The deadline and the removal happen in a
-    /// poll, so not after the drop.
+    /// Dropping the future leaves the member in its present state until
+    /// [`clear_flag`](Self::clear_flag) or [`clear_overrides`](Self::clear_overrides): it
+    /// keeps draining, or is disabled if the deadline has passed. The deadline and the
+    /// removal take effect during a poll, so not after the drop.
     ///
     /// # Examples
     ///
-    /// Five minutes for the sessions, then the rest of their requests, but no more than ten
+    /// Five minutes for the sessions, then the rest of their requests, but at most ten
     /// minutes in all:
     ///
     /// ```
@@ -100,19 +100,19 @@ impl<W> Balancer<W> {
         self.publish_if(changed, editor);
     }
 
-    /// Lets the sessions of a member go, if it is there and drains.
-    fn let_go(&self, state: &Arc<MemberState>) {
+    /// Disables a member, if it exists and drains, so that its sessions go to others.
+    fn release_sessions(&self, state: &Arc<MemberState>) {
         let editor = self.core.editor.lock();
-        if let (DrainState::Draining, Some(seat)) = standing(editor.seat(state.name()), state) {
+        if let (DrainState::Draining, Some(seat)) = drain_state(editor.seat(state.name()), state) {
             let seat = seat.clone();
             self.override_flag(&seat, Flag::Disabled, editor);
         }
     }
 
-    /// Removes a member if it is there and drains; returns where it stood.
+    /// Removes a member if it exists and drains; returns its state before.
     fn remove_draining(&self, state: &Arc<MemberState>) -> DrainState {
         let mut editor = self.core.editor.lock();
-        let (found, seat) = standing(editor.seat(state.name()), state);
+        let (found, seat) = drain_state(editor.seat(state.name()), state);
         let seat = seat.filter(|seat| may_be_removed(seat));
         if let (DrainState::Draining, Some(seat)) = (found, seat) {
             let seat = seat.clone();
@@ -126,12 +126,13 @@ impl<W> Balancer<W> {
     }
 }
 
-/// What another source owns is not removed by a drain, as that source would bring it back.
+/// A drain does not remove a member of another source, as that source would insert it
+/// again.
 fn may_be_removed(seat: &Arc<Seat>) -> bool {
     *seat.owner == *DEFAULT_SOURCE
 }
 
-/// Where a member stands that is being drained.
+/// The state of a member that is being drained.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum DrainState {
     Draining,
@@ -139,22 +140,23 @@ enum DrainState {
     Resumed,
 }
 
-/// Where a member stands, if `seat` has its name or its slot; its seat, if it has one.
-fn standing<'s>(
+/// Returns the state of a draining member, if `seat` has its name or its slot, and its seat
+/// if it has one.
+fn drain_state<'s>(
     seat: Option<&'s Arc<Seat>>,
     state: &Arc<MemberState>,
 ) -> (DrainState, Option<&'s Arc<Seat>>) {
     let seat = seat.filter(|seat| Arc::ptr_eq(&seat.state, state));
-    let standing = match seat {
+    let drain = match seat {
         None => DrainState::Removed,
         Some(_) if state.status().contains(Flag::Draining) => DrainState::Draining,
         Some(_) => DrainState::Resumed,
     };
-    (standing, seat)
+    (drain, seat)
 }
 
 pin_project! {
-    /// Resolves when none of a draining member's requests is in flight; made by
+    /// Resolves when none of a draining member's requests is in flight; created by
     /// [`Balancer::drain`].
     ///
     /// `D` is the deadline of its sessions.
@@ -163,7 +165,7 @@ pin_project! {
         watch: ChangeWatch,
         balancer: Balancer<W>,
         state: Arc<MemberState>,
-        // `None` when it is over, or if there is none.
+        // `None` when it has passed, or if there is none.
         #[pin]
         deadline: Option<D>,
         removes: bool,
@@ -171,12 +173,13 @@ pin_project! {
 }
 
 impl<W, D> Drain<W, D> {
-    /// Lets the member's sessions go to other members when `deadline` resolves: the member is
-    /// disabled then, also by an override. From then on it gets no new requests at all, and
-    /// the future goes on until those in flight have ended.
+    /// Releases the member's sessions to other members when `deadline` resolves: the member
+    /// is disabled then, also by an override. From then on it gets no new requests at all,
+    /// and the future continues until those in flight have ended.
     ///
-    /// A session that insists on its member
-    /// ([`with_no_failover`](crate::PickRequest::with_no_failover)) is refused then.
+    /// A session that must not fail over
+    /// ([`with_no_failover`](crate::PickRequest::with_no_failover)) is refused from then
+    /// on.
     ///
     /// # Examples
     ///
@@ -218,14 +221,16 @@ impl<W, D> Drain<W, D> {
         }
     }
 
-    /// Removes the member when nothing is in flight: [`DrainOutcome::Removed`] says that it was.
+    /// Removes the member when nothing is in flight, and resolves to
+    /// [`DrainOutcome::Removed`].
     ///
-    /// A member of another [source](Balancer::source) stays, as that source would bring it
-    /// back: then the end is [`DrainOutcome::Emptied`], and its source may remove it. A member
-    /// that was removed and inserted again meanwhile, and still drains, is removed too.
+    /// A member of another [source](Balancer::source) is not removed, because that source
+    /// would insert it again: then the result is [`DrainOutcome::Emptied`], and its source
+    /// may remove it. A member that was removed and inserted again meanwhile, and still
+    /// drains, is removed, too.
     ///
-    /// A request of a session that comes at the last moment is waited for as well. What is
-    /// overridden stays with the name, as after every removal: a member that is inserted
+    /// If a request of a session arrives at the last moment, the removal waits for it.
+    /// Overrides stay with the name, as after every removal: a member that is inserted
     /// under it drains, until [`clear_overrides`](Balancer::clear_overrides).
     ///
     /// # Examples
@@ -258,11 +263,11 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<DrainOutcome> {
         let mut this = self.project();
         let (balancer, state) = (&*this.balancer, &*this.state);
-        // Register first, look then: what happens in between is seen by one of the two.
+        // Register first, then check: a change in between is seen by one of the two.
         this.watch.begin(context.waker());
         let is_empty = || state.in_flight() == 0;
         let view = balancer.core.view.load();
-        let (mut found, seat) = standing(view.picture.roster.seat(state.id().slot()), state);
+        let (mut found, seat) = drain_state(view.picture.roster.seat(state.id().slot()), state);
         let mut removes = *this.removes && seat.is_some_and(may_be_removed);
         drop(view);
         if found == DrainState::Draining && removes && is_empty() {
@@ -283,7 +288,7 @@ where
         if deadline.is_some_and(|deadline| deadline.poll(context).is_ready()) {
             this.deadline.set(None);
             // If that is a change, it wakes this task.
-            balancer.let_go(state);
+            balancer.release_sessions(state);
         }
         Poll::Pending
     }
@@ -299,7 +304,7 @@ impl<W, D> fmt::Debug for Drain<W, D> {
     }
 }
 
-/// What a [`Drain`] came to.
+/// The result of a [`Drain`].
 ///
 /// # Examples
 ///
@@ -323,12 +328,12 @@ impl<W, D> fmt::Debug for Drain<W, D> {
 #[must_use]
 #[non_exhaustive]
 pub enum DrainOutcome {
-    /// Nothing is in flight, and the member goes on draining.
+    /// Nothing is in flight, and the member keeps draining.
     Emptied,
     /// The member was removed, by the drain or by another call, and nothing is in flight.
     Removed,
-    /// Another call has ended the draining: the member is there and may get requests again.
-    /// If the deadline was over, it is still disabled.
+    /// Another call has ended the draining: the member exists and may get requests again.
+    /// If the deadline has passed, it is still disabled.
     Resumed,
 }
 
@@ -337,12 +342,12 @@ impl fmt::Display for DrainOutcome {
         f.pad(match self {
             Self::Emptied => "it drains, and nothing is in flight",
             Self::Removed => "it was removed, and nothing is in flight",
-            Self::Resumed => "it drains no longer",
+            Self::Resumed => "it no longer drains",
         })
     }
 }
 
-/// A place among what watches for changes, which is given up at the end or by drop.
+/// A place in the list of watchers, which is given up at the end or on drop.
 struct ChangeWatch {
     shared: Arc<Shared>,
     ticket: Option<Ticket>,

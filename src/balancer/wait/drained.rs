@@ -10,8 +10,8 @@ use super::queue::Ticket;
 use crate::balancer::shared::Shared;
 use crate::member::MemberState;
 
-/// Resolves when none of a removed member's requests is in flight; made by
-/// [`Removed::drained`](crate::RemovedMember::drained).
+/// Resolves when none of a removed member's requests is in flight; created by
+/// [`RemovedMember::drained`](crate::RemovedMember::drained).
 ///
 /// # Examples
 ///
@@ -24,7 +24,7 @@ use crate::member::MemberState;
 /// let removed = balancer.remove("a").unwrap();
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 /// # runtime.block_on(async {
-/// // In a hurry: whoever is not done by then is left to finish alone.
+/// In a hurry: requests that have not ended by then are left to finish alone.
 /// let patience = Duration::from_millis(1);
 /// assert!(tokio::time::timeout(patience, removed.drained()).await.is_err());
 /// drop(lease);
@@ -53,7 +53,7 @@ impl Future for Drained {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // Register first, look then: an end in between is seen by one of the two.
+        // Register first, then check: an end in between is seen by one of the two.
         self.ticket = Some(self.shared.watch(self.ticket, context.waker()));
         if self.state.in_flight() == 0 {
             Poll::Ready(())

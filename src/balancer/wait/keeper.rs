@@ -1,6 +1,6 @@
-//! What a future that keeps time sees of its balancer: [`TimeKeeper`].
+//! The part of a balancer that a future uses to apply timed changes: [`TimeKeeper`].
 //!
-//! What does not live here: any timer (`timer/keep_time.rs`).
+//! What does not live here: any timer (`timer/timed_changes.rs`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,25 +13,26 @@ use crate::balancer::agenda::Agenda;
 use crate::balancer::shared::Shared;
 use crate::balancer::weak::WeakBalancer;
 
-/// How often a keeper looks again when something falls due under its eyes, before it leaves
+/// How often a keeper looks again when something becomes due meanwhile, before it leaves
 /// that to its next poll.
 const LOOKS: usize = 2;
 
-/// One future's view of a balancer whose time it keeps; it does not keep it alive.
+/// One future's handle of a balancer whose timed changes it applies; it does not keep the
+/// balancer alive.
 pub(crate) struct TimeKeeper<W> {
     balancer: WeakBalancer<W>,
     shared: Arc<Shared>,
     ticket: Option<Ticket>,
 }
 
-/// What there is to wait for.
+/// What a keeper waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Expected {
-    /// Something falls due after this time.
+    /// Something becomes due after this time.
     After(Duration),
     /// The balancer is gone.
     Gone,
-    /// Nothing; a change will wake.
+    /// Nothing is due; a change wakes the keeper.
     Nothing,
 }
 
@@ -44,19 +45,19 @@ impl<W> TimeKeeper<W> {
         }
     }
 
-    /// Lets the balancer notice what is due, and returns what is next; `waker` is woken when
-    /// something falls due sooner.
+    /// Applies the balancer's changes that are due, and returns what is next; `waker` is
+    /// woken when something becomes due sooner.
     pub(crate) fn look(&mut self, waker: &Waker) -> Expected {
         let shared = &self.shared;
         let Some(balancer) = self.balancer.upgrade() else {
             return Expected::Gone;
         };
         for _ in 0..LOOKS {
-            // What it notices itself is not to wake it.
+            // What it applies itself must not wake it.
             shared.keepers.withdraw(self.ticket);
             balancer.apply_timed_changes();
-            // It registers first and looks then: what happens in between wakes it. While it
-            // looks, the balancer is there.
+            // It registers first and then checks: a change in between wakes it. While it
+            // checks, the balancer is alive.
             self.ticket = Some(shared.keepers.register(self.ticket, waker));
             let due = shared.agenda.due_nanos();
             shared.keepers.expect(due);

@@ -1,7 +1,7 @@
-//! What wakes the futures that keep time when something falls due sooner than they
+//! Wakes the futures that apply timed changes when something becomes due sooner than they
 //! expect: [`Keepers`].
 //!
-//! What does not live here: what such a future sees (`keeper.rs`).
+//! What does not live here: what such a future does (`keeper.rs`).
 
 use std::mem;
 use std::task::Waker;
@@ -9,15 +9,15 @@ use std::task::Waker;
 use super::queue::{Queue, Ticket};
 use crate::sync::{AtomicU64, Mutex, SeqCst};
 
-/// There is no keeper: nothing falls due sooner than this.
+/// There is no keeper: nothing is due sooner than this.
 const NONE: u64 = 0;
 
-/// The futures that keep time for one balancer.
+/// The futures that apply the timed changes of one balancer.
 pub(in crate::balancer) struct Keepers {
     wakers: Mutex<Queue>,
-    /// What a keeper has seen to be due next, in nanoseconds of the clock, or [`NONE`].
-    /// SeqCst: a keeper writes it and then reads `due` again, while a change writes `due`
-    /// and then reads this: one of the two sees the other.
+    /// The next time that a keeper has seen to be due, in nanoseconds of the clock, or
+    /// [`NONE`]. SeqCst: a keeper writes it and then reads `due` again, while a change
+    /// writes `due` and then reads this: one of the two sees the other.
     expected: AtomicU64,
 }
 
@@ -30,7 +30,7 @@ impl Keepers {
     }
 
     pub(super) fn register(&self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
-        // Changes places with the former one, and so is dropped after the lock.
+        // Swapped with the former waker, which is dropped after the lock.
         let mut waker = Some(waker.clone());
         let mut wakers = self.wakers.lock();
         if let Some(ticket) = ticket {
@@ -42,7 +42,7 @@ impl Keepers {
         wakers.push(waker.take())
     }
 
-    /// Takes back the waker of a keeper that is awake.
+    /// Removes the waker of a keeper that is awake.
     pub(super) fn withdraw(&self, ticket: Option<Ticket>) {
         let Some(ticket) = ticket else {
             return;
@@ -54,7 +54,8 @@ impl Keepers {
         drop(waker);
     }
 
-    /// Leaves. The others look again, as what this one expected may be theirs to wait for.
+    /// Leaves the list. The others look again, as they may now have to wait for what this
+    /// one expected.
     pub(super) fn leave(&self, ticket: Ticket) {
         let (left, others) = {
             let mut wakers = self.wakers.lock();
@@ -68,7 +69,7 @@ impl Keepers {
         wake(others);
     }
 
-    /// Notes what a keeper has seen to be due next.
+    /// Notes the next time that a keeper has seen to be due.
     pub(super) fn expect(&self, due: u64) {
         self.expected.store(due.max(NONE + 1), SeqCst);
     }

@@ -1,16 +1,16 @@
-//! Waiting for a member: [`PickWait`], for a start: [`MembersReady`], for an end: [`Drain`] and
-//! [`Drained`].
+//! Waiting for a member: [`PickWait`], for usable members: [`MembersReady`], for the end of
+//! requests: [`Drain`] and [`Drained`].
 //!
-//! There is no timer here. A deadline is a future that the caller brings; time that
-//! passes is noticed whenever somebody picks or polls.
+//! There is no timer here. A deadline is a future that the caller provides; timed changes
+//! are applied by each pick and each poll.
 
 mod drain;
 mod drained;
 mod keeper;
 mod keepers;
-mod line;
 mod queue;
 mod registration;
+mod wait_list;
 
 use std::fmt;
 use std::future::Future;
@@ -27,37 +27,39 @@ pub use drained::Drained;
 pub(crate) use keeper::{Expected, TimeKeeper};
 
 pub(super) use keepers::Keepers;
-pub(super) use line::WaitList;
+pub(super) use wait_list::WaitList;
 
 impl<W> Balancer<W> {
     /// Picks a member, and waits for one until `deadline` if there is none (Apache: the
-    /// balancer's `timeout`, there for one request at a time).
+    /// balancer's `timeout`, for one request at a time).
     ///
-    /// Any number may wait; they are served in the order in which they came, and a
-    /// plain [`pick`](Self::pick) does not overtake them. They are woken when a member
-    /// has room again and when the membership or a status changes. A request that has
-    /// tried members, or that insists on its session's, waits beside the line and holds
-    /// nobody up.
+    /// Any number of requests may wait. They are served in the order in which they arrived,
+    /// and a plain [`pick`](Self::pick) does not overtake them. They are woken when a
+    /// member has room again and when the membership or a status changes. A request that
+    /// has tried members, or that must be served by its session's member, waits beside the
+    /// line and holds up no other request.
     ///
-    /// A scheduler that withholds room ([`Pick::AtCapacity`](crate::scheduler::Pick)) asks for
-    /// [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then they are woken at every
-    /// end of a request too, and by [`wake_waiting`](Self::wake_waiting).
+    /// A scheduler that withholds room ([`Pick::AtCapacity`](crate::scheduler::Pick))
+    /// requests [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN): then waiting
+    /// requests are also woken at every end of a request, and by
+    /// [`wake_waiting`](Self::wake_waiting).
     ///
-    /// A member whose recovery falls due while nothing else picks is noticed when this
-    /// future is polled: spawn [`run_timed_changes`](Self::run_timed_changes) once for the balancer, let the
-    /// deadline's timer wake this future at [`next_timed_change`](Self::next_timed_change), or call
+    /// If a member's recovery becomes due while nothing else picks, it is applied when this
+    /// future is polled. Spawn [`run_timed_changes`](Self::run_timed_changes) once for the
+    /// balancer, let the deadline's timer wake this future at
+    /// [`next_timed_change`](Self::next_timed_change), or call
     /// [`apply_timed_changes`](Self::apply_timed_changes).
     ///
     /// # Errors
     ///
-    /// As [`pick`](Self::pick), once `deadline` resolves;
-    /// [`PickError::SessionLost`] at once.
+    /// As [`pick`](Self::pick), once `deadline` resolves; [`PickError::SessionLost`] at
+    /// once.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: its place in line, and its turn if it had
-    /// one, pass on to the next. A future that is kept but no longer polled holds up
-    /// those behind it.
+    /// Dropping the future loses nothing: its place in line, and its turn if it had one,
+    /// pass to the next request. A future that is kept but no longer polled holds up those
+    /// behind it.
     ///
     /// # Examples
     ///
@@ -85,13 +87,13 @@ impl<W> Balancer<W> {
         }
     }
 
-    /// Lets requests that wait look again whether there is a member for them: the first in
-    /// line, the next once that one is served, and all that wait beside the line.
+    /// Wakes waiting requests to check again whether a member can be picked: the first in
+    /// line, the next one when that is served, and all that wait beside the line.
     ///
     /// This is for schedulers that withhold room and now withhold less, when neither an end
-    /// of a request nor a change of the membership shows it: by what adds a token to a
-    /// bucket, for one. It is called from outside the scheduler, which never calls the
-    /// balancer. Without a request that waits, it costs one load.
+    /// of a request nor a change of the membership shows it. For example, code that adds a
+    /// token to a bucket calls it. It is called from outside the scheduler, which never
+    /// calls the balancer. If no request waits, it costs one load.
     ///
     /// # Examples
     ///
@@ -147,8 +149,8 @@ impl<W> Balancer<W> {
         self.shared().wake_after_change();
     }
 
-    /// Waits until at least `members` members could take new work: are usable and do
-    /// not drain, in whatever tier or role. Caps do not matter; 0 is there at once.
+    /// Waits until at least `members` members can take new work: they are usable and do not
+    /// drain, in whatever tier or role. Caps do not matter; for 0 it resolves at once.
     ///
     /// # Cancel safety
     ///
@@ -179,7 +181,7 @@ impl<W> Balancer<W> {
 }
 
 pin_project! {
-    /// Resolves to a lease, or to an error once its deadline is over; made by
+    /// Resolves to a lease, or to an error once its deadline has passed; created by
     /// [`Balancer::pick_wait`].
     ///
     /// # Examples
@@ -241,7 +243,7 @@ impl<W, D> fmt::Debug for PickWait<'_, W, D> {
     }
 }
 
-/// Whoever waits for a member; its place is given up when it is dropped.
+/// A request that waits for a member; its place is given up when it is dropped.
 pub(crate) struct Waiter<W> {
     balancer: Balancer<W>,
     held: HeldPlace,
@@ -249,7 +251,7 @@ pub(crate) struct Waiter<W> {
 
 #[derive(Clone, Copy, Debug)]
 enum HeldPlace {
-    /// Beside the line, told of every change.
+    /// Beside the line, notified of every change.
     Beside(Ticket),
     /// In line.
     InLine(Ticket),
@@ -264,15 +266,16 @@ impl<W> Waiter<W> {
         }
     }
 
-    /// Picks a member if it is its turn; else the task is woken when it may be.
+    /// Picks a member if it is the request's turn; otherwise the task is woken when it may
+    /// be.
     pub(crate) fn attempt(
         &mut self,
         request: &PickRequest<'_>,
         context: &Context<'_>,
     ) -> Result<Lease<W>, PickError> {
         let shared = self.balancer.shared();
-        // Whoever waits registers first and looks then: what happens in between is
-        // seen by one of the two.
+        // A waiter registers first and then checks: a change in between is seen by one of
+        // the two.
         match self.held {
             HeldPlace::Nothing => {
                 let first = self.balancer.pick_without_events(request);
@@ -283,7 +286,7 @@ impl<W> Waiter<W> {
                     self.held = HeldPlace::Beside(shared.watch(None, context.waker()));
                 } else {
                     self.held = HeldPlace::InLine(shared.join_line(context.waker()));
-                    self.balancer.tell_waiting();
+                    self.balancer.report_waiting();
                 }
                 self.attempt(request, context)
             }
@@ -301,7 +304,7 @@ impl<W> Waiter<W> {
         }
     }
 
-    /// Makes way as soon as nothing is left to wait for.
+    /// Leaves the line as soon as nothing is left to wait for.
     fn served(&mut self, result: Result<Lease<W>, PickError>) -> Result<Lease<W>, PickError> {
         if !matches!(&result, Err(error) if may_change(error)) {
             self.give_up();
@@ -309,10 +312,10 @@ impl<W> Waiter<W> {
         result
     }
 
-    /// Ends a wait that was in vain, and says so.
+    /// Ends a wait that has failed, and reports that to observers.
     pub(crate) fn give_up_on(&mut self, request: &PickRequest<'_>, error: &PickError) {
         self.give_up();
-        self.balancer.tell_refused(request, error);
+        self.balancer.report_refused(request, error);
     }
 
     fn give_up(&mut self) {
@@ -335,7 +338,7 @@ pub(crate) fn may_change(error: &PickError) -> bool {
     !matches!(error, PickError::SessionLost { .. })
 }
 
-/// Resolves when enough members could take new work; made by [`Balancer::ready`].
+/// Resolves when enough members can take new work; created by [`Balancer::ready`].
 ///
 /// # Examples
 ///
@@ -343,7 +346,7 @@ pub(crate) fn may_change(error: &PickError) -> bool {
 /// use equipoise::{Balancer, Flag, MemberSpec};
 /// use std::time::Duration;
 ///
-/// let spec = MemberSpec::new().with_flag(Flag::FailedCheck); // until a check says otherwise
+/// let spec = MemberSpec::new().with_flag(Flag::FailedCheck); // until a check passes
 /// let balancer = Balancer::builder().member("a", (), spec).build()?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 /// # runtime.block_on(async {

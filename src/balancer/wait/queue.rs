@@ -1,5 +1,5 @@
-//! Wakers in the order in which they came: any of them leaves at any time, and joining and
-//! leaving are O(1). It is a list of links through one vector.
+//! Wakers in the order in which they were added: any of them may leave at any time, and
+//! joining and leaving are O(1). It is a linked list in one vector.
 
 use std::task::Waker;
 
@@ -30,7 +30,7 @@ struct QueueLink {
     serial: u64,
     before: usize,
     next: usize,
-    /// `None` once it was woken, until it registers again.
+    /// `None` after it was woken, until it registers again.
     waker: Option<Waker>,
 }
 
@@ -61,7 +61,7 @@ impl Queue {
         (place.serial == ticket.serial).then_some(place)
     }
 
-    /// Where the waker of a place is kept, if it has not left.
+    /// Returns where the waker of a place is kept, if the place has not been left.
     pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
         let place = self.places.get_mut(ticket.at)?;
         (place.serial == ticket.serial).then_some(&mut place.waker)
@@ -96,8 +96,8 @@ impl Queue {
         }
     }
 
-    /// Takes a place out, wherever it is; returns its waker, for the caller to drop after
-    /// its lock.
+    /// Removes a place, wherever it is; returns its waker, for the caller to drop after its
+    /// lock.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
         let place = self.places.get_mut(ticket.at)?;
         if place.serial != ticket.serial {
@@ -128,7 +128,7 @@ impl Queue {
         self.places.get_mut(self.front)?.waker.take()
     }
 
-    /// Takes all wakers, first come first.
+    /// Takes all wakers, in their order.
     pub(super) fn take_all(&mut self) -> Vec<Waker> {
         let (mut wakers, mut at) = (Vec::new(), self.front);
         while let Some(place) = self.places.get_mut(at) {

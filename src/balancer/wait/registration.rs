@@ -1,5 +1,5 @@
-//! Joining and leaving what waits, with the flags by which the ends of requests know that
-//! anything does.
+//! Joining and leaving the lists of waiters, with the flags that show the ends of requests
+//! that there are waiters.
 
 use std::task::Waker;
 

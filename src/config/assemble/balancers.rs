@@ -1,5 +1,5 @@
-//! Balancers as they are asked for, and as they run: [`prepare`] makes everything that can
-//! fail, [`BalancerChange::carry_out`] does what cannot.
+//! Wanted and running balancers: [`prepare`] does everything that can fail,
+//! [`BalancerChange::apply`] applies the change and cannot fail.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::checks::{CheckTable, Checks};
-use super::heartbeats::Heart;
-use super::members::{Wire, spec};
+use super::heartbeats::HeartbeatTasks;
+use super::members::{ConnectionSettings, spec};
 use super::scope::{BalancerKey, WantedBalancer, wanted};
 use super::{BuildEnvironment, Faults};
 use crate::balancer::events::Observer;
@@ -22,56 +22,56 @@ use crate::scheduler::{
     ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, Scheduler,
 };
 
-/// A balancer that runs.
+/// A running balancer.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct RunningBalancer {
     config: BalancerConfig,
-    wires: BTreeMap<String, Wire>,
+    connections: BTreeMap<String, ConnectionSettings>,
     pub(in crate::config) checks: Checks,
-    /// By which it gets the reports of its members, if it picks by them.
-    following: Option<Arc<FollowGuard>>,
+    /// Keeps the balancer subscribed to heartbeats, if it picks by them.
+    subscription: Option<Arc<FollowGuard>>,
     pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) readings: HeartbeatReadings,
 }
 
-/// A step from what runs to what is asked for.
+/// The difference between a running balancer and the wanted one.
 pub(in crate::config) enum BalancerChange {
     New(Box<RunningBalancer>, CheckTable),
-    /// In this order: who joins, stays and is changed, or is spoken to in another way; who
-    /// leaves.
+    /// Members are added, kept, changed or connected to in another way first; then members
+    /// are removed.
     Edit {
         running: Box<RunningBalancer>,
         after: Box<RunningBalancer>,
-        /// With what it is spoken to by, if that is new.
+        /// The changed members, with the new endpoint if it changes.
         changed: Vec<(MemberConfig, Option<Endpoint>)>,
-        gone: Vec<String>,
+        removed: Vec<String>,
         table: CheckTable,
     },
 }
 
-/// What a change is carried out with.
+/// What is needed to apply a change.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::config) struct Means<'m> {
-    /// Where checks run.
+pub(in crate::config) struct ApplyContext<'m> {
+    /// The runtime for health checks.
     pub(in crate::config) runtime: Option<&'m Handle>,
-    pub(in crate::config) heart: &'m Heart,
-    pub(in crate::config) around: &'m BuildEnvironment,
+    pub(in crate::config) heartbeat_tasks: &'m HeartbeatTasks,
+    pub(in crate::config) environment: &'m BuildEnvironment,
 }
 
-/// Makes ready what is asked for. Nothing that runs is touched.
+/// Prepares the wanted balancers, without changing the running ones.
 pub(in crate::config) fn prepare(
     config: &Config,
     running: &BTreeMap<BalancerKey, RunningBalancer>,
-    around: &BuildEnvironment,
+    environment: &BuildEnvironment,
     observer: Option<&Arc<dyn Observer>>,
     faults: &mut Faults,
 ) -> BTreeMap<BalancerKey, BalancerChange> {
     let mut changes = BTreeMap::new();
     for (key, wanted) in wanted(config) {
-        complain(&wanted.config, faults);
+        report_duplicates(&wanted.config, faults);
         let change = match running.get(&key) {
-            Some(running) => edit(running, wanted, (config, around), faults),
-            None => create(&key, wanted, (config, around), observer, faults),
+            Some(running) => edit(running, wanted, (config, environment), faults),
+            None => create(&key, wanted, (config, environment), observer, faults),
         };
         if let Some(change) = change {
             changes.insert(key, change);
@@ -80,8 +80,9 @@ pub(in crate::config) fn prepare(
     changes
 }
 
-/// What a text would have had dropped: nobody could tell the two apart.
-fn complain(config: &BalancerConfig, faults: &mut Faults) {
+/// Reports members with the same URL: they could not be distinguished. The parser drops
+/// such members, but a configuration can also be built in other ways.
+fn report_duplicates(config: &BalancerConfig, faults: &mut Faults) {
     let mut names = HashSet::new();
     for member in &config.members {
         if !names.insert(&member.url) {
@@ -89,7 +90,7 @@ fn complain(config: &BalancerConfig, faults: &mut Faults) {
                 "balancer `{}` has two members `{}`",
                 config.name, member.url
             );
-            faults.add(message, "leave one of them out, or give it another path");
+            faults.add(message, "remove one of them, or give it another path");
         }
     }
 }
@@ -97,7 +98,7 @@ fn complain(config: &BalancerConfig, faults: &mut Faults) {
 fn create(
     key: &BalancerKey,
     wanted: WantedBalancer,
-    (config, around): (&Config, &BuildEnvironment),
+    (config, environment): (&Config, &BuildEnvironment),
     observer: Option<&Arc<dyn Observer>>,
     faults: &mut Faults,
 ) -> Option<BalancerChange> {
@@ -111,28 +112,28 @@ fn create(
     if wanted.config.forced_recovery == Some(false) {
         builder = builder.forced_recovery(false);
     }
-    let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
+    let (mut connections, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
-        let wire = Wire::of(member, &wanted.inherited, around);
-        table.add(member, &wire, config, faults);
-        match wire.endpoint(around, faults) {
+        let connection = ConnectionSettings::of(member, &wanted.inherited, environment);
+        table.add(member, &connection, config, faults);
+        match connection.endpoint(environment, faults) {
             Some(endpoint) => builder = builder.member(&*member.url, endpoint, spec(member)),
             None => whole = false,
         }
-        wires.insert(member.url.clone(), wire);
+        connections.insert(member.url.clone(), connection);
     }
     if !whole {
         return None;
     }
     let balancer = builder.build();
     let about = format!("balancer `{}`", key.name);
-    let balancer = faults.note(balancer, about, "correct its members")?;
+    let balancer = faults.note(balancer, about, "fix its members")?;
     let running = RunningBalancer {
         config: wanted.config,
-        wires,
+        connections,
         checks: Checks::new(),
-        following: None,
+        subscription: None,
         balancer,
         readings,
     };
@@ -142,47 +143,48 @@ fn create(
 fn edit(
     running: &RunningBalancer,
     wanted: WantedBalancer,
-    (config, around): (&Config, &BuildEnvironment),
+    (config, environment): (&Config, &BuildEnvironment),
     faults: &mut Faults,
 ) -> Option<BalancerChange> {
     let before: BTreeMap<_, _> = by_url(&running.config);
     let mut changed = Vec::new();
-    let (mut wires, mut table) = (BTreeMap::new(), CheckTable::default());
+    let (mut connections, mut table) = (BTreeMap::new(), CheckTable::default());
     let mut whole = true;
     for member in &wanted.config.members {
-        let wire = Wire::of(member, &wanted.inherited, around);
-        table.add(member, &wire, config, faults);
+        let connection = ConnectionSettings::of(member, &wanted.inherited, environment);
+        table.add(member, &connection, config, faults);
         let known = before.get(member.url.as_str());
-        if known.is_none() || running.wires.get(&member.url) != Some(&wire) {
-            match wire.endpoint(around, faults) {
+        if known.is_none() || running.connections.get(&member.url) != Some(&connection) {
+            match connection.endpoint(environment, faults) {
                 Some(endpoint) => changed.push((member.clone(), Some(endpoint))),
                 None => whole = false,
             }
         } else if known.is_some_and(|&known| known != member) {
             changed.push((member.clone(), None));
         }
-        wires.insert(member.url.clone(), wire);
+        connections.insert(member.url.clone(), connection);
     }
     if !whole {
         return None;
     }
-    // Before some may not serve any more, others may: there is always somebody.
+    // Members that become available come first, before others become unavailable, so that
+    // some member is always available.
     changed.sort_by_key(|(member, _)| !member.flags.is_empty());
     let after = by_url(&wanted.config);
-    let gone = before.keys().filter(|url| !after.contains_key(*url));
-    let gone = gone.map(|url| (*url).to_owned()).collect();
+    let removed = before.keys().filter(|url| !after.contains_key(*url));
+    let removed = removed.map(|url| (*url).to_owned()).collect();
     Some(BalancerChange::Edit {
         after: Box::new(RunningBalancer {
             config: wanted.config,
-            wires,
+            connections,
             checks: running.checks.clone(),
-            following: running.following.clone(),
+            subscription: running.subscription.clone(),
             balancer: running.balancer.clone(),
             readings: running.readings.clone(),
         }),
         running: Box::new(running.clone()),
         changed,
-        gone,
+        removed,
         table,
     })
 }
@@ -195,7 +197,7 @@ fn by_url(config: &BalancerConfig) -> BTreeMap<&str, &MemberConfig> {
 }
 
 impl BalancerChange {
-    /// The balancer that it is about.
+    /// Returns the balancer.
     pub(super) fn balancer(&self) -> &Balancer<Endpoint> {
         match self {
             Self::New(running, _) => &running.balancer,
@@ -203,35 +205,35 @@ impl BalancerChange {
         }
     }
 
-    /// Does it. It cannot fail.
-    pub(in crate::config) fn carry_out(self, means: Means<'_>) -> RunningBalancer {
-        let (running, after, changed, gone, table) = match self {
+    /// Applies the change. It cannot fail.
+    pub(in crate::config) fn apply(self, context: ApplyContext<'_>) -> RunningBalancer {
+        let (running, after, changed, removed, table) = match self {
             Self::New(running, table) => {
                 running
                     .checks
-                    .change(table, &running.balancer, means.runtime);
-                return running.fed(means);
+                    .change(table, &running.balancer, context.runtime);
+                return running.with_heartbeats(context);
             }
             Self::Edit {
                 running,
                 after,
                 changed,
-                gone,
+                removed,
                 table,
-            } => (running, after, changed, gone, table),
+            } => (running, after, changed, removed, table),
         };
         let balancer = &running.balancer;
         let unchecked = running.checks.unlike(&table);
-        // First, so that members that join are checked by their own words.
-        running.checks.change(table, balancer, means.runtime);
-        change_members(balancer, &by_url(&running.config), &changed, &gone);
+        // Checks change first, so that new members are checked with their own settings.
+        running.checks.change(table, balancer, context.runtime);
+        change_members(balancer, &by_url(&running.config), &changed, &removed);
         let members = by_url(&after.config);
         let flagged = |url: &str| {
             let member = members.get(url);
             member.is_some_and(|it| it.flags.contains(&Flag::FailedCheck))
         };
         for url in unchecked.iter().filter(|url| !flagged(url)) {
-            // Nothing else would end it. One that has left needs nothing.
+            // Nothing else would clear the flag. A removed member is ignored.
             let _ = balancer.clear_flag(url.as_str(), Flag::FailedCheck);
         }
         let (old, new) = (&running.config, &after.config);
@@ -241,32 +243,33 @@ impl BalancerChange {
         if old.forced_recovery != new.forced_recovery {
             balancer.set_forced_recovery(new.forced_recovery.unwrap_or(true));
         }
-        after.fed(means)
+        after.with_heartbeats(context)
     }
 }
 
 impl RunningBalancer {
-    /// Gives it the reports of its members, if it picks by them.
-    fn fed(mut self, means: Means<'_>) -> Self {
-        let elects_by_them = self.config.scheduler == Some(SchedulerName::Heartbeat);
-        if !elects_by_them {
-            self.following = None;
-        } else if self.following.is_none() {
-            let heart = means.heart;
-            let following = heart.feed(&self.balancer, &self.readings, means.around);
-            self.following = Some(Arc::new(following));
+    /// Subscribes the balancer to heartbeats, if it picks by them.
+    fn with_heartbeats(mut self, context: ApplyContext<'_>) -> Self {
+        let picks_by_heartbeats = self.config.scheduler == Some(SchedulerName::Heartbeat);
+        if !picks_by_heartbeats {
+            self.subscription = None;
+        } else if self.subscription.is_none() {
+            let heartbeat_tasks = context.heartbeat_tasks;
+            let subscription =
+                heartbeat_tasks.subscribe(&self.balancer, &self.readings, context.environment);
+            self.subscription = Some(Arc::new(subscription));
         }
         self
     }
 }
 
-/// Changes the members, all at once. A member that is refused, because it was removed
-/// meanwhile or is another source's, is left as it is.
+/// Changes all members in one edit. A change is dropped if the member has been removed in
+/// the meantime or belongs to another source.
 fn change_members(
     balancer: &Balancer<Endpoint>,
     known: &BTreeMap<&str, &MemberConfig>,
     changed: &[(MemberConfig, Option<Endpoint>)],
-    gone: &[String],
+    removed: &[String],
 ) {
     let mut refused: HashSet<String> = HashSet::new();
     loop {
@@ -274,9 +277,9 @@ fn change_members(
         for (member, endpoint) in changed {
             let url = &*member.url;
             let before = known.get(url);
-            // What was removed meanwhile stays away.
-            let stays_away = before.is_some() && balancer.member(url).is_none();
-            if stays_away || refused.contains(url) {
+            // A member that was removed in the meantime is not added again.
+            let was_removed = before.is_some() && balancer.member(url).is_none();
+            if was_removed || refused.contains(url) {
                 continue;
             }
             let spec = spec(member);
@@ -288,7 +291,7 @@ fn change_members(
                 change_health(&mut edit, before, member);
             }
         }
-        for url in gone.iter().filter(|url| !refused.contains(*url)) {
+        for url in removed.iter().filter(|url| !refused.contains(*url)) {
             edit.remove(&**url);
         }
         let Err(error) = edit.apply() else {
@@ -298,8 +301,8 @@ fn change_members(
     }
 }
 
-/// Health is no part of what a source says of a member that is there, so that a file changes
-/// it only where its own words for it change.
+/// Changes the health flags of an existing member. The health found at run time stays,
+/// unless the file changes the flag.
 fn change_health(edit: &mut Edit<'_, Endpoint>, before: &MemberConfig, after: &MemberConfig) {
     for flag in [Flag::FailedCheck, Flag::InError] {
         match (before.flags.contains(&flag), after.flags.contains(&flag)) {

@@ -1,6 +1,6 @@
-//! Health checks of a balancer's members, as they are asked for and as they run: [`Checks`].
+//! Health checks of a balancer's members, wanted and running: [`Checks`].
 //!
-//! What does not live here: the checks themselves (`health`), and what conditions ask for
+//! Elsewhere: the checks themselves (`health`), and the terms of conditions
 //! (`check_terms`).
 
 use std::collections::BTreeMap;
@@ -12,20 +12,21 @@ use http::{Method, Version};
 use tokio::runtime::Handle;
 
 use super::Faults;
-use super::members::Wire;
+use super::members::ConnectionSettings;
 use crate::balancer::Balancer;
 use crate::config::{CheckConfig, CheckMethod, Config, Expression, MemberConfig, check_terms};
 use crate::health::{Check, CheckError, FirstCheck, HealthChecks, HttpProbe, TcpProbe};
 use crate::proxy::Endpoint;
 use crate::sync::{Mutex, Published};
 
-/// How much of a body a condition sees; what is longer cannot be decided.
+/// How much of a body is read for a condition. A condition on a longer body cannot be
+/// evaluated.
 const LONGEST_BODY: usize = 256 * 1024;
 
-/// How often a member that is not checked is asked for again; a reload does so at once.
+/// The interval for members that are not checked; a reload applies changes at once.
 const UNCHECKED: Duration = Duration::from_secs(60 * 60);
 
-/// How a member is checked, whatever it was said by.
+/// The settings of a member's check, from all sources combined.
 #[derive(Clone, Debug, PartialEq)]
 struct CheckSettings {
     method: CheckMethod,
@@ -37,16 +38,17 @@ struct CheckSettings {
     limit: Duration,
 }
 
-/// The checks of members by their names; members without one are not checked.
+/// The checks of members by name; members without an entry are not checked.
 #[derive(Clone, Default)]
 pub(in crate::config) struct CheckTable {
     members: BTreeMap<String, (CheckSettings, Check)>,
-    /// As they were read: one for all members that name it, as each regular expression in it may
-    /// have a megabyte. `None` for one that cannot be read, which is told once.
+    /// Parsed conditions by name. All members with the same condition share one, because
+    /// each regular expression in it may take a megabyte. `None` for a condition that
+    /// cannot be parsed, which is reported once.
     conditions: BTreeMap<String, Option<Expression>>,
 }
 
-/// The checks that run.
+/// Running checks.
 #[derive(Clone)]
 pub(in crate::config) struct Checks {
     table: Arc<Published<CheckTable>>,
@@ -54,16 +56,16 @@ pub(in crate::config) struct Checks {
 }
 
 impl CheckTable {
-    /// Adds a member's check, if it is checked.
+    /// Adds the check of a member, if it is checked.
     pub(super) fn add(
         &mut self,
         member: &MemberConfig,
-        wire: &Wire,
+        connection: &ConnectionSettings,
         config: &Config,
         faults: &mut Faults,
     ) {
         let about = format!("health checks of `{}`", member.url);
-        let Some(settings) = self.settings(&about, member, wire, config, faults) else {
+        let Some(settings) = self.settings(&about, member, connection, config, faults) else {
             return;
         };
         if let Some(check) = check(&about, &settings, faults) {
@@ -71,18 +73,19 @@ impl CheckTable {
         }
     }
 
-    /// What a member says for itself, then its template, then httpd.
+    /// Returns the settings: the member's own, then those of its templates, then httpd's
+    /// defaults.
     fn settings(
         &mut self,
         about: &str,
         member: &MemberConfig,
-        wire: &Wire,
+        connection: &ConnectionSettings,
         config: &Config,
         faults: &mut Faults,
     ) -> Option<CheckSettings> {
         let own = &member.check;
         let templates = templates(about, own, config, faults)?;
-        // A template that says nothing of it connects, as in httpd.
+        // A template without a method connects only, as in httpd.
         let templated = templates.iter().find_map(|it| it.method);
         let unsaid = match templates.is_empty() {
             true => CheckMethod::None,
@@ -105,7 +108,7 @@ impl CheckTable {
             fails: first(&layers, |it| it.fails).unwrap_or(1),
             uri: first(&layers, |it| it.uri.clone()).unwrap_or_default(),
             condition,
-            limit: wire.check_limit(method == CheckMethod::Tcp),
+            limit: connection.check_limit(method == CheckMethod::Tcp),
         })
     }
 
@@ -119,8 +122,8 @@ impl CheckTable {
     ) -> Option<Expression> {
         let mut known = config.conditions.iter();
         let Some(found) = known.find(|it| it.name.eq_ignore_ascii_case(name)) else {
-            let message = format!("{about}: there is no condition `{name}`");
-            faults.add(message, "define it by `ProxyHCExpr`");
+            let message = format!("{about}: condition `{name}` is not defined");
+            faults.add(message, "define it with `ProxyHCExpr`");
             return None;
         };
         let read = || {
@@ -131,8 +134,9 @@ impl CheckTable {
         let expression = known.or_insert_with(read).clone()?;
         let has_body = matches!(method, CheckMethod::Get | CheckMethod::Get11);
         if check_terms::looks_at_body(&expression) && !has_body {
-            let message = format!("{about}: `{name}` looks at a body, and its answers have none");
-            faults.add(message, "take `hcmethod=GET`");
+            let message =
+                format!("{about}: condition `{name}` uses the body, but the responses have none");
+            faults.add(message, "use `hcmethod=GET`");
             return None;
         }
         Some(expression)
@@ -148,7 +152,7 @@ impl CheckTable {
     }
 }
 
-/// The template of a member, that of the template, and so on.
+/// Returns the template of a member, the template of that template, and so on.
 fn templates<'c>(
     about: &str,
     own: &CheckConfig,
@@ -161,11 +165,11 @@ fn templates<'c>(
         let mut known = config.check_templates.iter();
         let template = known.find(|it| it.name.eq_ignore_ascii_case(name));
         let Some(template) = template else {
-            let message = format!("{about}: there is no template `{name}`");
-            faults.add(message, "define it by `ProxyHCTemplate`");
+            let message = format!("{about}: template `{name}` is not defined");
+            faults.add(message, "define it with `ProxyHCTemplate`");
             return None;
         };
-        // One that names itself, perhaps by another, adds nothing.
+        // A template that refers to itself, directly or not, adds nothing.
         if found.iter().any(|it| std::ptr::eq(*it, &template.check)) {
             break;
         }
@@ -189,7 +193,7 @@ fn check(about: &str, settings: &CheckSettings, faults: &mut Faults) -> Option<C
         CheckMethod::Options11 => (Method::OPTIONS, Version::HTTP_11),
         CheckMethod::None | CheckMethod::Tcp => {
             let built = timed(Check::builder(TcpProbe::new()), settings);
-            return faults.note(built, about, "correct its times");
+            return faults.note(built, about, "fix its times");
         }
     };
     let mut probe = match method {
@@ -202,9 +206,9 @@ fn check(about: &str, settings: &CheckSettings, faults: &mut Faults) -> Option<C
             .max_body(LONGEST_BODY)
             .expect_by(move |answer| check_terms::holds(&condition, answer));
     }
-    let probe = faults.note(probe.build(), about, "correct `hcuri`")?;
+    let probe = faults.note(probe.build(), about, "fix `hcuri`")?;
     let built = timed(Check::builder(probe), settings);
-    faults.note(built, about, "correct its times")
+    faults.note(built, about, "fix its times")
 }
 
 fn timed(
@@ -227,7 +231,7 @@ impl Checks {
         }
     }
 
-    /// Checks by another table from now on: at once, where anything has changed.
+    /// Replaces the table; changed checks run at once.
     pub(super) fn change(
         &self,
         table: CheckTable,
@@ -272,7 +276,7 @@ impl Checks {
         Some(builder.spawn(balancer))
     }
 
-    /// The members that another table would check no more.
+    /// Returns the members that the new table no longer checks.
     pub(super) fn unlike(&self, table: &CheckTable) -> Vec<String> {
         let running = self.table.load();
         let names = running.members.keys();
@@ -282,7 +286,7 @@ impl Checks {
             .collect()
     }
 
-    /// Ends them.
+    /// Ends all checks.
     pub(in crate::config) fn end(&self) {
         let ended = self.running.lock().take();
         drop(ended);

@@ -1,11 +1,11 @@
-//! Why nothing was built: [`ConfigError`].
+//! The error of building a configuration: [`ConfigError`].
 
 use std::collections::HashSet;
 use std::fmt;
 
 use crate::config::{Config, Diagnostic, Reader, secret};
 
-/// Why a configuration is not carried out; nothing of it is.
+/// The error of building a configuration. Nothing of the configuration has been applied.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Returns all that is wrong, one at least.
+    /// Returns all errors, at least one.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
@@ -36,7 +36,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration cannot be carried out")?;
+        f.write_str("the configuration cannot be built")?;
         for diagnostic in &self.diagnostics {
             write!(f, "; {}", diagnostic.message)?;
         }
@@ -46,50 +46,55 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Collects all that is wrong, so that it is said at once.
+/// Collects all errors, so that they are reported together.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Faults {
     diagnostics: Vec<Diagnostic>,
-    said: HashSet<(String, String)>,
+    reported: HashSet<(String, String)>,
 }
 
 impl Faults {
     pub(in crate::config) fn add(&mut self, message: impl Into<String>, hint: &str) {
         let message = secret::masked_message(&message.into()).into_owned();
-        // A balancer that is used twice is complained of once.
-        if self.said.insert((message.clone(), hint.to_owned())) {
+        // A balancer that is used twice is reported once.
+        if self.reported.insert((message.clone(), hint.to_owned())) {
             let diagnostic = Diagnostic::error(message).with_hint(hint);
             self.diagnostics.push(diagnostic);
         }
     }
 
-    /// Complains of everything that a text of httpd's could not have said: values that came
-    /// in another way were not looked at yet.
-    pub(in crate::config) fn look_at(&mut self, config: &Config) {
+    /// Reports values that Apache's format cannot express: a configuration that was not
+    /// parsed from it has not been checked yet.
+    pub(in crate::config) fn check(&mut self, config: &Config) {
         if config.incomplete {
             let message = "the text of the configuration has errors";
-            return self.add(message, "mend what the reader complained of");
+            return self.add(message, "fix the errors that the reader has reported");
         }
         let hosts = config.virtual_hosts.iter().map(|it| &it.host);
         let mut hosts = std::iter::once(&config.server).chain(hosts);
         if hosts.any(|host| !host.settings.access.is_empty()) {
-            let message = "who may ask is said of a host, and not of a location of it";
+            let message = "access rules are set for a host instead of a location";
             return self.add(
                 message,
-                "say it of the location `/`, which is all of the host",
+                "set them for the location `/`, which covers the whole host",
             );
         }
         let text = config.to_string();
-        let (again, diagnostics) = Reader::new().name("as httpd writes it").parse(&text);
+        let (again, diagnostics) = Reader::new()
+            .name("the text in Apache's format")
+            .parse(&text);
         let errors = diagnostics.into_iter().filter(Diagnostic::is_error);
         let before = self.diagnostics.len();
         self.diagnostics.extend(errors);
         if self.diagnostics.len() == before && again != *config {
-            self.add(difference(config, &again), "write it as it is read");
+            self.add(
+                difference(config, &again),
+                "use the value that is read back",
+            );
         }
     }
 
-    /// Notes what went wrong, and goes on without it.
+    /// Records an error, and continues.
     pub(in crate::config) fn note<T, E: fmt::Display>(
         &mut self,
         result: Result<T, E>,
@@ -115,12 +120,16 @@ impl Faults {
     }
 }
 
-/// The first of what is not read as it was said.
-fn difference(said: &Config, read: &Config) -> String {
-    let (said, read) = (format!("{said:#?}"), format!("{read:#?}"));
-    let mut lines = said.lines().zip(read.lines());
-    match lines.find(|(said, read)| said != read) {
-        Some((said, read)) => format!("`{}` would be read as `{}`", said.trim(), read.trim()),
-        None => "some of it would be read in another way".to_owned(),
+/// Returns the first value that does not read back as itself.
+fn difference(written: &Config, read: &Config) -> String {
+    let (written, read) = (format!("{written:#?}"), format!("{read:#?}"));
+    let mut lines = written.lines().zip(read.lines());
+    match lines.find(|(written, read)| written != read) {
+        Some((written, read)) => format!(
+            "`{}` would be read back as `{}`",
+            written.trim(),
+            read.trim()
+        ),
+        None => "a value would be read back differently".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
-//! What is wrong with heartbeats, told to the observer of a system: [`HeartbeatFaults`].
+//! Reports problems with heartbeats to the observer: [`HeartbeatFaults`].
 //!
-//! What does not live here: reports, files and senders themselves (`heartbeat`).
+//! Elsewhere: heartbeats, files and senders themselves (`heartbeat`).
 
 use std::fmt::Display;
 use std::io;
@@ -16,21 +16,22 @@ use crate::balancer::events::{Event, EventKind, Interest, Observer};
 use crate::heartbeat::{HeartbeatLineError, ReportError};
 use crate::sync::Mutex;
 
-/// So many lines of a file are told at once.
+/// How many invalid lines of a file are reported at once.
 const MOST_LINES: usize = 10;
 
-/// Of dropped reports one is told in this time, as anything can send them.
+/// At most one dropped report per interval is reported to the observer, since any host can
+/// send them.
 const DROPPED_EVERY: Duration = Duration::from_secs(1);
 
-/// The same of reports that cannot be sent: one fails each second.
+/// The same for reports that cannot be sent: one fails each second.
 const UNSENT_EVERY: Duration = Duration::from_secs(60);
 
-/// Tells of faults, but not of each of a flood, nor of one that lasts again and again.
+/// Reports problems, but limits floods and does not repeat a problem that lasts.
 pub(super) struct HeartbeatFaults {
     observer: Option<Arc<dyn Observer>>,
-    dropped: Mutex<Spaced>,
-    unsent: Mutex<Spaced>,
-    /// What is wrong with the file, as it was told.
+    dropped: Mutex<RateLimit>,
+    unsent: Mutex<RateLimit>,
+    /// The problems of the file that have been reported.
     file: Mutex<Vec<String>>,
 }
 
@@ -45,27 +46,31 @@ impl HeartbeatFaults {
         }
     }
 
-    /// A report came in, and was dropped.
+    /// Records that a heartbeat was received and dropped.
     pub(super) fn dropped(&self, from: IpAddr, error: &ReportError) {
         if self.observer.is_none() {
             return;
         }
-        let untold = self.dropped.lock().next(Instant::now(), DROPPED_EVERY);
-        if let Some(untold) = untold {
+        let suppressed = self.dropped.lock().next(Instant::now(), DROPPED_EVERY);
+        if let Some(suppressed) = suppressed {
             let error = with_source(error);
-            self.tell(&format!("a report of {from} is dropped: {error}{untold}"));
+            self.notify(&format!(
+                "dropped a heartbeat from {from}: {error}{suppressed}"
+            ));
         }
     }
 
-    /// A report could not be sent.
+    /// Records that a heartbeat could not be sent.
     pub(super) fn unsent(&self, to: SocketAddr, error: &io::Error) {
-        let untold = self.unsent.lock().next(Instant::now(), UNSENT_EVERY);
-        if let Some(untold) = untold {
-            self.tell(&format!("no report can be sent to {to}: {error}{untold}"));
+        let suppressed = self.unsent.lock().next(Instant::now(), UNSENT_EVERY);
+        if let Some(suppressed) = suppressed {
+            self.notify(&format!(
+                "cannot send a heartbeat to {to}: {error}{suppressed}"
+            ));
         }
     }
 
-    /// The file was read, or could not be.
+    /// Records the result of reading the file.
     pub(super) fn read(&self, path: &Path, read: Result<&[HeartbeatLineError], &io::Error>) {
         let path = path.display();
         let faults: Vec<String> = match read {
@@ -74,7 +79,7 @@ impl HeartbeatFaults {
                 let lines = lines.map(|it| format!("`{path}`, {it}; the line is skipped"));
                 let others = errors.len().saturating_sub(MOST_LINES);
                 let others = (others > 0)
-                    .then(|| format!("`{path}`: {others} other lines are skipped, or more"));
+                    .then(|| format!("`{path}`: at least {others} more lines are skipped"));
                 lines.chain(others).collect()
             }
             Err(error) => vec![format!("`{path}` cannot be read: {error}")],
@@ -82,7 +87,7 @@ impl HeartbeatFaults {
         self.file_has(&faults);
     }
 
-    /// The file was written, or could not be.
+    /// Records the result of writing the file.
     pub(super) fn written(&self, path: &Path, written: &io::Result<()>) {
         let fault = written.as_ref().err();
         let fault = fault.map(|it| format!("`{}` cannot be written: {it}", path.display()));
@@ -92,12 +97,12 @@ impl HeartbeatFaults {
     fn file_has(&self, faults: &[String]) {
         let before = std::mem::replace(&mut *self.file.lock(), faults.to_vec());
         for fault in faults.iter().filter(|it| !before.contains(it)) {
-            self.tell(fault);
+            self.notify(fault);
         }
     }
 
-    /// A panic of the observer does not end the task that tells it.
-    fn tell(&self, why: &str) {
+    /// Calls the observer. A panic of the observer does not end the calling task.
+    fn notify(&self, why: &str) {
         let Some(observer) = &self.observer else {
             return;
         };
@@ -118,26 +123,26 @@ fn with_source(error: &ReportError) -> String {
     }
 }
 
-/// What is told once in a while.
+/// Limits a message to one per interval.
 #[derive(Debug, Default)]
-struct Spaced {
-    told_at: Option<Instant>,
-    untold: u64,
+struct RateLimit {
+    sent_at: Option<Instant>,
+    suppressed: u64,
 }
 
-impl Spaced {
-    /// How many were not told since the last one was, in words; `None` if this one is not told
-    /// either.
+impl RateLimit {
+    /// Returns a text with the number of messages suppressed since the last one; `None` to
+    /// suppress this one.
     fn next(&mut self, now: Instant, every: Duration) -> Option<impl Display + use<>> {
         let is_soon = |at: Instant| now.saturating_duration_since(at) < every;
-        if self.told_at.is_some_and(is_soon) {
-            self.untold = self.untold.saturating_add(1);
+        if self.sent_at.is_some_and(is_soon) {
+            self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
-        self.told_at = Some(now);
-        Some(match std::mem::take(&mut self.untold) {
+        self.sent_at = Some(now);
+        Some(match std::mem::take(&mut self.suppressed) {
             0 => String::new(),
-            untold => format!(", and {untold} before it"),
+            suppressed => format!(" ({suppressed} more before it)"),
         })
     }
 }
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_flood_of_bad_reports_one_a_second_is_told() {
+    async fn at_most_one_dropped_report_per_second_is_reported() {
         let (faults, told) = told();
         let error = HeartbeatMessage::parse(b"v=1&busy=1").unwrap_err();
         let error = ReportError::from(error);
@@ -174,18 +179,19 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(1)).await;
         faults.dropped([10, 0, 0, 2].into(), &error);
-        let expected = "heartbeats: a report of 10.0.0.2 is dropped: it is no heartbeat: \
-                        `ready` is missing, and 999 before it";
+        let expected = "heartbeats: dropped a heartbeat from 10.0.0.2: the message is not a heartbeat: \
+                        `ready` is missing (999 more before it)";
         assert_eq!(told(), [expected]);
     }
 
     #[test]
-    fn a_fault_of_a_file_is_told_once_as_long_as_it_lasts() {
+    fn a_fault_of_a_file_is_reported_once_while_it_lasts() {
         let (faults, told) = told();
         let path = Path::new("hb.dat");
         let (_, errors) = HeartbeatFile::parse(b"10.0.0.1 ready=x&busy=1\n");
         let missing = io::Error::from(io::ErrorKind::NotFound);
-        let line = "heartbeats: `hb.dat`, line 1: `ready` is no number: \"x\"; the line is skipped";
+        let line =
+            "heartbeats: `hb.dat`, line 1: `ready` is not a number: \"x\"; the line is skipped";
         for _ in 0..2 {
             faults.read(path, Ok(&errors));
         }
@@ -205,12 +211,12 @@ mod tests {
         assert_eq!(lines.len(), 11);
         assert_eq!(
             lines[10],
-            "heartbeats: `hb.dat`: 4 other lines are skipped, or more"
+            "heartbeats: `hb.dat`: at least 4 more lines are skipped"
         );
     }
 
     #[test]
-    fn an_observer_that_panics_ends_nothing() {
+    fn a_panic_of_the_observer_is_caught() {
         let observer: Arc<dyn Observer> = Arc::new(|_: &Event<'_>| panic!("it cannot be told"));
         let faults = HeartbeatFaults::new(Some(&observer));
         faults.written(

@@ -1,6 +1,6 @@
-//! Heartbeats: where they come in and go out. [`Heart`].
+//! Receives and sends heartbeats: [`HeartbeatTasks`].
 //!
-//! What does not live here: the file (`storage`), messages and sockets (`heartbeat`).
+//! Elsewhere: the file (`storage`), messages and sockets (`heartbeat`).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use http::Uri;
 use tokio::runtime::Handle;
 
 use super::heartbeat_faults::HeartbeatFaults;
-use super::storage::{Storing, keep_reading, keep_writing};
+use super::storage::{StorageTask, keep_reading, keep_writing};
 use super::{BuildEnvironment, Faults};
 use crate::balancer::Balancer;
 use crate::balancer::events::Observer;
@@ -23,28 +23,29 @@ use crate::heartbeat::{
 use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
 
-/// How many requests this server serves at once, by httpd's default of `MaxRequestWorkers`.
+/// How many requests this server can serve at once, by httpd's default of
+/// `MaxRequestWorkers`.
 const CAPACITY: u32 = 400;
 
-/// What takes reports in, and sends them.
-pub(in crate::config) struct Heart {
+/// The running tasks that receive and send heartbeats.
+pub(in crate::config) struct HeartbeatTasks {
     pub(in crate::config) monitor: HeartbeatMonitor,
     faults: Arc<HeartbeatFaults>,
     listening: Option<(SocketAddr, HeartbeatListenerGuard)>,
-    storing: Option<(Storage, Storing)>,
+    storing: Option<(Storage, StorageTask)>,
     sending: Option<((SocketAddr, u32), HeartbeatSenderGuard)>,
 }
 
-/// What is done with a file.
+/// How the file of heartbeats is used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Storage {
     Read(PathBuf),
     Written(PathBuf),
 }
 
-/// What is to become of it, made ready.
+/// A prepared change.
 #[derive(Debug, Default)]
-pub(in crate::config) struct HeartChange {
+pub(in crate::config) struct HeartbeatChange {
     listen: Listen,
     storage: Option<Storage>,
     send: Option<(SocketAddr, u32)>,
@@ -59,7 +60,7 @@ enum Listen {
     Still,
 }
 
-impl Heart {
+impl HeartbeatTasks {
     pub(in crate::config) fn new(
         config: &HeartbeatConfig,
         observer: Option<&Arc<dyn Observer>>,
@@ -78,17 +79,17 @@ impl Heart {
         }
     }
 
-    /// Opens what is not open yet. Nothing that runs is touched.
+    /// Opens sockets that are not open yet, without changing the running ones.
     pub(in crate::config) fn prepare(
         &self,
         config: &Config,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
         runtime: Option<&Handle>,
         faults: &mut Faults,
-    ) -> HeartChange {
+    ) -> HeartbeatChange {
         let wanted = &config.heartbeats;
-        let mut change = HeartChange {
-            storage: storage(wanted, around),
+        let mut change = HeartbeatChange {
+            storage: storage(wanted, environment),
             send: wanted
                 .send_to
                 .map(|to| (to, wanted.capacity.unwrap_or(CAPACITY))),
@@ -99,7 +100,10 @@ impl Heart {
             return change;
         }
         let Some(runtime) = runtime else {
-            faults.add("heartbeats need a tokio runtime", "build it inside of one");
+            faults.add(
+                "heartbeats need a tokio runtime",
+                "build the configuration inside a tokio runtime",
+            );
             return change;
         };
         let Some(address) = wanted.listen else {
@@ -115,17 +119,17 @@ impl Heart {
         }
         let _inside = runtime.enter();
         let about = format!("`HeartbeatListen {address}`");
-        let hint = "take an address of this machine, or a group that a route leads to";
+        let hint = "use an address of this machine, or a multicast group with a route";
         if let Some(listener) = faults.note(HeartbeatListener::bind(address), about, hint) {
             change.listen = Listen::Now(address, listener);
         }
         change
     }
 
-    /// Does it. It cannot fail.
-    pub(in crate::config) fn carry_out(
+    /// Applies the change. It cannot fail.
+    pub(in crate::config) fn apply(
         &mut self,
-        change: HeartChange,
+        change: HeartbeatChange,
         runtime: Option<&Handle>,
         busy: impl Fn() -> u32 + Send + Sync + 'static,
     ) {
@@ -145,8 +149,10 @@ impl Heart {
             self.storing = change.storage.map(|storage| {
                 let (monitor, faults) = (self.monitor.clone(), self.faults.clone());
                 let storing = match storage.clone() {
-                    Storage::Read(path) => Storing::spawn(keep_reading(path, monitor, faults)),
-                    Storage::Written(path) => Storing::spawn(keep_writing(path, monitor, faults)),
+                    Storage::Read(path) => StorageTask::spawn(keep_reading(path, monitor, faults)),
+                    Storage::Written(path) => {
+                        StorageTask::spawn(keep_writing(path, monitor, faults))
+                    }
                 };
                 (storage, storing)
             });
@@ -163,21 +169,21 @@ impl Heart {
         }
     }
 
-    /// Gives a balancer what comes in.
-    pub(super) fn feed(
+    /// Subscribes a balancer to heartbeats.
+    pub(super) fn subscribe(
         &self,
         balancer: &Balancer<Endpoint>,
         readings: &HeartbeatReadings,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
     ) -> FollowGuard {
-        let around = around.clone();
+        let environment = environment.clone();
         self.monitor
             .follow(balancer, readings, move |endpoint: &Endpoint| {
-                address_of(endpoint.uri(), &around)
+                address_of(endpoint.uri(), &environment)
             })
     }
 
-    /// Ends all of it.
+    /// Ends all tasks.
     pub(in crate::config) fn end(&mut self) {
         self.listening = None;
         self.storing = None;
@@ -192,9 +198,10 @@ fn max_senders(wanted: &HeartbeatConfig) -> usize {
     }
 }
 
-/// With a listener, reports are in memory, and the file is for other programs.
-fn storage(wanted: &HeartbeatConfig, around: &BuildEnvironment) -> Option<Storage> {
-    let path = around.file(wanted.storage.as_ref()?);
+/// With a listener, heartbeats are kept in memory, and the file is written for other
+/// programs.
+fn storage(wanted: &HeartbeatConfig, environment: &BuildEnvironment) -> Option<Storage> {
+    let path = environment.file(wanted.storage.as_ref()?);
     match (wanted.listen, wanted.max_members) {
         (None, _) => Some(Storage::Read(path)),
         (Some(_), Some(0)) => Some(Storage::Written(path)),
@@ -202,18 +209,18 @@ fn storage(wanted: &HeartbeatConfig, around: &BuildEnvironment) -> Option<Storag
     }
 }
 
-fn address_of(uri: &Uri, around: &BuildEnvironment) -> Option<MemberAddress> {
+fn address_of(uri: &Uri, environment: &BuildEnvironment) -> Option<MemberAddress> {
     let secure = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    match around.address(uri.host()?, port) {
+    match environment.address(uri.host()?, port) {
         Some(address) => Some(address.into()),
         None => MemberAddress::of_uri(uri),
     }
 }
 
-impl fmt::Debug for Heart {
+impl fmt::Debug for HeartbeatTasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heart")
+        f.debug_struct("HeartbeatTasks")
             .field("monitor", &self.monitor)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! Settings made ready: from [`HostSettings`] to a [`HostLayer`].
+//! Converts [`HostSettings`] to a [`HostLayer`].
 
 use super::Faults;
 use crate::config::front::{AccessCheck, HeaderEdit, HostLayer};
@@ -6,8 +6,8 @@ use crate::config::member_url::MemberUrl;
 use crate::config::{CookieMapping, HeaderRule, HostSettings, ProxyTarget, ReverseMapping};
 use crate::proxy::{CookieMap, MapRuleError, ReverseMap};
 
-/// Makes one layer of several settings, the lowest first. `path` is where they hold;
-/// `members` finds the URLs of a balancer's members.
+/// Converts several settings to one layer; later settings override earlier ones. `path` is
+/// the path of the location. `members` returns the URLs of a balancer's members.
 pub(super) fn layer(
     settings: &[&HostSettings],
     path: &str,
@@ -27,7 +27,7 @@ pub(super) fn layer(
         layer.response_headers.extend(edits);
         layer.variables.extend(below.variables.iter().cloned());
     }
-    // Of rules that map back, the first that fits counts, and the main server's come first.
+    // The first matching rule applies, and those of the main server come first.
     let rules: Vec<&ReverseMapping> = settings.iter().flat_map(|it| &it.reverse).collect();
     if !rules.is_empty() {
         layer.reverse = Some(reverse(&rules, path, members, faults));
@@ -50,10 +50,10 @@ fn cookies<'r>(
     let mut map = None;
     for rule in rules {
         let (from, to) = (&rule.internal, &rule.public);
-        let about = format!("cookies' {what} `{from}` cannot become `{to}`");
-        // A rule that is none takes its map with it: it is tried on one of its own.
+        let about = format!("the {what} `{from}` of cookies cannot be rewritten to `{to}`");
+        // A map with an invalid rule is unusable: try the rule on an empty map first.
         let tried = with(CookieMap::new(), from, to);
-        if faults.note(tried, about, "correct the two names").is_some() {
+        if faults.note(tried, about, "fix the two values").is_some() {
             map = with(map.take().unwrap_or_default(), from, to).ok();
         }
     }
@@ -64,7 +64,7 @@ fn edits(rules: &[HeaderRule], faults: &mut Faults) -> Vec<HeaderEdit> {
     let mut edits = Vec::new();
     for rule in rules {
         let about = format!("header `{}`", rule.name);
-        let edit = faults.note(HeaderEdit::new(rule), about, "correct its name or value");
+        let edit = faults.note(HeaderEdit::new(rule), about, "fix its name or value");
         edits.extend(edit);
     }
     edits
@@ -86,13 +86,13 @@ fn reverse(
         let urls = match rule.url.parse::<ProxyTarget>() {
             Ok(ProxyTarget::Balancer { name, path }) => members(&name)
                 .into_iter()
-                // What is no URL has been complained of with the member.
+                // An invalid URL has been reported with its member.
                 .filter_map(|member| below(&member, &path))
                 .collect(),
             _ => vec![rule.url.clone()],
         };
         for url in urls {
-            let about = format!("`{url}` cannot be mapped back to `{local}`");
+            let about = format!("`{url}` cannot be rewritten to `{local}`");
             let tried = ReverseMap::new().with_member(&url, local);
             let hint = "write a path, and a URL or another path";
             if faults.note(tried, about, hint).is_some() {
@@ -103,7 +103,7 @@ fn reverse(
     map
 }
 
-/// The URL of a path below a member, as the member itself would write it.
+/// Returns the URL of a path below a member, as the member itself would write it.
 fn below(member: &str, path: &str) -> Option<String> {
     let url = MemberUrl::parse(member).ok()?;
     let (scheme, _) = url.http()?;

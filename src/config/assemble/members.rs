@@ -1,5 +1,5 @@
-//! A member as the balancer and the wire have it: its [`MemberSpec`], and its [`Wire`], of
-//! which an [`Endpoint`] is made.
+//! Converts a member: its [`MemberSpec`] for the balancer, and its [`ConnectionSettings`], from which an
+//! [`Endpoint`] is built.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::member::{MemberSpec, Weight};
 use crate::net::MemberTls;
 use crate::proxy::Endpoint;
 
-/// What members inherit from the host that their balancer stands in.
+/// The settings that members inherit from the host of their balancer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Inherited {
     pub(super) timeout: Duration,
     pub(super) tls: MemberTlsConfig,
 }
 
-/// How a member is spoken to. Two that are equal may share connections.
+/// The connection settings of a member. Members with equal settings may share connections.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Wire {
+pub(super) struct ConnectionSettings {
     url: String,
     connect: Duration,
     timeout: Duration,
@@ -30,19 +30,19 @@ pub(super) struct Wire {
     idle_lifetime: Option<Duration>,
     max_line: Option<u32>,
     inherited: Inherited,
-    /// The certificates to trust, which may change while their file's name does not.
+    /// The hash of the trusted certificates, which may change while the file name does not.
     roots: Option<u64>,
 }
 
-/// How long a connection may take if nobody says: httpd's `timeout` is for connections,
-/// too, but a minute is a long time before another member is asked.
+/// The default time limit for connecting. httpd uses `timeout` for connecting too, but one
+/// minute is too long before another member is tried.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
-impl Wire {
+impl ConnectionSettings {
     pub(super) fn of(
         member: &MemberConfig,
         inherited: &Inherited,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
     ) -> Self {
         let timeout = member.timeout.unwrap_or(inherited.timeout);
         let connect = match (member.connect_timeout, member.timeout) {
@@ -61,14 +61,14 @@ impl Wire {
             max_line: member.response_field_size.filter(|&size| size > 0),
             inherited: inherited.clone(),
             roots: inherited.tls.roots.as_ref().and_then(|roots| {
-                // What cannot be read is complained of where it is needed.
-                let pem = std::fs::read(around.file(roots)).ok()?;
+                // An unreadable file is reported where it is used.
+                let pem = std::fs::read(environment.file(roots)).ok()?;
                 Some(BuildHasherDefault::<DefaultHasher>::default().hash_one(pem))
             }),
         }
     }
 
-    /// How long a health check may take.
+    /// Returns the time limit of a health check.
     pub(super) fn check_limit(&self, connects_only: bool) -> Duration {
         let answer = if connects_only {
             Duration::ZERO
@@ -78,10 +78,10 @@ impl Wire {
         self.connect.saturating_add(answer)
     }
 
-    /// Creates a member of it that has no connection yet.
+    /// Creates an endpoint, without connecting.
     pub(super) fn endpoint(
         &self,
-        around: &BuildEnvironment,
+        environment: &BuildEnvironment,
         faults: &mut Faults,
     ) -> Option<Endpoint> {
         let url = &self.url;
@@ -91,8 +91,8 @@ impl Wire {
         else {
             let scheme = parts.map(|parts| parts.scheme).unwrap_or_default();
             faults.add(
-                format!("members are not spoken to by `{scheme}`: `{url}`"),
-                "take http, https, ws, wss, h2 or h2c",
+                format!("unsupported scheme `{scheme}` in `{url}`"),
+                "use http, https, ws, wss, h2 or h2c",
             );
             return None;
         };
@@ -100,7 +100,7 @@ impl Wire {
         let uri = format!("{scheme}://{host}{path}").parse::<Uri>();
         let uri = faults.note(
             uri,
-            format_args!("`{url}` is no URL"),
+            format_args!("`{url}` is not a URL"),
             "write http://host:port/path",
         )?;
         let mut builder = Endpoint::builder(uri.clone())
@@ -115,15 +115,15 @@ impl Wire {
         #[cfg(not(unix))]
         if parts.socket.is_some() {
             faults.add(
-                format!("there are no such sockets here: `{url}`"),
-                "reach it by TCP",
+                format!("this system has no Unix sockets: `{url}`"),
+                "connect to the member over TCP",
             );
             return None;
         }
         let secure = scheme == "https";
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        if let Some(address) = around.address(host, port) {
+        if let Some(address) = environment.address(host, port) {
             builder = builder.address(address);
         }
         if let Some(connections) = self.max_idle {
@@ -133,24 +133,29 @@ impl Wire {
             builder = builder.idle_lifetime(life);
         }
         if let Some(line) = self.max_line {
-            // One line may be as long as was said, and there may be others.
+            // The line limit; the head may have more lines.
             let line = usize::try_from(line).unwrap_or(usize::MAX);
             builder = builder.max_head(line.max(64 * 1024));
         }
         if secure {
-            if let Some(tls) = self.tls(around, faults)? {
+            if let Some(tls) = self.tls(environment, faults)? {
                 builder = builder.tls(&tls);
             }
         }
         faults.note(
             builder.build(),
             format_args!("member `{url}`"),
-            "correct its URL",
+            "fix its URL",
         )
     }
 
-    /// Settings for TLS, if they are not those of the system; the outer `None` is an error.
-    fn tls(&self, around: &BuildEnvironment, faults: &mut Faults) -> Option<Option<MemberTls>> {
+    /// Returns the TLS settings if they differ from the system's; the outer `None` is an
+    /// error.
+    fn tls(
+        &self,
+        environment: &BuildEnvironment,
+        faults: &mut Faults,
+    ) -> Option<Option<MemberTls>> {
         let tls = &self.inherited.tls;
         if tls.verify == Some(false) {
             return Some(Some(MemberTls::dangerously_without_verification()));
@@ -158,21 +163,21 @@ impl Wire {
         let Some(roots) = &tls.roots else {
             return Some(None);
         };
-        let file = around.file(roots);
+        let file = environment.file(roots);
         let about = format!("cannot read the certificates of `{}`", file.display());
-        let pem = faults.note(
-            std::fs::read(&file),
-            &about,
-            "give a file of PEM that exists",
-        )?;
+        let pem = faults.note(std::fs::read(&file), &about, "name an existing PEM file")?;
         let tls = MemberTls::with_roots(&pem);
         faults
-            .note(tls, &about, "it has to hold certificates in PEM")
+            .note(
+                tls,
+                &about,
+                "the file must contain certificates in PEM format",
+            )
             .map(Some)
     }
 }
 
-/// What the balancer knows of a member.
+/// Returns the settings for the balancer.
 pub(super) fn spec(member: &MemberConfig) -> MemberSpec {
     let mut spec = MemberSpec::new()
         .with_weight(member.weight.unwrap_or(Weight::ONE))

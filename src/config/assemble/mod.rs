@@ -1,33 +1,33 @@
-//! From nouns to things that run: what a configuration asks for, made ready without
-//! anything being changed, so that a reload does all of it or nothing.
+//! Builds the running parts of a configuration. Preparing does not change what is running,
+//! so a reload applies completely or not at all.
 //!
 //! ```text
 //! Config ─► scope ─► balancers: members, schedulers ─┐
-//!                 ─► sites: hosts, places, mappings ─┼─► RunningConfig
-//!        ─► doors: sockets, certificates ────────────┤
+//!                 ─► sites: locations, mappings ─────┼─► RunningConfig
+//!        ─► listeners: sockets, certificates ────────┤
 //!        ─► heartbeats: listener, file, sender ──────┘
 //! ```
 //!
-//! What does not live here: what becomes of a request (`front`).
+//! Elsewhere: handling a request (`front`).
 
 mod balancers;
 mod checks;
-mod doors;
 mod error;
 mod heartbeat_faults;
 mod heartbeats;
 mod layers;
+mod listeners;
+mod mappings;
 mod members;
 mod scope;
 mod sites;
 mod storage;
-mod ways;
 
-pub(super) use balancers::{BalancerChange, Means, RunningBalancer, prepare};
-pub(super) use doors::{OpenListener, check as check_doors, open};
+pub(super) use balancers::{ApplyContext, BalancerChange, RunningBalancer, prepare};
 pub use error::ConfigError;
 pub(super) use error::Faults;
-pub(super) use heartbeats::{Heart, HeartChange};
+pub(super) use heartbeats::{HeartbeatChange, HeartbeatTasks};
+pub(super) use listeners::{OpenListener, check as check_listeners, open};
 pub(super) use scope::{BalancerKey, order};
 pub(super) use sites::sites;
 
@@ -35,19 +35,19 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// What a configuration needs from outside.
+/// The inputs of a configuration from outside.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BuildEnvironment {
-    /// Where relative names of files begin.
+    /// The directory for relative file names.
     pub(super) base: Option<PathBuf>,
-    /// Where names are, instead of where the DNS says.
+    /// The addresses of host names, in place of DNS.
     pub(super) addresses: BTreeMap<String, SocketAddr>,
-    /// Where to listen if the configuration does not say.
+    /// The addresses to listen on if the configuration contains no `Listen`.
     pub(super) listen: Vec<SocketAddr>,
 }
 
 impl BuildEnvironment {
-    /// The file that a configuration names.
+    /// Returns the path of a file that a configuration names.
     fn file(&self, name: &str) -> PathBuf {
         match &self.base {
             Some(base) => base.join(name),
@@ -55,8 +55,8 @@ impl BuildEnvironment {
         }
     }
 
-    /// Where a member is, if not where its name says; the port is the URL's unless the
-    /// address has one.
+    /// Returns the configured address of a member's host; `None` to use DNS. The port is
+    /// the URL's, unless the configured address has one.
     fn address(&self, host: &str, port: u16) -> Option<SocketAddr> {
         let found = self.addresses.get(host)?;
         let port = if found.port() == 0 {

@@ -1,6 +1,6 @@
-//! Hosts with what they inherit, and which balancers they mean: [`HostScope`], [`wanted`].
+//! Hosts with inherited settings, and the balancers they use: [`HostScope`], [`wanted`].
 //!
-//! What does not live here: anything made of them (`balancers`, `sites`).
+//! Elsewhere: building them (`balancers`, `sites`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
@@ -11,51 +11,51 @@ use crate::config::{
     self, BalancerConfig, Config, Host, HostSettings, Location, Mapping, MemberConfig, ProxyTarget,
 };
 
-/// Which balancer is meant: the host that it stands in, empty for the main server; and its
-/// name, or the URL of a member that is alone.
+/// The key of a balancer: the host that defines it, empty for the main server; and its
+/// name, or the URL of a single member.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(in crate::config) struct BalancerKey {
     pub(in crate::config) scope: String,
     pub(in crate::config) name: String,
 }
 
-/// What is asked of a balancer.
+/// A balancer that the configuration needs.
 #[derive(Clone, Debug)]
 pub(super) struct WantedBalancer {
     pub(super) config: BalancerConfig,
     pub(super) inherited: Inherited,
 }
 
-/// A host, with what it inherits.
+/// A host, with its inherited settings.
 pub(super) struct HostScope<'c> {
-    /// What distinguishes it from others; empty for the main server.
+    /// The unique id of the host; empty for the main server.
     id: String,
     pub(super) host: &'c Host,
-    /// The main server, for a virtual host.
+    /// The main server, if this is a virtual host.
     main: Option<&'c Host>,
     balancers: BalancersByName<'c>,
     main_balancers: Rc<BalancersByName<'c>>,
 }
 
-/// The balancers of a host by their names.
+/// The balancers of a host by name.
 type BalancersByName<'c> = HashMap<&'c str, &'c BalancerConfig>;
 
 fn by_name(host: &Host) -> BalancersByName<'_> {
     let mut found = BalancersByName::new();
     for balancer in &host.balancers {
-        // Of two with the same name, the first counts.
+        // If two have the same name, the first one is used.
         found.entry(&balancer.name).or_insert(balancer);
     }
     found
 }
 
-/// A balancer as one host means it.
+/// A balancer as one host uses it.
 #[derive(Clone, Debug)]
-pub(super) struct Meant {
+pub(super) struct UsedBalancer {
     pub(super) key: BalancerKey,
-    /// With what the host itself says of it.
+    /// The configuration, with the settings of this host.
     pub(super) config: BalancerConfig,
-    /// Whether it is one of that name, and not a member that is alone.
+    /// Whether it is a named balancer, not a single member.
     pub(super) is_named: bool,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn main_scope(config: &Config) -> HostScope<'_> {
     }
 }
 
-/// In the order of the configuration.
+/// Returns the scopes in the order of the configuration.
 pub(super) fn virtual_scopes(config: &Config) -> Vec<HostScope<'_>> {
     let mut seen = BTreeMap::new();
     let id = |virtual_host: &config::VirtualHost| {
@@ -99,7 +99,7 @@ pub(super) fn virtual_scopes(config: &Config) -> Vec<HostScope<'_>> {
         .collect()
 }
 
-/// The hosts as keys name them: the main server, and then in the order of the
+/// Returns the ids of the hosts: the main server, and then in the order of the
 /// configuration.
 pub(in crate::config) fn order(config: &Config) -> Vec<String> {
     let scopes = virtual_scopes(config).into_iter();
@@ -111,19 +111,19 @@ pub(in crate::config) fn order(config: &Config) -> Vec<String> {
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl<'c> HostScope<'c> {
-    /// A setting of the host's own, or else the main server's.
+    /// Returns a setting of this host, or else of the main server.
     pub(super) fn setting<T>(&self, of: impl Fn(&'c Host) -> Option<T>) -> Option<T> {
         of(self.host).or_else(|| self.main.and_then(of))
     }
 
-    /// The files of a host's certificate and key, if it has TLS.
+    /// Returns the files of a host's certificate and key, if it uses TLS.
     pub(super) fn certificate(&self) -> Option<(String, String)> {
         let certificate = self.setting(|host| host.tls.certificate.clone())?;
         let key = self.setting(|host| host.tls.key.clone());
         Some((certificate.clone(), key.unwrap_or(certificate)))
     }
 
-    /// The mappings outside of places, the host's own first.
+    /// Returns the mappings outside of locations, those of this host first.
     pub(super) fn mappings(&self) -> impl Iterator<Item = &'c Mapping> {
         let inherited = self
             .main
@@ -132,7 +132,7 @@ impl<'c> HostScope<'c> {
         hosts.flat_map(|host| &host.settings.mappings)
     }
 
-    /// The places, from the least to the most important.
+    /// Returns the locations; later ones override earlier ones.
     pub(super) fn locations(&self) -> impl Iterator<Item = &'c Location> {
         let main = self.main.into_iter();
         main.chain([self.host]).flat_map(|host| &host.locations)
@@ -143,17 +143,18 @@ impl<'c> HostScope<'c> {
         main.chain([self.host]).map(|host| &host.settings).collect()
     }
 
-    /// Whether members may be told who asks: all that a request can meet.
-    pub(super) fn looks(&self) -> BTreeSet<bool> {
+    /// Returns the values of `ProxyAddHeaders` that can apply to a request.
+    pub(super) fn forwarded_header_settings(&self) -> BTreeSet<bool> {
         let everywhere = self.settings();
         let base = everywhere.iter().rev().find_map(|it| it.forwarded_headers);
-        let places = self.locations();
-        let places = places.filter_map(|place| place.settings.forwarded_headers);
-        places.chain([base.unwrap_or(true)]).collect()
+        let locations = self.locations();
+        let locations = locations.filter_map(|location| location.settings.forwarded_headers);
+        locations.chain([base.unwrap_or(true)]).collect()
     }
 
-    /// What tells the balancers of mappings apart in this host: the name, or the URL of a
-    /// member that is alone, of which no name has the form. `None` for an exclusion.
+    /// Returns the text that identifies a mapping's balancer in this host: its name, or the
+    /// URL of a single member; a name never looks like a URL. Returns `None` for an
+    /// exclusion.
     pub(super) fn name_of(mapping: &'c Mapping) -> Option<&'c str> {
         match &mapping.target {
             ProxyTarget::Exclude => None,
@@ -162,8 +163,8 @@ impl<'c> HostScope<'c> {
         }
     }
 
-    /// Whom a mapping means; `None` for an exclusion.
-    pub(super) fn meant(&self, mapping: &Mapping) -> Option<Meant> {
+    /// Returns the balancer of a mapping; `None` for an exclusion.
+    pub(super) fn used_balancer(&self, mapping: &Mapping) -> Option<UsedBalancer> {
         match &mapping.target {
             ProxyTarget::Exclude => None,
             ProxyTarget::Balancer { name, .. } => Some(self.balancer(name)),
@@ -177,7 +178,7 @@ impl<'c> HostScope<'c> {
                     members: vec![member],
                     ..BalancerConfig::default()
                 };
-                Some(Meant {
+                Some(UsedBalancer {
                     key: self.key(url),
                     config,
                     is_named: false,
@@ -186,9 +187,9 @@ impl<'c> HostScope<'c> {
         }
     }
 
-    /// The balancer of a name: the host's own if it has members, or else the main server's
-    /// with what the host says of it.
-    pub(super) fn balancer(&self, name: &str) -> Meant {
+    /// Returns the balancer of a name: this host's if it has members, or else the main
+    /// server's with the settings of this host.
+    pub(super) fn balancer(&self, name: &str) -> UsedBalancer {
         let own = self.balancers.get(name).copied();
         let inherits = self.host.inherit_balancers != Some(false);
         let main = self.main_balancers.get(name).copied();
@@ -215,7 +216,7 @@ impl<'c> HostScope<'c> {
             scope: scope.to_owned(),
             ..self.key(name)
         };
-        Meant {
+        UsedBalancer {
             key,
             config,
             is_named: true,
@@ -244,7 +245,8 @@ impl<'c> HostScope<'c> {
     }
 }
 
-/// What a virtual host says of a balancer, upon what the main server says.
+/// Combines the settings of a virtual host and of the main server; the virtual host's
+/// override.
 fn merged(own: &BalancerConfig, main: &BalancerConfig) -> BalancerConfig {
     let (own, main) = (own.clone(), main.clone());
     let mut fail_on_status = main.fail_on_status;
@@ -273,15 +275,15 @@ fn merged(own: &BalancerConfig, main: &BalancerConfig) -> BalancerConfig {
     }
 }
 
-/// A name as in `ServerName`, without scheme and port.
+/// Returns the name in a `ServerName`, without scheme and port.
 pub(super) fn bare_name(name: &str) -> &str {
     let name = name.split_once("://").map_or(name, |(_, name)| name);
     let port = name.rfind(':').filter(|&at| !name[at..].contains(']'));
     port.map_or(name, |at| &name[..at])
 }
 
-/// The balancers that a configuration asks for. A balancer that no mapping leads to is
-/// there all the same.
+/// Returns the balancers that a configuration needs. A balancer without a mapping is
+/// included.
 pub(super) fn wanted(config: &Config) -> BTreeMap<BalancerKey, WantedBalancer> {
     let mut wanted = BTreeMap::new();
     let mut scopes = virtual_scopes(config);
@@ -291,24 +293,24 @@ pub(super) fn wanted(config: &Config) -> BTreeMap<BalancerKey, WantedBalancer> {
         owners.entry(&scope.id).or_insert(scope);
     }
     for scope in &scopes {
-        // Any number of mappings may lead to one balancer, which may be large.
+        // Many mappings may use one large balancer, so each balancer is visited once.
         let mut seen = HashSet::new();
-        let in_places = scope.locations().flat_map(|it| &it.settings.mappings);
-        let mappings = scope.mappings().chain(in_places);
+        let in_locations = scope.locations().flat_map(|it| &it.settings.mappings);
+        let mappings = scope.mappings().chain(in_locations);
         let named = scope.host.balancers.iter();
         let named = named.filter(|balancer| seen.insert(balancer.name.as_str()));
         let named: Vec<_> = named.map(|it| scope.balancer(&it.name)).collect();
         let mut is_new =
             |mapping| HostScope::name_of(mapping).is_some_and(|name| seen.insert(name));
         let mappings: Vec<_> = mappings.filter(|&mapping| is_new(mapping)).collect();
-        let meant = mappings.into_iter();
-        let meant = meant.filter_map(|mapping| scope.meant(mapping));
-        for meant in named.into_iter().chain(meant) {
-            // What the owner says of its members holds, whoever uses them.
-            let owner = owners.get(meant.key.scope.as_str());
-            let known = wanted.entry(meant.key);
+        let used = mappings.into_iter();
+        let used = used.filter_map(|mapping| scope.used_balancer(mapping));
+        for used in named.into_iter().chain(used) {
+            // The settings of members come from the host that defines them.
+            let owner = owners.get(used.key.scope.as_str());
+            let known = wanted.entry(used.key);
             known.or_insert_with(|| WantedBalancer {
-                config: meant.config,
+                config: used.config,
                 inherited: owner.copied().unwrap_or(scope).inherited(),
             });
         }

@@ -1,6 +1,6 @@
-//! Hosts made ready: what holds in their places, and where their mappings lead.
+//! Builds the hosts, with their locations and mappings.
 //!
-//! What does not live here: what a host inherits, and which balancers it means (`scope`).
+//! Elsewhere: inherited settings, and the balancers of a host (`scope`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use super::Faults;
 use super::balancers::BalancerChange;
 use super::layers::layer;
+use super::mappings::{add_rule, destination, paths_of};
 use super::scope::{BalancerKey, HostScope, bare_name, main_scope, virtual_scopes};
-use super::ways::{add_rule, destination, place_of};
 use crate::config::front::{HostDestination, Hosts, MappingRoute, PathSettings, Site, ViaHandling};
 use crate::config::{self, Config};
 use crate::heartbeat::HeartbeatMonitor;
 
-/// Makes all hosts ready, over balancers that are.
+/// Builds all hosts, using balancers that are prepared.
 pub(in crate::config) fn sites(
     config: &Config,
     changes: &BTreeMap<BalancerKey, BalancerChange>,
@@ -31,7 +31,7 @@ pub(in crate::config) fn sites(
     let scopes = virtual_scopes(config).into_iter();
     for (scope, virtual_host) in scopes.zip(&config.virtual_hosts) {
         let site = Arc::new(site(&scope, faults));
-        // As in httpd, a host without a name has the main server's.
+        // As in httpd, a host without a name uses the main server's.
         let name = scope.setting(|host| host.name.as_deref()).map(bare_name);
         let names = name.into_iter().map(str::to_owned);
         let names = names.chain(scope.host.aliases.iter().cloned());
@@ -51,30 +51,30 @@ fn site(
     };
     let settings = scope.settings();
     let base = layer(&settings, "/", members, faults);
-    let looks = scope.looks();
+    let forwarded_headers_used = scope.forwarded_header_settings();
     let mut known: HashMap<&str, Option<Arc<HostDestination>>> = HashMap::new();
     let mut lead = |mapping, faults: &mut Faults| {
         let known = known.entry(HostScope::name_of(mapping)?);
         let made = known.or_insert_with(|| {
-            let meant = scope.meant(mapping)?;
-            destination(scope, &meant, &looks, changes, faults).map(Arc::new)
+            let used = scope.used_balancer(mapping)?;
+            destination(scope, &used, &forwarded_headers_used, changes, faults).map(Arc::new)
         });
         made.clone()
     };
-    let mut way = MappingRoute::default();
+    let mut mappings = MappingRoute::default();
     for mapping in scope.mappings() {
         let (path, is_pattern) = (&mapping.path, mapping.kind == config::MappingKind::Pattern);
-        if add_rule(&mut way.map, path, is_pattern, &mapping.target, faults) {
-            way.destinations.push(lead(mapping, faults));
+        if add_rule(&mut mappings.map, path, is_pattern, &mapping.target, faults) {
+            mappings.destinations.push(lead(mapping, faults));
         }
     }
-    let mut places = Vec::new();
+    let mut locations = Vec::new();
     for location in scope.locations() {
-        let Some(paths) = place_of(location, faults) else {
+        let Some(paths) = paths_of(location, faults) else {
             continue;
         };
         let layer = layer(&[&location.settings], &location.path, members, faults);
-        let mut way = None;
+        let mut mappings = None;
         if let Some(mapping) = location.settings.mappings.last() {
             let (path, mut here) = (&location.path, MappingRoute::default());
             if add_rule(
@@ -85,16 +85,20 @@ fn site(
                 faults,
             ) {
                 here.destinations.push(lead(mapping, faults));
-                way = Some(here);
+                mappings = Some(here);
             }
         }
-        places.push(PathSettings { paths, layer, way });
+        locations.push(PathSettings {
+            paths,
+            layer,
+            mappings,
+        });
     }
     let removed = scope.setting(|host| host.via) == Some(config::ViaPolicy::Block);
     Site {
         layer: base,
-        places,
-        way,
+        locations,
+        mappings,
         via: if removed {
             ViaHandling::Removed
         } else {

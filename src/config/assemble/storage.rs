@@ -1,5 +1,5 @@
-//! The file of heartbeats (Apache: `HeartbeatStorage`), read or written as long as the system
-//! runs.
+//! The file of heartbeats (Apache: `HeartbeatStorage`), which is read or written while the
+//! configuration runs.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,35 +16,36 @@ use crate::heartbeat::{
 };
 use crate::scheduler::HeartbeatReading;
 
-/// How often it is looked whether a file has changed.
+/// How often the file is checked for changes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How often a file is written, as httpd does.
+/// How often the file is written, as in httpd.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-/// Beyond this age a record does not count.
+/// Records older than this are ignored.
 const STALE: Duration = Duration::from_secs(10);
 
-/// By how much a report is newer than the one before at least, so that no clock is too coarse.
+/// The least difference between the times of two reports, so that a coarse clock cannot
+/// make them equal.
 const STEP: Duration = Duration::from_millis(5);
 
-/// A task that ends when this is dropped.
+/// A task that is aborted on drop.
 #[derive(Debug)]
-pub(super) struct Storing(AbortHandle);
+pub(super) struct StorageTask(AbortHandle);
 
-impl Storing {
+impl StorageTask {
     pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(task).abort_handle())
     }
 }
 
-impl Drop for Storing {
+impl Drop for StorageTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Takes over what a file says, again when it has changed.
+/// Adds the records of a file to a monitor, again after each change.
 pub(super) async fn keep_reading(
     path: PathBuf,
     monitor: HeartbeatMonitor,
@@ -52,7 +53,7 @@ pub(super) async fn keep_reading(
 ) {
     let names = monitor.clone();
     let reading = async move {
-        let (mut known, mut taken) = (None, TakenReports::default());
+        let (mut known, mut taken) = (None, AppliedReports::default());
         let mut was_empty = true;
         loop {
             let (file, before) = (path.clone(), known);
@@ -60,40 +61,40 @@ pub(super) async fn keep_reading(
             match read {
                 Ok(Ok(Some((state, file, errors)))) => {
                     faults.read(&path, Ok(&errors));
-                    // A file that is written in place is empty for a moment.
+                    // A file that is being rewritten in place is empty for a moment.
                     let is_empty = file.records().is_empty();
                     if was_empty || !is_empty {
                         known = Some(state);
-                        taken.take(file.records(), Instant::now(), &monitor);
+                        taken.apply(file.records(), Instant::now(), &monitor);
                     }
                     was_empty = is_empty;
                 }
                 Ok(Ok(None)) => {}
-                // It is being replaced, or descriptors are short. What it has reported grows old,
-                // and counts until it is too old.
+                // The file is being replaced, or no file descriptor is free. Its records
+                // stay valid until they are too old.
                 Ok(Err(error)) => {
                     known = None;
                     faults.read(&path, Err(&error));
                 }
-                // The runtime ends.
+                // The runtime is shutting down.
                 Err(_) => known = None,
             }
             sleep(LOOK_EVERY).await;
         }
     };
     tokio::select! {
-        () = names.keep_current(std::future::pending()) => {}
+        () = names.run_maintenance(std::future::pending()) => {}
         () = reading => {}
     }
 }
 
-/// By which a file is known to be the same.
+/// The modification time and the size, to detect a change.
 type FileState = (SystemTime, u64);
 
-/// A file that is not the one that was known.
-type Changed = (FileState, HeartbeatFile, Vec<HeartbeatLineError>);
+/// The content of a file that has changed.
+type ChangedFile = (FileState, HeartbeatFile, Vec<HeartbeatLineError>);
 
-fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<Changed>> {
+fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<ChangedFile>> {
     let metadata = std::fs::metadata(path)?;
     let state = (metadata.modified()?, metadata.len());
     if known == Some(state) {
@@ -103,23 +104,24 @@ fn read_if_changed(path: &Path, known: Option<FileState>) -> io::Result<Option<C
     Ok(Some((state, file, errors)))
 }
 
-/// What has been taken over: the file is all that counts, so that what is there no more, or too
-/// old, is taken back.
+/// The records that have been added. A record that is no longer in the file, or is too old,
+/// is withdrawn from the monitor.
 #[derive(Debug, Default)]
-struct TakenReports {
-    seen: HashMap<SenderId, Last>,
+struct AppliedReports {
+    seen: HashMap<SenderId, LastReport>,
 }
 
 /// The last report of a sender.
 #[derive(Debug)]
-struct Last {
+struct LastReport {
     at: Instant,
-    /// It was there no more, or too old. It is remembered as long as a later report can seem older.
-    is_taken_back: bool,
+    /// Whether it has been withdrawn. It is kept as long as a later report might seem
+    /// older.
+    is_withdrawn: bool,
 }
 
-impl TakenReports {
-    fn take(&mut self, records: &[HeartbeatRecord], now: Instant, monitor: &HeartbeatMonitor) {
+impl AppliedReports {
+    fn apply(&mut self, records: &[HeartbeatRecord], now: Instant, monitor: &HeartbeatMonitor) {
         let mut fresh = HashSet::new();
         for record in records {
             let Some(age) = record.last_seen().filter(|age| *age < STALE) else {
@@ -127,34 +129,35 @@ impl TakenReports {
             };
             fresh.insert(record.sender());
             let seen = now.checked_sub(age).unwrap_or(now);
-            let last = self.seen.entry(record.sender()).or_insert(Last {
+            let last = self.seen.entry(record.sender()).or_insert(LastReport {
                 at: seen,
-                is_taken_back: false,
+                is_withdrawn: false,
             });
-            last.is_taken_back = false;
-            // An age that has grown faster than time would be taken for that of an older report.
+            last.is_withdrawn = false;
+            // If the age has grown faster than time has passed, the report would be treated
+            // as an older one.
             if last.at >= seen {
                 last.at += STEP;
             } else {
                 last.at = seen;
             }
             let age = now.saturating_duration_since(last.at);
-            // What is beyond the monitor's bound is counted by it.
+            // The monitor counts reports beyond its limit.
             let _ = monitor.report(record.with_last_seen(age));
         }
         self.seen.retain(|sender, last| {
-            if !fresh.contains(sender) && !last.is_taken_back {
+            if !fresh.contains(sender) && !last.is_withdrawn {
                 let nothing = HeartbeatReading { ready: 0, busy: 1 };
                 let record = HeartbeatRecord::new(*sender, nothing);
                 let _ = monitor.report(record.with_last_seen(Duration::ZERO));
-                (last.at, last.is_taken_back) = (now.max(last.at), true);
+                (last.at, last.is_withdrawn) = (now.max(last.at), true);
             }
-            !last.is_taken_back || now.saturating_duration_since(last.at) < STALE
+            !last.is_withdrawn || now.saturating_duration_since(last.at) < STALE
         });
     }
 }
 
-/// Writes what has come in, for other programs.
+/// Writes received reports to a file, for other programs.
 pub(super) async fn keep_writing(
     path: PathBuf,
     monitor: HeartbeatMonitor,
@@ -162,7 +165,7 @@ pub(super) async fn keep_writing(
 ) {
     loop {
         let (file, records) = (path.clone(), monitor.records());
-        // The next time comes soon.
+        // The next write follows soon.
         let written = spawn_blocking(move || HeartbeatFile::new(records).write(file)).await;
         if let Ok(written) = &written {
             faults.written(&path, written);
@@ -173,17 +176,17 @@ pub(super) async fn keep_writing(
 
 #[cfg(test)]
 mod tests {
-    use super::TakenReports;
+    use super::AppliedReports;
     use crate::clock::ManualClock;
     use crate::heartbeat::{HeartbeatFile, HeartbeatMonitor};
     use std::time::Duration;
     use tokio::time::Instant;
 
     #[test]
-    fn a_file_is_all_that_counts_whatever_it_said_before() {
+    fn only_the_current_content_of_a_file_is_used() {
         let clock = ManualClock::new();
         let monitor = HeartbeatMonitor::builder().clock(clock.clone()).build();
-        let mut taken = TakenReports::default();
+        let mut taken = AppliedReports::default();
         let mut now = Instant::now();
         for (passed, text, idle) in [
             (0, "10.0.0.1 &ready=7&busy=1&lastseen=2\n", &[7][..]),
@@ -202,7 +205,7 @@ mod tests {
             let passed = Duration::from_secs(passed);
             clock.advance(passed);
             now += passed;
-            taken.take(file.records(), now, &monitor);
+            taken.apply(file.records(), now, &monitor);
             let records = monitor.records();
             let found: Vec<u32> = records.iter().map(|it| it.reading().ready).collect();
             assert_eq!(found, idle, "{text:?}");

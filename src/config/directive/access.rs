@@ -1,7 +1,7 @@
-//! Who may ask, and who answers instead of a member: `Require`, `SetHandler`.
+//! Access control, and handlers that respond in place of a member: `Require`, `SetHandler`.
 //!
-//! Whatever cannot be carried out is an error here, and never passed over: it would let
-//! in whom it was to keep out.
+//! A directive that cannot be applied is an error and is never skipped: skipping it would
+//! grant access to clients that it denies.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use super::reading::{DirectiveContext, DirectiveScope, Within};
 use crate::config::model::{AccessRule, Handler};
 use crate::config::syntax::{ConfigWord, Directive};
 
-const HINT: &str = "`all granted`, `all denied`, `local` and `ip ..` are understood";
+const HINT: &str = "supported are `all granted`, `all denied`, `local` and `ip ..`";
 
 pub(super) fn require(
     reading: &mut DirectiveContext<'_>,
@@ -22,13 +22,13 @@ pub(super) fn require(
     let usage = "Require ip|local|all ..";
     let words = reading.words(directive, 1..=usize::MAX, usage);
     let access = words.and_then(|words| rule(reading, &words[0], &words[1..]));
-    // What cannot be read closes, whatever becomes of the error.
+    // A rule that cannot be parsed denies access, even if the error is ignored.
     let access = access.unwrap_or(AccessRule::Denied);
     if scope.within == Within::Proxy {
-        // Everybody may ask anyway, unless a location says otherwise.
+        // All clients have access by default, unless a location denies it.
         if access != AccessRule::Granted {
-            let remark = Remark::new("`Require` cannot be carried out inside `<Proxy>`");
-            let hint = "write it in a `<Location>` with the paths that lead there";
+            let remark = Remark::new("`Require` is not supported inside `<Proxy>`");
+            let hint = "write it in a `<Location>` for the paths that are mapped to the balancer";
             reading.error(directive.name.span, remark.with_hint(hint));
         }
         return;
@@ -43,13 +43,13 @@ fn rule(
 ) -> Option<AccessRule> {
     let surplus = |reading: &mut DirectiveContext<'_>, words: &[ConfigWord]| {
         let first = words.first()?;
-        reading.error(first.span, Remark::new("`Require` has a word too many"));
+        reading.error(first.span, Remark::new("`Require` has too many words"));
         Some(())
     };
     match kind.text.to_ascii_lowercase().as_str() {
         "all" => {
             let Some(word) = words.first() else {
-                let remark = Remark::new("`Require all` is not complete");
+                let remark = Remark::new("`Require all` is incomplete");
                 reading.error(kind.span, remark.with_hint(HINT));
                 return None;
             };
@@ -74,7 +74,7 @@ fn rule(
             .is_none()
             .then_some(AccessRule::Local),
         _ => {
-            let message = format!("`Require {}` cannot be carried out", kind.text);
+            let message = format!("`Require {}` is not supported", kind.text);
             reading.error(kind.span, Remark::new(message).with_hint(HINT));
             None
         }
@@ -87,7 +87,7 @@ fn networks(
     words: &[ConfigWord],
 ) -> Option<Vec<IpNet>> {
     if words.is_empty() {
-        let remark = Remark::new("`Require ip` names no address");
+        let remark = Remark::new("`Require ip` needs an address");
         reading.error(kind.span, remark.with_hint("write `Require ip 10.0.0.0/8`"));
         return None;
     }
@@ -107,7 +107,8 @@ fn networks(
     (networks.len() == words.len()).then_some(networks)
 }
 
-/// `10.1.2.3`, `10.1`, `10.1.0.0/16`, `10.1.0.0/255.255.0.0`, or the like of IPv6.
+/// Parses `10.1.2.3`, `10.1`, `10.1.0.0/16`, `10.1.0.0/255.255.0.0`, or an IPv6 address or
+/// network.
 fn network(text: &str) -> Option<IpNet> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Some(IpNet::from(ip));
@@ -131,8 +132,9 @@ fn network(text: &str) -> Option<IpNet> {
     IpNet::new(IpAddr::from(whole), bits).ok()
 }
 
-/// What the manager comes to until there is such a page.
-const NO_PAGE: &str = "this version has no such page, and answers 501";
+/// What the manager does until the page exists.
+const NO_PAGE: &str =
+    "the balancer manager is not implemented in this version; requests get status 501";
 
 pub(super) fn set_handler(
     reading: &mut DirectiveContext<'_>,
@@ -152,15 +154,15 @@ pub(super) fn set_handler(
         "heartbeat" => Some(Handler::Heartbeat),
         "none" => None,
         "server-info" | "server-status" => {
-            let message = format!("there is no page `{name}` here");
+            let message = format!("the page `{name}` is not supported");
             return reading.warning(words[0].span, Remark::new(message));
         }
         _ => {
-            let remark = Remark::new(format!("there is no handler `{}`", words[0].text));
+            let remark = Remark::new(format!("unknown handler `{}`", words[0].text));
             let hint = if name.starts_with("proxy:") {
                 "`ProxyPass` in the same `<Location>` sends requests to a balancer"
             } else {
-                "`balancer-manager` and `heartbeat` are understood"
+                "supported are `balancer-manager` and `heartbeat`"
             };
             return reading.error(words[0].span, remark.with_hint(hint));
         }

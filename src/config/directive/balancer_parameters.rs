@@ -1,6 +1,6 @@
 //! All parameters of balancers, with their ranges: [`BALANCER`].
 //!
-//! What does not live here: how a kind of value is read (`parameter`).
+//! Elsewhere: how each type of value is parsed (`parameter`).
 
 use std::time::Duration;
 
@@ -87,11 +87,11 @@ const fn special(
 
 fn read_method(balancer: &mut BalancerConfig, value: &str) -> ReadOutcome {
     let Some((_, method)) = METHODS.iter().find(|row| row.0 == value) else {
-        let remark = Remark::new(format!("there is no method `{value}`"));
+        let remark = Remark::new(format!("unknown method `{value}`"));
         let near = nearest(value, METHODS.map(|row| row.0));
         return Err(remark.with_hint(match near {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "take one of byrequests, bytraffic, bybusyness and heartbeat".to_owned(),
+            None => "use byrequests, bytraffic, bybusyness or heartbeat".to_owned(),
         }));
     };
     balancer.scheduler = Some(*method);
@@ -106,8 +106,8 @@ fn print_method(balancer: &BalancerConfig) -> Option<String> {
 
 fn read_session(balancer: &mut BalancerConfig, value: &str) -> ReadOutcome {
     if value.len() > 63 {
-        let message = format!("`stickysession` has {} bytes, and may have 63", value.len());
-        return Err(Remark::new(message).with_hint("httpd would cut it without a word"));
+        let message = format!("`stickysession` has {} bytes; the limit is 63", value.len());
+        return Err(Remark::new(message).with_hint("httpd would truncate it silently"));
     }
     balancer.session.names = (!value.is_empty()).then(|| value.to_owned());
     Ok(None)
@@ -119,7 +119,7 @@ fn read_separator(balancer: &mut BalancerConfig, value: &str) -> ReadOutcome {
     } else if value.len() == 1 {
         value.to_owned()
     } else {
-        let message = format!("`stickysessionsep` is one character or `Off`, not `{value}`");
+        let message = format!("`stickysessionsep` must be one character or `Off`, not `{value}`");
         return Err(Remark::new(message));
     });
     Ok(None)

@@ -1,7 +1,6 @@
 //! Balancers and their members: `<Proxy balancer://..>`, `BalancerMember`, `ProxySet`.
 //!
-//! What does not live here: which parameters there are (`balancer_parameters`,
-//! `member_parameters`).
+//! Elsewhere: the list of parameters (`balancer_parameters`, `member_parameters`).
 
 use super::balancer_parameters::BALANCER;
 use super::health::{look_up, not_a_pair};
@@ -13,7 +12,7 @@ use crate::config::member_url::MemberUrl;
 use crate::config::model::{BalancerConfig, Host, MemberConfig};
 use crate::config::syntax::{ConfigWord, Directive, Section};
 
-/// The name in `balancer://name/path`, if that is what it is.
+/// Returns the name in `balancer://name/path`; `None` for other URLs.
 pub(super) fn name_of(text: &str) -> Option<String> {
     let start = text.get(.."balancer://".len())?;
     if !start.eq_ignore_ascii_case("balancer://") {
@@ -23,21 +22,22 @@ pub(super) fn name_of(text: &str) -> Option<String> {
     Some(name.to_ascii_lowercase())
 }
 
-/// Reads the head of `<Proxy ..>`; the name of the balancer that it is about, if it is.
+/// Parses the head of `<Proxy ..>`; returns the name of its balancer, if it is for a
+/// balancer.
 pub(super) fn section(
     reading: &mut DirectiveContext<'_>,
     section: &Section,
     host: &mut Host,
 ) -> Option<String> {
     let Some(word) = section.words.first() else {
-        let remark = Remark::new("`<Proxy>` does not say for whom it is");
+        let remark = Remark::new("`<Proxy>` needs a balancer");
         reading.error(
             section.name.span,
             remark.with_hint("write `<Proxy balancer://name>`"),
         );
         return None;
     };
-    // What else a section can be about has an effect by `Require` only, which sees to it.
+    // A section for anything else has an effect only with `Require`, which checks it.
     let name = name_of(&word.text)?;
     let name = checked_name(reading, word, name)?;
     let pairs = pairs(reading, "<Proxy>", &section.words[1..]);
@@ -52,20 +52,20 @@ fn checked_name(
     name: String,
 ) -> Option<String> {
     if name.is_empty() || name.contains(['*', '?', '$', '#']) {
-        let remark = Remark::new(format!("`{}` names no balancer", word.text));
+        let remark = Remark::new(format!("`{}` is not the URL of a balancer", word.text));
         reading.error(word.span, remark.with_hint("write `balancer://name`"));
         return None;
     }
     Some(name)
 }
 
-/// The balancer of that name, which is made if there is none.
+/// Returns the balancer of that name; creates it if necessary.
 fn balancer<'h>(
     reading: &mut DirectiveContext<'_>,
     host: &'h mut Host,
     name: &str,
 ) -> &'h mut BalancerConfig {
-    let known = reading.found.balancer(reading.virtual_host, name);
+    let known = reading.definitions.balancer(reading.virtual_host, name);
     let place = known.unwrap_or_else(|| {
         let place = host.balancers.len();
         host.balancers.push(BalancerConfig {
@@ -73,13 +73,13 @@ fn balancer<'h>(
             ..BalancerConfig::default()
         });
         let at = reading.virtual_host;
-        reading.found.add_balancer(at, name, place);
+        reading.definitions.add_balancer(at, name, place);
         place
     });
     &mut host.balancers[place]
 }
 
-/// Sets parameters of a balancer, which is made if there is none.
+/// Sets parameters of a balancer; creates it if necessary.
 pub(super) fn set(
     reading: &mut DirectiveContext<'_>,
     host: &mut Host,
@@ -94,20 +94,20 @@ pub(super) fn set(
         .rfind(|it| it.key.eq_ignore_ascii_case("lbmethod"));
     let by_heartbeats = method.filter(|it| it.value == "heartbeat");
     let spans = by_heartbeats.map(|it| it.value_span);
-    reading.elect_by_heartbeats.extend(spans);
+    reading.picks_by_heartbeats.extend(spans);
     let after = &balancer.session.names;
     let is_it = |pair: &&Pair<'_>| pair.key.eq_ignore_ascii_case("stickysession");
     if let (Some(before), Some(pair)) = (before, pairs.iter().rfind(is_it)) {
         if after.as_ref() != Some(&before) {
-            let message = format!("`stickysession` was `{before}` before, and this one counts");
+            let message = format!("`stickysession` was `{before}` before; this value replaces it");
             let remark = Remark::new(message);
-            let hint = "it belongs to the balancer, and is the same for all its mappings";
+            let hint = "it is a setting of the balancer and applies to all its mappings";
             reading.warning(pair.value_span, remark.with_hint(hint));
         }
     }
 }
 
-/// Splits words, and complains of those that are no pairs.
+/// Splits words at `=`, and adds a diagnostic for words without one.
 pub(super) fn pairs<'w>(
     reading: &mut DirectiveContext<'_>,
     directive: &str,
@@ -132,8 +132,7 @@ pub(super) fn member(
     let mut words = directive.words.as_slice();
     let balancer_name = if scope.within == Within::Proxy {
         let Some(balancer) = scope.balancer.clone() else {
-            let remark =
-                Remark::new("`BalancerMember` stands in a section that is about no balancer");
+            let remark = Remark::new("`BalancerMember` is in a section that is not for a balancer");
             return reading.error(
                 name.span,
                 remark.with_hint("write `<Proxy balancer://name>`"),
@@ -144,8 +143,9 @@ pub(super) fn member(
         let first = words.first();
         let Some((word, balancer)) = first.and_then(|word| Some((word, name_of(&word.text)?)))
         else {
-            let remark = Remark::new("`BalancerMember` does not say of which balancer");
-            let hint = "write it inside `<Proxy balancer://name>`, or `BalancerMember balancer://name http://host`";
+            let remark = Remark::new("`BalancerMember` needs a balancer");
+            let hint = "write it inside `<Proxy balancer://name>`, or `BalancerMember \
+                balancer://name http://host`";
             return reading.error(name.span, remark.with_hint(hint));
         };
         words = &words[1..];
@@ -156,10 +156,10 @@ pub(super) fn member(
     };
     let url = words.iter().position(|word| !word.text.contains('='));
     let Some(url) = url else {
-        let remark = Remark::new("`BalancerMember` names no member");
+        let remark = Remark::new("`BalancerMember` needs the URL of a member");
         let with_sign = words.iter().any(|word| word.text.contains("://"));
         let hint = if with_sign {
-            "a word with `=` in it is a parameter, and no URL"
+            "a word with `=` is a parameter, not a URL"
         } else {
             "write `BalancerMember http://host key=value ..`"
         };
@@ -188,22 +188,23 @@ fn add(
     word: &ConfigWord,
 ) {
     let host = reading.virtual_host;
-    let known = reading.found.member(host, &balancer.name, &member.url);
+    let known = reading
+        .definitions
+        .member(host, &balancer.name, &member.url);
     if known.is_some_and(|known| known == member.url) {
-        let message = format!(
-            "`{}` is a member already, and this line is passed over",
-            member.url
-        );
+        let message = format!("`{}` is already a member: this line is ignored", member.url);
         return reading.warning(word.span, Remark::new(message));
     }
-    // httpd takes a URL that begins like another for the other.
+    // httpd treats a URL that begins with another member's URL as that member.
     let origin = MemberUrl::parse(&member.url).map_or(0, |url| url.origin().len());
     if let Some(other) = known.filter(|known| known.len() >= origin) {
-        let message = format!("this is a member of its own here, and httpd takes it for `{other}`");
+        let message = format!("this is a separate member; httpd would treat it as `{other}`");
         reading.warning(word.span, Remark::new(message));
     }
     let host = reading.virtual_host;
-    reading.found.add_member(host, &balancer.name, &member.url);
+    reading
+        .definitions
+        .add_member(host, &balancer.name, &member.url);
     balancer.members.push(member);
 }
 
@@ -216,9 +217,8 @@ pub(super) fn proxy_set(
     let mut words = directive.words.as_slice();
     let balancer_name = if scope.within == Within::Proxy {
         let Some(balancer) = scope.balancer.clone() else {
-            let remark = Remark::new("`ProxySet` stands in a section that is about no balancer");
-            let hint =
-                "parameters of a member of its own are written on the line of its `ProxyPass`";
+            let remark = Remark::new("`ProxySet` is in a section that is not for a balancer");
+            let hint = "write the parameters of a single member on the line of its `ProxyPass`";
             return reading.error(name.span, remark.with_hint(hint));
         };
         balancer
@@ -226,15 +226,18 @@ pub(super) fn proxy_set(
         let first = words.first();
         let Some((word, balancer)) = first.and_then(|word| Some((word, name_of(&word.text)?)))
         else {
-            let remark = Remark::new("`ProxySet` does not say of which balancer");
-            let hint = "write it inside `<Proxy balancer://name>`, or `ProxySet balancer://name key=value`";
+            let remark = Remark::new("`ProxySet` needs a balancer");
+            let hint = "write it inside `<Proxy balancer://name>`, or `ProxySet \
+                balancer://name key=value`";
             return reading.error(name.span, remark.with_hint(hint));
         };
         words = &words[1..];
-        let known = reading.found.balancer(reading.virtual_host, &balancer);
+        let known = reading
+            .definitions
+            .balancer(reading.virtual_host, &balancer);
         if known.is_none() {
             let names = scope.host.balancers.iter().map(|it| it.name.as_str());
-            let message = format!("no balancer `{balancer}` is defined before this line");
+            let message = format!("balancer `{balancer}` is not defined before this line");
             let remark = Remark::new(message);
             let remark = match nearest(&balancer, names) {
                 Some(near) => remark.with_hint(format!("did you mean `{near}`?")),
@@ -245,7 +248,7 @@ pub(super) fn proxy_set(
         balancer
     };
     if words.is_empty() {
-        let remark = Remark::new("`ProxySet` sets nothing");
+        let remark = Remark::new("`ProxySet` needs a parameter");
         return reading.error(name.span, remark.with_hint("write `ProxySet key=value ..`"));
     }
     let pairs = pairs(reading, "ProxySet", words);

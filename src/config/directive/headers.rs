@@ -1,5 +1,5 @@
-//! What is done to headers, and the variables that it may depend on: `Header`,
-//! `RequestHeader`, `SetEnv`.
+//! Changes to headers, and the variables in their conditions: `Header`, `RequestHeader`,
+//! `SetEnv`.
 
 use http::header::HeaderName;
 
@@ -9,7 +9,7 @@ use crate::config::model::{HeaderAction, HeaderRule, HeaderWhen, INITIAL_NOT_POO
 use crate::config::syntax::{ConfigWord, Directive};
 use crate::config::text::is_framing;
 
-const ACTIONS: &str = "`set`, `add`, `append` and `unset` are understood";
+const ACTIONS: &str = "supported are `set`, `add`, `append` and `unset`";
 
 pub(super) fn response(
     reading: &mut DirectiveContext<'_>,
@@ -48,7 +48,7 @@ fn rule(
 ) -> Option<HeaderRule> {
     let directive_name = &directive.name.text;
     let incomplete = |reading: &mut DirectiveContext<'_>| {
-        let remark = Remark::new(format!("`{directive_name}` is not complete"));
+        let remark = Remark::new(format!("`{directive_name}` is incomplete"));
         let hint = format!(
             "write `{directive_name} set|add|append name value` or `{directive_name} unset name`"
         );
@@ -64,7 +64,7 @@ fn rule(
         "set" => HeaderAction::Set,
         "unset" => HeaderAction::Unset,
         _ => {
-            let message = format!("`{directive_name}` cannot `{}`", action_word.text);
+            let message = format!("`{directive_name}` does not support `{}`", action_word.text);
             reading.error(action_word.span, Remark::new(message).with_hint(ACTIONS));
             return None;
         }
@@ -74,13 +74,13 @@ fn rule(
     };
     let name = name_word.text.strip_suffix(':').unwrap_or(&name_word.text);
     if HeaderName::from_bytes(name.as_bytes()).is_err() {
-        let message = format!("`{}` is no name of a header", name_word.text);
+        let message = format!("`{}` is not a header name", name_word.text);
         reading.error(name_word.span, Remark::new(message));
         return None;
     }
     if action != HeaderAction::Unset && is_framing(name) {
-        let message = format!("`{name}` says where a body ends, and only who sends it knows");
-        let hint = "leave it out: it is made anew on both sides";
+        let message = format!("`{name}` determines the length of a body and cannot be changed");
+        let hint = "remove this line: the header is set by the proxy";
         reading.error(name_word.span, Remark::new(message).with_hint(hint));
         return None;
     }
@@ -104,8 +104,8 @@ fn rule(
     })
 }
 
-/// Reads `env=NAME`; the inner `None` if it is not there.
-#[expect(clippy::option_option, reason = "outside: a complaint was made")]
+/// Parses `env=NAME`; the inner `None` means that there is no condition.
+#[expect(clippy::option_option, reason = "outside: a diagnostic was made")]
 fn condition(
     reading: &mut DirectiveContext<'_>,
     directive_name: &str,
@@ -115,7 +115,7 @@ fn condition(
         return Some(None);
     };
     if let Some(surplus) = words.get(1) {
-        let message = format!("`{directive_name}` has a word too many");
+        let message = format!("`{directive_name}` has too many words");
         reading.error(surplus.span, Remark::new(message));
         return None;
     }
@@ -124,10 +124,7 @@ fn condition(
         _ => "",
     };
     if name.trim_start_matches('!').is_empty() {
-        let remark = Remark::new(format!(
-            "`{}` is no condition that is understood",
-            word.text
-        ));
+        let remark = Remark::new(format!("`{}` is not a supported condition", word.text));
         reading.error(
             word.span,
             remark.with_hint("write `env=NAME` or `env=!NAME`"),
@@ -137,22 +134,26 @@ fn condition(
     Some(Some(name.to_owned()))
 }
 
-/// Refuses what would not come out as it stands.
+/// Refuses values with expressions, unknown formats, or characters that a header cannot
+/// contain.
 fn check_value(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<()> {
     if word
         .text
         .get(..5)
         .is_some_and(|start| start.eq_ignore_ascii_case("expr="))
     {
-        let remark = Remark::new("expressions are not understood in values");
+        let remark = Remark::new("expressions are not supported in values");
         reading.error(
             word.span,
-            remark.with_hint("`%{NAME}e` stands for a variable"),
+            remark.with_hint("write `%{NAME}e` for a variable"),
         );
         return None;
     }
     if http::HeaderValue::from_bytes(word.text.as_bytes()).is_err() {
-        reading.error(word.span, Remark::new("this cannot stand in a header"));
+        reading.error(
+            word.span,
+            Remark::new("the value contains characters that a header cannot contain"),
+        );
         return None;
     }
     let mut rest = word.text.as_str();
@@ -168,7 +169,7 @@ fn check_value(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<
             Some(after) => rest = after,
             None => {
                 let remark =
-                    Remark::new("only `%{NAME}e` and `%%` can follow a percent sign in a value");
+                    Remark::new("a percent sign in a value must be part of `%{NAME}e` or `%%`");
                 reading.error(word.span, remark.with_hint("write `%%` for a percent sign"));
                 return None;
             }
@@ -177,28 +178,28 @@ fn check_value(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<
     Some(())
 }
 
-/// The variables by which httpd is told how to treat members, and what happens here. But for
-/// this: `proxy-initial-not-pooled` has its effect.
+/// The variables that change how httpd treats members, and what this crate does. Of httpd's
+/// variables, only `proxy-initial-not-pooled` has an effect here.
 const HONOURED_BY_HTTPD: [(&str, &str); 7] = [
-    ("force-proxy-request-1.0", "members are asked by HTTP/1.1"),
-    ("proxy-chain-auth", "`Proxy-Authorization` is not passed on"),
+    (
+        "force-proxy-request-1.0",
+        "requests to members use HTTP/1.1",
+    ),
+    ("proxy-chain-auth", "`Proxy-Authorization` is not forwarded"),
     (
         "proxy-interim-response",
-        "interim answers are not passed on",
+        "interim responses are not forwarded",
     ),
     (
         "proxy-nokeepalive",
-        "connections are used again unless the member says `disablereuse=On`",
+        "connections are reused unless the member has `disablereuse=On`",
     ),
     (
         "proxy-sendchunked",
-        "a body is framed as the client framed it",
+        "a body keeps the framing of the client",
     ),
-    (
-        "proxy-sendchunks",
-        "a body is framed as the client framed it",
-    ),
-    ("proxy-sendcl", "a body is framed as the client framed it"),
+    ("proxy-sendchunks", "a body keeps the framing of the client"),
+    ("proxy-sendcl", "a body keeps the framing of the client"),
 ];
 
 pub(super) fn set_env(
@@ -212,17 +213,17 @@ pub(super) fn set_env(
     let name = &words[0];
     if name.text.eq_ignore_ascii_case("no-proxy") {
         let remark = Remark::new(
-            "`no-proxy` has no effect here, and what it keeps from members would reach them",
+            "`no-proxy` is not supported: requests that it excludes would be forwarded",
         );
         return reading.error(name.span, remark.with_hint("write `ProxyPass path !`"));
     }
     let is_initial = name.text.eq_ignore_ascii_case(INITIAL_NOT_POOLED);
     let row = HONOURED_BY_HTTPD.iter().find(|row| row.0 == name.text);
     if let Some((_, instead)) = row {
-        let message = format!("`{}` has no effect here: {instead}", name.text);
+        let message = format!("`{}` has no effect: {instead}", name.text);
         reading.warning(name.span, Remark::new(message));
     } else if name.text.starts_with("proxy-") && !is_initial {
-        let message = format!("`{}` has no effect here", name.text);
+        let message = format!("`{}` has no effect", name.text);
         reading.warning(name.span, Remark::new(message));
     }
     let value = words.get(1).map(|word| word.text.clone());
@@ -240,7 +241,8 @@ pub(super) fn unset_env(
     for word in words {
         if !scope.variables.remove(&word.text) {
             let remark = Remark::new(format!("`{}` was not set in this section", word.text));
-            let hint = "variables from outside stay set; set it only where it is wanted";
+            let hint = "variables from outside of the section stay set: set the variable \
+                only where it is needed";
             reading.error(word.span, remark.with_hint(hint));
         }
     }

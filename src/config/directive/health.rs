@@ -1,5 +1,5 @@
-//! Health checks and heartbeats, as far as they are named on their own: `ProxyHCExpr`,
-//! `ProxyHCTemplate`, `HeartbeatListen` and its like.
+//! Named health checks and heartbeats: `ProxyHCExpr`, `ProxyHCTemplate`, `HeartbeatListen`
+//! and related directives.
 
 use std::net::SocketAddr;
 
@@ -23,22 +23,26 @@ pub(super) fn condition(
     let Some(name) = reading.checked(words[0].span, read) else {
         return;
     };
-    // The braces are quotes, and gone already.
+    // The braces are quotes, and have been removed already.
     let expression = words[1].text.trim().to_owned();
     if let Err(error) = check_terms::read(&expression) {
         let remark = Remark::new(error.message()).with_hint(check_terms::TERMS);
         reading.error(place_in(&words[1], &error), remark);
-        // It is known all the same, so that this is all that is said of it.
+        // The name is defined even so, to avoid a second diagnostic where it is used.
     }
     let key = name.to_ascii_lowercase();
     let condition = CheckCondition { name, expression };
     if reading.conditions.set(&key, condition) {
-        let message = format!("`{}` is defined twice, and this one counts", words[0].text);
+        let message = format!(
+            "`{}` is defined twice; this definition is used",
+            words[0].text
+        );
         reading.warning(words[0].span, Remark::new(message));
     }
 }
 
-/// The place of an error in an expression, if that stands in one line as it is read.
+/// Returns the position of an error in an expression, if the expression stands on one line
+/// without escapes.
 fn place_in(word: &ConfigWord, error: &ExpressionError) -> Span {
     let span = word.span;
     let lead = word.text.chars().take_while(|c| c.is_whitespace()).count();
@@ -48,7 +52,7 @@ fn place_in(word: &ConfigWord, error: &ExpressionError) -> Span {
     if error.line() > 1 || !is_verbatim {
         return span;
     }
-    // One for the brace.
+    // One more for the brace.
     let before = lead.saturating_add(error.column());
     Span {
         column: span.column.saturating_add(before),
@@ -79,7 +83,10 @@ pub(super) fn template(
     let name = words[0].text.clone();
     let key = name.to_ascii_lowercase();
     if reading.templates.set(&key, CheckTemplate { name, check }) {
-        let message = format!("`{}` is defined twice, and this one counts", words[0].text);
+        let message = format!(
+            "`{}` is defined twice; this definition is used",
+            words[0].text
+        );
         reading.warning(words[0].span, Remark::new(message));
     }
 }
@@ -89,7 +96,7 @@ pub(super) fn not_a_pair(reading: &mut DirectiveContext<'_>, span: Span, directi
     reading.error(span, remark);
 }
 
-/// Complains of conditions and templates that nobody has defined so far.
+/// Adds a diagnostic for conditions and templates that have not been defined before.
 pub(super) fn look_up(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>], check: &CheckConfig) {
     let span = |key: &str| {
         let is_it = |pair: &&Pair<'_>| pair.key.eq_ignore_ascii_case(key);
@@ -113,8 +120,8 @@ pub(super) fn look_up(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>], ch
     }
 }
 
-/// In httpd a template takes the place of what stands before it; here, what is said of the member
-/// itself counts, wherever it stands.
+/// In httpd a template replaces the parameters before it. In this crate the parameters of
+/// the member itself win, wherever they stand.
 fn after_others(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>]) {
     let is_own = |pair: &Pair<'_>| pair.key.len() > 2 && pair.key[..2].eq_ignore_ascii_case("hc");
     let is_template = |pair: &Pair<'_>| pair.key.eq_ignore_ascii_case("hctemplate");
@@ -124,7 +131,7 @@ fn after_others(reading: &mut DirectiveContext<'_>, pairs: &[Pair<'_>]) {
         .find(|pair| is_own(pair) && !is_template(pair));
     if let Some(before) = before {
         let message = format!(
-            "`{}` counts here, and not in httpd, where the template behind it takes its place",
+            "`{}` overrides the template after it; in httpd the template would win",
             before.key
         );
         let remark = Remark::new(message);
@@ -186,8 +193,8 @@ pub(super) fn heartbeat_address(
 
 fn twice(reading: &mut DirectiveContext<'_>, directive: &Directive) {
     let name = &directive.name.text;
-    let remark = Remark::new(format!("`{name}` stands here a second time"));
-    reading.error(directive.name.span, remark.with_hint("leave one of them"));
+    let remark = Remark::new(format!("`{name}` occurs twice"));
+    reading.error(directive.name.span, remark.with_hint("remove one of them"));
 }
 
 fn address(
@@ -198,7 +205,7 @@ fn address(
     let words = reading.words(directive, 1..=1, usage)?;
     let address = words[0].text.parse().ok();
     if address.is_none() {
-        let remark = Remark::new(format!("`{}` is no address with a port", words[0].text));
+        let remark = Remark::new(format!("`{}` is not an address with a port", words[0].text));
         reading.error(words[0].span, remark.with_hint("write `239.0.0.1:27999`"));
     }
     address
@@ -216,7 +223,8 @@ pub(super) fn capacity(
     let capacity = reading.checked(words[0].span, read);
     let known = &mut reading.config.heartbeats.capacity;
     *known = capacity.or(*known);
-    let message = "`MaxRequestWorkers` limits nothing here, and is what `HeartbeatAddress` reports";
+    let message = "`MaxRequestWorkers` is not a limit: it only sets the capacity that \
+        `HeartbeatAddress` reports";
     reading.once(Severity::Note, directive.name.span, message.to_owned());
 }
 
@@ -244,7 +252,7 @@ pub(super) fn heartbeat_max(
         return;
     };
     if members != 0 && members < 10 {
-        let message = "`HeartbeatMaxServers` is 0, for the file, or 10 and more";
+        let message = "`HeartbeatMaxServers` must be 0, to write the file, or at least 10";
         return reading.error(words[0].span, Remark::new(message));
     }
     reading.config.heartbeats.max_members = Some(members);

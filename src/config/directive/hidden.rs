@@ -1,4 +1,4 @@
-//! Which rule hides which: [`Rules`], in one step for each segment of a path.
+//! Finds rules that hide later rules: [`Rules`], in one step for each segment of a path.
 
 use std::collections::HashMap;
 
@@ -7,24 +7,24 @@ use crate::config::model::MappingKind;
 /// The rules of one host, in the order in which they are tried.
 #[derive(Debug, Default)]
 pub(super) struct Rules<'a> {
-    /// Prefixes by their segments: a node and the next segment lead to a node.
+    /// The tree of prefixes: a node and the next segment lead to another node.
     edges: HashMap<(usize, &'a str), usize>,
     nodes: Vec<PrefixNode>,
     patterns: HashMap<&'a str, usize>,
 }
 
-/// The first rules that end here.
+/// The first rules that end at this node.
 #[derive(Clone, Copy, Debug, Default)]
 struct PrefixNode {
-    /// Without a slash: it matches here and below.
+    /// Without a slash at the end: matches this path and paths below it.
     whole: Option<usize>,
-    /// With a slash: it matches below.
+    /// With a slash at the end: matches paths below this one.
     below: Option<usize>,
 }
 
 impl<'a> Rules<'a> {
-    /// Adds a rule by its number; returns the first one before it that takes all that
-    /// would come to it.
+    /// Adds a rule by its number; returns the first earlier rule that matches every path of
+    /// this rule.
     pub(super) fn add(&mut self, rule: usize, kind: MappingKind, from: &'a str) -> Option<usize> {
         match kind {
             MappingKind::Pattern => {
@@ -81,7 +81,7 @@ mod tests {
     use super::Rules;
     use crate::config::model::MappingKind;
 
-    /// By the letter of the rule, one by one.
+    /// The definition, to compare the tree with.
     fn hides(earlier: &str, later: &str) -> bool {
         let rest = later.strip_prefix(earlier);
         let whole = |rest: &str| rest.starts_with('/') || earlier.ends_with('/');

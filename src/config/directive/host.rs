@@ -1,6 +1,6 @@
-//! Directives of a whole server: where it listens, its names, time limits and TLS.
+//! Directives for a whole server: addresses, names, time limits and TLS.
 //!
-//! What does not live here: where requests go (`mappings`).
+//! Elsewhere: mappings of paths (`mappings`).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::reading::{DirectiveContext, DirectiveScope};
 use crate::config::model::{ErrorOverride, HostAddress, ListenAddress, ViaPolicy};
 use crate::config::syntax::{ConfigWord, Directive, Section};
 
-/// Reads the addresses of `<VirtualHost ..>`.
+/// Parses the addresses of `<VirtualHost ..>`.
 pub(super) fn addresses(reading: &mut DirectiveContext<'_>, section: &Section) -> Vec<HostAddress> {
     if section.words.is_empty() {
-        let remark = Remark::new("`<VirtualHost>` names no address");
+        let remark = Remark::new("`<VirtualHost>` needs an address");
         reading.error(
             section.name.span,
             remark.with_hint("write `<VirtualHost *:80>`"),
@@ -25,8 +25,8 @@ pub(super) fn addresses(reading: &mut DirectiveContext<'_>, section: &Section) -
 
 fn host_address(text: &str) -> Result<HostAddress, Remark> {
     let error = || {
-        let remark = Remark::new(format!("`{text}` is no address of this machine"));
-        remark.with_hint("write `*:80`, `10.0.0.1:80` or `[::1]:80`; names are not looked up")
+        let remark = Remark::new(format!("`{text}` is not an address of this machine"));
+        remark.with_hint("write `*:80`, `10.0.0.1:80` or `[::1]:80`; host names are not resolved")
     };
     let (ip, port) = split_port(text);
     let port = match port {
@@ -74,16 +74,16 @@ pub(super) fn listen(
     };
     let address = ip.map(ip_address);
     let (Ok(port), None | Some(Some(_))) = (port.parse(), address) else {
-        let remark = Remark::new(format!("`{text}` is no address to listen on"));
-        let hint = "write a port, `10.0.0.1:8080` or `[::1]:8080`; names are not looked up";
+        let remark = Remark::new(format!("`{text}` is not an address to listen on"));
+        let hint = "write a port, `10.0.0.1:8080` or `[::1]:8080`; host names are not resolved";
         return reading.error(words[0].span, remark.with_hint(hint));
     };
     let mut protocol = None;
     if let Some(word) = words.get(1) {
         let text = word.text.to_ascii_lowercase();
         if text != "http" && text != "https" {
-            let remark = Remark::new(format!("`{}` is no protocol to listen for", word.text));
-            return reading.error(word.span, remark.with_hint("take `http` or `https`"));
+            let remark = Remark::new(format!("`{}` is not a supported protocol", word.text));
+            return reading.error(word.span, remark.with_hint("use `http` or `https`"));
         }
         protocol = Some(text);
     }
@@ -176,7 +176,7 @@ pub(super) fn via(
         "on" => ViaPolicy::On,
         _ => {
             let message = format!(
-                "`ProxyVia` is `On`, `Off`, `Full` or `Block`, not `{}`",
+                "`ProxyVia` must be `On`, `Off`, `Full` or `Block`, not `{}`",
                 word.text
             );
             return reading.error(word.span, Remark::new(message));
@@ -199,7 +199,7 @@ pub(super) fn error_override(
     };
     let mut statuses = Vec::new();
     for word in &words[1..] {
-        let read = number("a status", &word.text, &(400..=599));
+        let read = number("status", &word.text, &(400..=599));
         let status = reading.checked(word.span, read);
         statuses.extend(status.and_then(|status| u16::try_from(status).ok()));
     }
@@ -215,11 +215,11 @@ pub(super) fn proxy_requests(
     _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
-    let hint = "leave it out: a reverse proxy does not need it";
+    let hint = "remove this line: a reverse proxy does not need it";
     off_only(
         reading,
         directive,
-        "asks for a forward proxy, and this is none",
+        "enables a forward proxy, which is not supported",
         hint,
     );
 }
@@ -229,11 +229,11 @@ pub(super) fn rewrite_engine(
     _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
-    let hint = "`ProxyPassMatch` maps paths by regular expressions";
+    let hint = "use `ProxyPassMatch` to map paths by regular expressions";
     off_only(
         reading,
         directive,
-        "cannot be carried out: nothing is rewritten here",
+        "is not supported: URLs are not rewritten",
         hint,
     );
 }
@@ -243,11 +243,11 @@ pub(super) fn interpolate(
     _: &mut DirectiveScope<'_>,
     directive: &Directive,
 ) {
-    let hint = "`${NAME}` is replaced when the configuration is read";
+    let hint = "`${NAME}` is expanded when the configuration is read";
     off_only(
         reading,
         directive,
-        "cannot be carried out: requests have no variables here",
+        "is not supported: requests have no variables",
         hint,
     );
 }
@@ -262,16 +262,16 @@ pub(super) fn verify_client(
     };
     if !word.text.eq_ignore_ascii_case("none") {
         let remark = Remark::new(
-            "`SSLVerifyClient` cannot be carried out: clients are not asked for certificates",
+            "`SSLVerifyClient` is not supported: client certificates are not requested",
         );
         reading.error(
             word.span,
-            remark.with_hint("`Require ip` and `Require local` say who may ask"),
+            remark.with_hint("use `Require ip` or `Require local` to restrict access"),
         );
     }
 }
 
-/// Accepts `Off` in silence.
+/// Accepts `Off` without a diagnostic.
 fn off_only(reading: &mut DirectiveContext<'_>, directive: &Directive, message: &str, hint: &str) {
     if let Some((word, true)) = flag(reading, directive) {
         let remark = Remark::new(format!("`{}` {message}", directive.name.text));
@@ -288,8 +288,7 @@ pub(super) fn canonical_name(
         return;
     };
     if !word.text.eq_ignore_ascii_case("off") {
-        let message =
-            "`UseCanonicalName` has no effect: URLs are made of the name that was asked for";
+        let message = "`UseCanonicalName` has no effect: URLs use the host name of the request";
         reading.warning(word.span, Remark::new(message));
     }
 }
@@ -312,7 +311,7 @@ pub(super) fn member_tls_verify(
         }
         _ => {
             let message = format!(
-                "`SSLProxyVerify` is `none` or `require`, not `{}`",
+                "`SSLProxyVerify` must be `none` or `require`, not `{}`",
                 word.text
             );
             return reading.error(word.span, Remark::new(message));
@@ -337,14 +336,11 @@ pub(super) fn tls_key(
     only_one(reading, directive, &mut scope.host.tls.key);
 }
 
-/// httpd takes several, for several kinds of keys.
+/// httpd accepts several, for several types of keys.
 fn only_one(reading: &mut DirectiveContext<'_>, directive: &Directive, field: &mut Option<String>) {
     if let Some(word) = one(reading, directive, &format!("{} file", directive.name.text)) {
         if field.as_ref().is_some_and(|other| *other != word.text) {
-            let message = format!(
-                "`{}` is said twice, and this one counts",
-                directive.name.text
-            );
+            let message = format!("`{}` is set twice; this value is used", directive.name.text);
             reading.warning(directive.name.span, Remark::new(message));
         }
         *field = Some(word.text.clone());

@@ -1,11 +1,12 @@
-//! Where requests go, and how answers are mapped back: `ProxyPass` and its like.
+//! Mappings of paths to members, and rewriting of responses: `ProxyPass` and related
+//! directives.
 //!
-//! What does not live here: what shows only when all mappings are known (`afterwards`).
+//! Elsewhere: checks that need all mappings (`final_checks`).
 
 use regex::Regex;
 
 use super::balancers::{self, pairs};
-use super::found::ParsedMapping;
+use super::definitions::ParsedMapping;
 use super::health::look_up;
 use super::member_parameters::MEMBER;
 use super::member_url::normalised;
@@ -14,7 +15,7 @@ use super::reading::{DirectiveContext, DirectiveScope, Within};
 use crate::config::model::{CookieMapping, Mapping, MappingKind, ProxyTarget, ReverseMapping};
 use crate::config::syntax::{ConfigWord, Directive, Section};
 
-/// Reads the head of `<Location ..>`: its path, and whether it is a regular expression.
+/// Parses the head of `<Location ..>`: its path, and whether it is a regular expression.
 pub(super) fn location(
     reading: &mut DirectiveContext<'_>,
     section: &Section,
@@ -28,7 +29,7 @@ pub(super) fn location(
     }
     let [word] = words else {
         let name = &section.name.text;
-        let remark = Remark::new(format!("`<{name}>` names one path"));
+        let remark = Remark::new(format!("`<{name}>` needs exactly one path"));
         reading.error(
             section.name.span,
             remark.with_hint(format!("write `<{name} /path>`")),
@@ -40,7 +41,7 @@ pub(super) fn location(
     } else {
         check_path(reading, word, "<LocationMatch>")?;
         if word.text.contains(['*', '?', '[']) {
-            let remark = Remark::new("a path of `<Location>` is compared as it stands here");
+            let remark = Remark::new("`<Location>` does not support wildcards");
             reading.error(
                 word.span,
                 remark.with_hint("write `<LocationMatch>` and a regular expression"),
@@ -56,19 +57,16 @@ fn check_pattern(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Optio
     let in_brackets = ["&&", "~~", "--"].iter().copied();
     let bracket = in_brackets.filter(|_| word.text.contains('['));
     if let Some(part) = bracket.chain(["\\<", "\\>"]).find(|part| differs(part)) {
-        let message = format!("`{part}` means something else here than in httpd");
-        let hint = "write the characters so that both read the same, each escaped or alone";
+        let message = format!("`{part}` has another meaning than in httpd");
+        let hint = "escape the two characters, or separate them";
         reading.error(word.span, Remark::new(message).with_hint(hint));
         return None;
     }
     match Regex::new(&word.text) {
         Ok(regex) => Some(regex),
         Err(_) => {
-            let message = format!(
-                "`{}` is no regular expression that is understood",
-                word.text
-            );
-            let hint = "those of the crate `regex` are, without looking around and back-references";
+            let message = format!("`{}` is not a supported regular expression", word.text);
+            let hint = "write it for the crate `regex`, without look-around and back-references";
             reading.error(word.span, Remark::new(message).with_hint(hint));
             None
         }
@@ -80,12 +78,12 @@ fn check_path(reading: &mut DirectiveContext<'_>, word: &ConfigWord, instead: &s
         return Some(());
     }
     let remark = Remark::new(format!(
-        "`{}` is no path: it does not begin with a slash",
+        "`{}` is not a path: it does not begin with a slash",
         word.text
     ));
     reading.error(
         word.span,
-        remark.with_hint(format!("regular expressions belong in `{instead}`")),
+        remark.with_hint(format!("write a regular expression in `{instead}`")),
     );
     None
 }
@@ -124,13 +122,16 @@ fn mapping(
         let location = scope.location.as_ref();
         if location.is_some_and(|l| l.is_pattern) && kind == MappingKind::Prefix {
             let remark = Remark::new(
-                "inside of `<LocationMatch>`, `ProxyPass` takes the expression for a path",
+                "inside `<LocationMatch>`, `ProxyPass` would treat the expression as a path",
             );
             return reading.error(name.span, remark.with_hint("write `ProxyPassMatch`"));
         }
         if location.is_some_and(|l| !l.settings.mappings.is_empty()) {
-            let remark = Remark::new("a location has one `ProxyPass` at most");
-            return reading.error(name.span, remark.with_hint("write a `<Location>` for each"));
+            let remark = Remark::new("a location can have only one `ProxyPass`");
+            return reading.error(
+                name.span,
+                remark.with_hint("write a separate `<Location>` for each"),
+            );
         }
         if let Some(location) = location {
             let as_pattern = Regex::new(&location.path);
@@ -138,10 +139,10 @@ fn mapping(
             from = Some(location.path.clone());
         }
         if words.get(1).is_some_and(|word| is_target(&word.text)) {
-            let remark = Remark::new(format!("inside of a location, `{}` has no path", name.text));
+            let remark = Remark::new(format!("inside a location, `{}` takes no path", name.text));
             return reading.error(
                 words[0].span,
-                remark.with_hint("the location's path is taken"),
+                remark.with_hint("remove the path: the location's path is used"),
             );
         }
     } else {
@@ -173,19 +174,18 @@ fn mapping(
         match word.text.to_ascii_lowercase().as_str() {
             "nocanon" => config.raw_path = true,
             "noquery" => {
-                let remark = Remark::new("`noquery` cannot be carried out: queries are passed on");
+                let remark = Remark::new("`noquery` is not supported: queries are forwarded");
                 reading.error(word.span, remark);
             }
             "interpolate" => {
-                let remark =
-                    Remark::new("`interpolate` has no effect: requests have no variables here");
+                let remark = Remark::new("`interpolate` has no effect: requests have no variables");
                 reading.warning(word.span, remark);
             }
-            // Paths are compared as they came in any case.
+            // Paths are always compared in encoded form.
             "mapping=encoded" => {}
             "mapping=servlet" => {
-                let message = "`mapping=servlet` is read as `mapping=encoded`: parameters of segments \
-                               belong to them, and `..` is refused";
+                let message = "`mapping=servlet` is treated as `mapping=encoded`: \
+                    parameters are part of their segment, and `..` is refused";
                 reading.warning(word.span, Remark::new(message));
             }
             _ => rest.push(word.clone()),
@@ -200,7 +200,7 @@ fn mapping(
         }
         ProxyTarget::Exclude => {
             if let Some(pair) = pairs.first() {
-                let remark = Remark::new("what is not passed on has no parameters");
+                let remark = Remark::new("an exclusion has no parameters");
                 reading.error(pair.key_span, remark);
             }
         }
@@ -223,7 +223,7 @@ fn mapping(
 
 fn incomplete(reading: &mut DirectiveContext<'_>, directive: &Directive) {
     let name = &directive.name.text;
-    let remark = Remark::new(format!("`{name}` does not say where requests go"));
+    let remark = Remark::new(format!("`{name}` needs a target"));
     let hint = format!("write `{name} path url`, and in a location `{name} url`");
     reading.error(directive.name.span, remark.with_hint(hint));
 }
@@ -247,7 +247,7 @@ fn read_target(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<
             .map_err(|error| Remark::new(error.to_string()));
         return reading.checked(word.span, target);
     }
-    // Groups of the expression begin wherever the path does, if not after.
+    // The groups of the expression begin where the path begins, or after that.
     let at = text.find('$').unwrap_or(text.len());
     let after_scheme = text.find("://").map_or(0, |at| at + 3);
     let slash = text[after_scheme..]
@@ -278,7 +278,7 @@ fn check_join(
         return;
     };
     if mapping.kind == MappingKind::Prefix {
-        // The rule is that of `PathMap::lint`.
+        // The same rule as in `PathMap::lint`.
         let fine = to.is_empty() && !from.ends_with('/');
         if from.ends_with('/') != to.ends_with('/') && !fine {
             let httpd = if to.ends_with('/') {
@@ -287,16 +287,17 @@ fn check_join(
                 "none"
             };
             let message = format!(
-                "of `{from}` and `{}` only one ends in a slash: one is sent here, and {httpd} by httpd",
+                "only one of `{from}` and `{}` ends with a slash: one slash is sent; \
+                    httpd sends {httpd}",
                 mapping.target
             );
             reading.warning(word.span, Remark::new(message));
         }
         if to.contains('$') {
-            let remark = Remark::new("`$` stands for itself in `ProxyPass`");
+            let remark = Remark::new("`$` is literal in `ProxyPass`");
             reading.warning(
                 word.span,
-                remark.with_hint("groups belong to `ProxyPassMatch`"),
+                remark.with_hint("use `ProxyPassMatch` for groups"),
             );
         }
         return;
@@ -322,8 +323,7 @@ pub(super) fn reverse(
     let mut words = directive.words.as_slice();
     if let Some((last, before)) = words.split_last() {
         if last.text.eq_ignore_ascii_case("interpolate") && !before.is_empty() {
-            let remark =
-                Remark::new("`interpolate` has no effect: requests have no variables here");
+            let remark = Remark::new("`interpolate` has no effect: requests have no variables");
             reading.warning(last.span, remark);
             words = before;
         }
@@ -331,8 +331,11 @@ pub(super) fn reverse(
     let (path, url) = match (scope.within, words) {
         (Within::Location, [url]) => (None, url),
         (Within::Location, [path, _, ..]) => {
-            let remark = Remark::new(format!("inside of a location, `{name}` has no path"));
-            return reading.error(path.span, remark.with_hint("the location's path is taken"));
+            let remark = Remark::new(format!("inside a location, `{name}` takes no path"));
+            return reading.error(
+                path.span,
+                remark.with_hint("remove the path: the location's path is used"),
+            );
         }
         (_, [path, url]) => (Some(path), url),
         _ => {
@@ -347,11 +350,11 @@ pub(super) fn reverse(
         .is_some_and(|location| location.is_pattern)
     {
         let remark = Remark::new(format!(
-            "`{name}` needs a path, and `<LocationMatch>` has none"
+            "`{name}` needs a path, but `<LocationMatch>` has none"
         ));
         return reading.error(
             directive.name.span,
-            remark.with_hint("write it outside, with a path"),
+            remark.with_hint("write it outside of the location, with a path"),
         );
     }
     if let Some(path) = path {
@@ -366,7 +369,7 @@ pub(super) fn reverse(
     scope.settings().reverse.push(ReverseMapping { path, url });
 }
 
-/// A balancer, a path, or a URL, which need not be one of a member.
+/// Parses a balancer, a path, or a URL, which need not be the URL of a member.
 fn reverse_url(reading: &mut DirectiveContext<'_>, word: &ConfigWord) -> Option<String> {
     if word.text.starts_with('/') {
         return Some(word.text.clone());
@@ -404,8 +407,7 @@ fn cookie(reading: &mut DirectiveContext<'_>, directive: &Directive) -> Option<C
     let mut words = directive.words.as_slice();
     if let [inside, outside, last] = words {
         if last.text.eq_ignore_ascii_case("interpolate") {
-            let remark =
-                Remark::new("`interpolate` has no effect: requests have no variables here");
+            let remark = Remark::new("`interpolate` has no effect: requests have no variables");
             reading.warning(last.span, remark);
             let _ = (inside, outside);
             words = &words[..2];

@@ -1,12 +1,12 @@
 //! All parameters of members, with their ranges: [`MEMBER`], [`CHECK`].
 //!
-//! What does not live here: how a kind of value is read (`parameter`).
+//! Elsewhere: how each type of value is parsed (`parameter`).
 
 use std::time::Duration;
 
 use super::parameter::{
-    Moot, Parameter, ParameterKind, ReadOutcome, Remark, Unit, duration, nearest, print_switch,
-    switch,
+    Parameter, ParameterEffect, ParameterKind, ReadOutcome, Remark, Unit, duration, nearest,
+    print_switch, switch,
 };
 use crate::config::model::{CheckConfig, CheckMethod, FlushPolicy, MemberConfig};
 use crate::config::text::FLAGS;
@@ -15,15 +15,16 @@ use crate::member::{Flag, Weight};
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a setting of TCP or of buffers has to hear.
-const SYSTEM: Moot = Moot::Note("is left to the system here");
-const POOL: Moot =
-    Moot::Note("means nothing here, where connections are opened when they are needed");
-const FLUSH: Moot =
-    Moot::Note("means nothing here, where every piece of an answer is passed on at once");
-const AJP: Moot = Moot::Note("means nothing without AJP");
+/// The note for settings of TCP and of buffers.
+const SYSTEM: ParameterEffect =
+    ParameterEffect::Note("has no effect: the operating system decides");
+const POOL: ParameterEffect =
+    ParameterEffect::Note("has no effect: connections are opened on demand");
+const FLUSH: ParameterEffect =
+    ParameterEffect::Note("has no effect: each part of a response is forwarded at once");
+const AJP: ParameterEffect = ParameterEffect::Note("has no effect without AJP");
 
-/// The parameters of `BalancerMember`, and of a `ProxyPass` to a member of its own.
+/// The parameters of `BalancerMember`, and of a `ProxyPass` to a single member.
 pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
     special("loadfactor", read_weight, |m| Some(m.weight?.to_string())),
     Parameter::new(
@@ -49,31 +50,32 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
         Unit::Seconds,
         MS,
     ),
-    time("ping", |m| &mut m.continue_timeout, Unit::Seconds, MS)
-        .moot(Moot::Warning("is not waited for: the body is sent at once")),
+    time("ping", |m| &mut m.continue_timeout, Unit::Seconds, MS).effect(ParameterEffect::Warning(
+        "has no effect: the body is sent without waiting",
+    )),
     time(
         "acquire",
         |m| &mut m.acquire_timeout,
         Unit::Milliseconds,
         MS,
     )
-    .moot(Moot::Note(
-        "means nothing here, where a full member is passed over at once",
+    .effect(ParameterEffect::Note(
+        "has no effect: a member at its limit is skipped at once",
     )),
-    count("min", |m| &mut m.min_connections).moot(POOL),
+    count("min", |m| &mut m.min_connections).effect(POOL),
     count("max", |m| &mut m.max_in_flight),
     count("smax", |m| &mut m.max_idle),
     time("ttl", |m| &mut m.idle_lifetime, Unit::WholeSeconds, MS),
-    on_off("keepalive", |m| &mut m.tcp_keepalive).moot(SYSTEM),
+    on_off("keepalive", |m| &mut m.tcp_keepalive).effect(SYSTEM),
     on_off("enablereuse", |m| &mut m.reuse),
     special("disablereuse", read_disable_reuse, |_| None),
     special("addressttl", read_address_lifetime, |m| {
         Some(m.address_lifetime?.to_string())
     })
-    .moot(Moot::Warning(
-        "has no effect: names are resolved at each connection",
+    .effect(ParameterEffect::Warning(
+        "has no effect: host names are resolved for each connection",
     )),
-    special("flushpackets", read_flush, print_flush).moot(FLUSH),
+    special("flushpackets", read_flush, print_flush).effect(FLUSH),
     Parameter::new(
         "flushwait",
         ParameterKind::Duration {
@@ -82,13 +84,13 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
             range: Duration::ZERO..=SECOND,
         },
     )
-    .moot(FLUSH),
-    size("iobuffersize", |m| &mut m.io_buffer, 512).moot(SYSTEM),
-    size("receivebuffersize", |m| &mut m.receive_buffer, 512).moot(SYSTEM),
+    .effect(FLUSH),
+    size("iobuffersize", |m| &mut m.io_buffer, 512).effect(SYSTEM),
+    size("receivebuffersize", |m| &mut m.receive_buffer, 512).effect(SYSTEM),
     size("responsefieldsize", |m| &mut m.response_field_size, 1),
-    text("secret", |m| &mut m.secret, 63).moot(AJP),
+    text("secret", |m| &mut m.secret, 63).effect(AJP),
     special("upgrade", read_upgrade, |m| m.upgrade.clone()),
-    text("flusher", |m| &mut m.flusher, 15).moot(FLUSH),
+    text("flusher", |m| &mut m.flusher, 15).effect(FLUSH),
     special(
         "hcmethod",
         |m, v| read_method(&mut m.check, v),
@@ -107,7 +109,7 @@ pub(in crate::config) static MEMBER: [Parameter<MemberConfig>; 34] = [
     text("hctemplate", |m| &mut m.check.template, 63),
     special(
         "multipathtcp",
-        |_, _| Err(Remark::new("`multipathtcp` is not spoken here")),
+        |_, _| Err(Remark::new("`multipathtcp` is not supported")),
         |_| None,
     ),
 ];
@@ -210,7 +212,7 @@ const fn on_off(key: &'static str, field: MemberField<bool>) -> Parameter<Member
 fn read_weight(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     let range = || {
         Remark::new(format!(
-            "`loadfactor` is a number from 1 to 100, not {value}"
+            "`loadfactor` must be a number from 1 to 100, not {value}"
         ))
     };
     let (whole, decimals) = value.split_once('.').unwrap_or((value, ""));
@@ -224,9 +226,7 @@ fn read_weight(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     }
     if decimals.len() > 2 {
         let remark = Remark::new(format!("`{value}` has more than two decimals"));
-        return Err(
-            remark.with_hint("weights are exact here, in hundredths; httpd cuts the rest off")
-        );
+        return Err(remark.with_hint("weights have two decimals; httpd would truncate the rest"));
     }
     let exact = format!("{whole}{decimals:0<2}")
         .parse()
@@ -235,14 +235,14 @@ fn read_weight(member: &mut MemberConfig, value: &str) -> ReadOutcome {
         return Err(range());
     }
     member.weight = Weight::from_hundredths(exact).ok();
-    // httpd multiplies by 100 and drops the fraction, and with it what binary cannot hold.
+    // httpd multiplies by 100 in floating point and truncates, which can lose a hundredth.
     let in_httpd = value
         .parse::<f64>()
         .map_or(0.0, |number| (number * 100.0).trunc());
     let differs = in_httpd < f64::from(exact);
     Ok(differs.then(|| {
         Remark::new(format!(
-            "`loadfactor={value}` is exact here, and {} in httpd",
+            "`loadfactor={value}` is used exactly; httpd would use {}",
             in_httpd / 100.0
         ))
     }))
@@ -260,10 +260,10 @@ fn read_status(member: &mut MemberConfig, value: &str) -> ReadOutcome {
         }
         let row = FLAGS.iter().find(|row| row.0.eq_ignore_ascii_case(&letter));
         let Some((_, _, flag)) = row else {
-            let remark = Remark::new(format!("there is no status `{letter}`"));
+            let remark = Remark::new(format!("unknown status `{letter}`"));
             return Err(remark.with_hint(match letter.to_ascii_uppercase() {
-                'F' | 'G' | 'O' | 'U' => "it is one that httpd keeps to itself; leave it out",
-                _ => "take one of D, S, N, I, R, H, E and C, with + or - before them",
+                'F' | 'G' | 'O' | 'U' => "httpd uses it only internally: remove the letter",
+                _ => "use D, S, N, I, R, H, E or C, with + or - before it",
             }));
         };
         flags.retain(|had| had != flag);
@@ -273,7 +273,7 @@ fn read_status(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     }
     if signed {
         return Err(Remark::new(format!(
-            "no letter follows the sign in `{value}`"
+            "`{value}` has a sign without a letter"
         )));
     }
     flags.sort_by_key(|flag| Flag::ALL.iter().position(|known| known == flag));
@@ -300,7 +300,7 @@ fn read_address_lifetime(member: &mut MemberConfig, value: &str) -> ReadOutcome 
         lifetime = i64::try_from(read.as_secs()).unwrap_or(-1);
         if read.subsec_millis() != 0 {
             return Err(Remark::new(
-                "`addressttl` is in whole seconds, or -1 for ever",
+                "`addressttl` must be whole seconds, or -1 for no limit",
             ));
         }
     }
@@ -314,7 +314,7 @@ fn read_flush(member: &mut MemberConfig, value: &str) -> ReadOutcome {
         "off" => FlushPolicy::Off,
         "on" => FlushPolicy::On,
         _ => {
-            let message = format!("`flushpackets` is `on`, `off` or `auto`, not `{value}`");
+            let message = format!("`flushpackets` must be `on`, `off` or `auto`, not `{value}`");
             return Err(Remark::new(message));
         }
     });
@@ -339,7 +339,7 @@ fn read_upgrade(member: &mut MemberConfig, value: &str) -> ReadOutcome {
     Ok(None)
 }
 
-/// Names and whether HTTP/1.1 is spoken are part of the word.
+/// The word includes the method and whether HTTP/1.1 is used.
 const METHODS: [(&str, CheckMethod); 8] = [
     ("NONE", CheckMethod::None),
     ("TCP", CheckMethod::Tcp),
@@ -356,15 +356,15 @@ fn read_method(check: &mut CheckConfig, value: &str) -> ReadOutcome {
     let Some((_, method)) = row else {
         if value.eq_ignore_ascii_case("cping") {
             let remark = Remark::new("`CPING` is not supported: it belongs to AJP");
-            return Err(remark.with_hint("take TCP or GET11"));
+            return Err(remark.with_hint("use TCP or GET11"));
         }
-        let remark = Remark::new(format!("there is no way `{value}` to check health"));
+        let remark = Remark::new(format!("unknown health check method `{value}`"));
         let near = nearest(value, METHODS.map(|row| row.0));
         return Err(match near {
             Some(near) => remark.with_hint(format!("did you mean `{near}`?")),
-            None => remark.with_hint(
-                "take one of NONE, TCP, OPTIONS, HEAD, GET, OPTIONS11, HEAD11 and GET11",
-            ),
+            None => {
+                remark.with_hint("use NONE, TCP, OPTIONS, HEAD, GET, OPTIONS11, HEAD11 or GET11")
+            }
         });
     };
     check.method = Some(*method);

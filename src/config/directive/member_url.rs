@@ -1,13 +1,13 @@
-//! What a member is called: its URL, normalised.
+//! Normalises the URL of a member.
 //!
-//! What does not live here: parameters of members (`member_parameters`).
+//! Elsewhere: the parameters of members (`member_parameters`).
 
 use http::uri::Authority;
 
 use super::parameter::{Remark, nearest};
-use crate::config::member_url::{MemberUrl, NoMemberUrl};
+use crate::config::member_url::{MemberUrl, MemberUrlError};
 
-/// The schemes that are spoken, with their default ports.
+/// The supported schemes, with their default ports.
 const SCHEMES: [(&str, u16); 6] = [
     ("http", 80),
     ("https", 443),
@@ -17,24 +17,25 @@ const SCHEMES: [(&str, u16); 6] = [
     ("wss", 443),
 ];
 
-/// Reads a URL: scheme and host in lower case, without the scheme's own port.
+/// Parses a URL and normalises it: scheme and host in lower case, without the scheme's
+/// default port.
 pub(super) fn normalised(text: &str) -> Result<MemberUrl, Remark> {
     let no_url = || {
-        let remark = Remark::new(format!("`{text}` is no URL of a member"));
+        let remark = Remark::new(format!("`{text}` is not the URL of a member"));
         remark.with_hint("write `http://host:8080`")
     };
     let url = MemberUrl::parse(text).map_err(|missing| match missing {
-        NoMemberUrl::NoScheme => no_url(),
-        NoMemberUrl::NoSocket => Remark::new("the path of the socket is missing"),
-        NoMemberUrl::SocketAlone => {
-            let remark = Remark::new(format!("`{text}` says nothing but a socket"));
+        MemberUrlError::NoScheme => no_url(),
+        MemberUrlError::NoSocket => Remark::new("the path of the socket is missing"),
+        MemberUrlError::SocketAlone => {
+            let remark = Remark::new(format!("`{text}` has a socket, but no URL after it"));
             remark.with_hint("write `unix:/path|http://host/`")
         }
     })?;
     let scheme = url.scheme.to_ascii_lowercase();
     let default = default_port(&scheme)?;
     if url.path.contains(['?', '#']) {
-        let remark = Remark::new("the URL of a member has neither a query nor a fragment");
+        let remark = Remark::new("the URL of a member cannot have a query or a fragment");
         return Err(remark);
     }
     if url.authority.is_empty() && url.socket.is_none() {
@@ -42,12 +43,12 @@ pub(super) fn normalised(text: &str) -> Result<MemberUrl, Remark> {
     }
     let authority = url.host_and_port();
     if authority.contains('@') {
-        let remark = Remark::new("the URL of a member has no user");
-        let hint = "`RequestHeader set Authorization ..` tells members who asks";
+        let remark = Remark::new("the URL of a member cannot have a user");
+        let hint = "use `RequestHeader set Authorization ..` to send credentials to members";
         return Err(remark.with_hint(hint));
     }
     let authority = authority_of(authority, default)
-        .ok_or_else(|| Remark::new(format!("`{authority}` is no host with a port")))?;
+        .ok_or_else(|| Remark::new(format!("`{authority}` is not a host with a port")))?;
     Ok(MemberUrl {
         scheme,
         authority,
@@ -59,13 +60,11 @@ fn default_port(scheme: &str) -> Result<u16, Remark> {
     if let Some((_, port)) = SCHEMES.iter().find(|row| row.0 == scheme) {
         return Ok(*port);
     }
-    let remark = Remark::new(format!("`{scheme}` is not spoken here"));
-    let known = "take one of http, https, h2c, h2, ws and wss";
+    let remark = Remark::new(format!("unsupported scheme `{scheme}`"));
+    let known = "use http, https, h2c, h2, ws or wss";
     Err(remark.with_hint(match scheme {
-        "ajp" | "fcgi" | "ftp" | "scgi" | "uwsgi" => {
-            "let the member speak HTTP, on another port".to_owned()
-        }
-        "balancer" => "a balancer cannot be a member of another".to_owned(),
+        "ajp" | "fcgi" | "ftp" | "scgi" | "uwsgi" => "use an HTTP port of the member".to_owned(),
+        "balancer" => "a balancer cannot be a member of another balancer".to_owned(),
         _ => match nearest(scheme, SCHEMES.map(|row| row.0)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => known.to_owned(),
@@ -73,7 +72,7 @@ fn default_port(scheme: &str) -> Result<u16, Remark> {
     }))
 }
 
-/// Host and port in lower case, without the default port.
+/// Returns host and port in lower case, without the default port.
 fn authority_of(text: &str, default: u16) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let after_host = text.rfind(']').map_or(0, |at| at + 1);

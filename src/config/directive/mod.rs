@@ -1,25 +1,25 @@
-//! What directives mean: [`understand`] makes a configuration of a tree.
+//! The meaning of directives: [`interpret`] converts a tree into a configuration.
 //!
 //! ```text
-//! names      which directives there are, where they may stand, and what reads them
-//! walk       one pass over the tree: sections and directives
-//! reading    what is read into, scopes, complaints
-//! host, balancers, mappings, headers, access, health     those who read them
+//! names            the list of directives, where each is allowed, and its function
+//! walk             one pass over the tree: sections and directives
+//! reading          the configuration so far, contexts, diagnostics
+//! host, balancers, mappings, headers, access, health     the functions of directives
 //! parameter, member_parameters, balancer_parameters      `key=value`
 //! member_url                                             the names of members
-//! found       what was read so far, by name
-//! routes      members that no session stays with
-//! afterwards  what only the whole can show: rules that hide others (hidden), unknown balancers
+//! definitions      what was read so far, by name
+//! session_warning  members that sessions cannot stay with
+//! final_checks     checks of the whole: rules that hide others (hidden), unknown balancers
 //! ```
 //!
-//! What does not live here: lines and words (`syntax`), and how all of it is written
-//! again (`print`), except that the tables of parameters serve both.
+//! Elsewhere: lines and words (`syntax`), and printing (`print`), except that the tables of
+//! parameters are used for both.
 
 mod access;
-mod afterwards;
 mod balancer_parameters;
 mod balancers;
-mod found;
+mod definitions;
+mod final_checks;
 mod headers;
 mod health;
 mod hidden;
@@ -31,7 +31,7 @@ mod names;
 mod others;
 mod parameter;
 mod reading;
-mod routes;
+mod session_warning;
 mod walk;
 
 pub(super) use balancer_parameters::BALANCER;
@@ -39,16 +39,16 @@ pub(super) use member_parameters::{CHECK, MEMBER};
 pub(super) use parameter::{print_all, print_switch};
 
 use super::Config;
-use super::complaints::Complaints;
+use super::diagnostic_list::DiagnosticList;
 use super::syntax::{Sources, SyntaxNode};
 use reading::DirectiveContext;
 
-/// Creates a configuration of a tree. Whatever cannot be understood is left out and
-/// complained of.
-pub(super) fn understand(
+/// Converts a tree into a configuration. Directives that cannot be applied are left out,
+/// with a diagnostic.
+pub(super) fn interpret(
     nodes: &[SyntaxNode],
     sources: &Sources,
-    complaints: &mut Complaints,
+    diagnostics: &mut DiagnosticList,
 ) -> Config {
-    walk::read_whole(DirectiveContext::new(sources, complaints), nodes)
+    walk::read_whole(DirectiveContext::new(sources, diagnostics), nodes)
 }

@@ -1,7 +1,7 @@
-//! Which directives there are, where they may stand, and what becomes of each:
-//! [`DIRECTIVES`].
+//! The list of directives, with the contexts in which each is allowed and how it is
+//! treated: [`DIRECTIVES`].
 //!
-//! What does not live here: what they mean (the functions named here).
+//! Elsewhere: what a directive does (the functions named in the list).
 
 use super::reading::{DirectiveContext, DirectiveScope, Within};
 use super::{access, balancers, headers, health, host, mappings};
@@ -9,21 +9,21 @@ use crate::config::syntax::Directive;
 
 type ReadDirective = fn(&mut DirectiveContext<'_>, &mut DirectiveScope<'_>, &Directive);
 
-/// A directive.
+/// A known directive.
 pub(super) struct KnownDirective {
     pub(super) name: &'static str,
     pub(super) meaning: Meaning,
 }
 
-/// What becomes of a directive.
+/// How a directive is treated.
 pub(super) enum Meaning {
-    /// It is read, if it stands where it may.
+    /// Applied in these contexts.
     Do(&'static [Within], ReadDirective),
-    /// It is passed over, which does no harm.
+    /// Ignored, with a note: it has no effect on requests.
     Note(&'static str),
-    /// It asks for what cannot be done, and must not be passed over. Then a hint.
+    /// Refused with an error and a hint, because ignoring it would be harmful.
     Refuse(&'static str, &'static str),
-    /// It is passed over, which makes a difference.
+    /// Ignored, with a warning: requests are treated differently than by httpd.
     Warn(&'static str),
 }
 
@@ -32,32 +32,32 @@ use Within::{Location, Main, Proxy, VirtualHost};
 const ONCE: &[Within] = &[Main];
 const HOST: &[Within] = &[Main, VirtualHost];
 const PATHS: &[Within] = &[Main, VirtualHost, Location];
-/// Inside `<Proxy>` they are read as if they stood outside, which is said.
+/// Inside `<Proxy>` they apply to the whole host, with a diagnostic.
 const BALANCED: &[Within] = &[Main, VirtualHost, Location, Proxy];
 const BALANCERS: &[Within] = &[Main, VirtualHost, Proxy];
 const ACCESS: &[Within] = &[Location, Proxy];
 
-const HTTPD: Meaning = Meaning::Note("concerns httpd itself");
-const FILES: Meaning = Meaning::Note("concerns files, and none are served");
-const LOGS: Meaning = Meaning::Note("is left to whoever embeds this");
-const AUTHORITIES: Meaning = Meaning::Note("has no effect: clients are not asked for certificates");
+const HTTPD: Meaning = Meaning::Note("has no effect: it configures httpd itself");
+const FILES: Meaning = Meaning::Note("has no effect: files are not served");
+const LOGS: Meaning = Meaning::Note("has no effect: the embedding program is responsible for it");
+const AUTHORITIES: Meaning = Meaning::Note("has no effect: client certificates are not requested");
 const TLS: Meaning =
-    Meaning::Note("is not needed: TLS 1.2 and 1.3 are spoken, with ciphers that are safe");
+    Meaning::Note("is not needed: only TLS 1.2 and 1.3 with safe ciphers are supported");
 const REWRITE: Meaning = Meaning::Refuse(
-    "cannot be carried out: nothing is rewritten here",
-    "`ProxyPassMatch` maps paths by regular expressions",
+    "is not supported: URLs are not rewritten",
+    "use `ProxyPassMatch` to map paths by regular expressions",
 );
 const OLD_ACCESS: Meaning = Meaning::Refuse(
-    "is of httpd 2.2, and who may ask must not be guessed",
+    "is a directive of httpd 2.2; access rules must not be guessed",
     "write `Require ip ..` or `Require all granted` in `<Location>`",
 );
 const USERS: Meaning = Meaning::Refuse(
-    "cannot be carried out: users are not asked for here",
-    "`Require ip` and `Require local` are; leave the rest to the members",
+    "is not supported: users are not authenticated",
+    "use `Require ip` or `Require local`, or authenticate users in the members",
 );
 const FORWARD: Meaning = Meaning::Refuse(
-    "cannot be carried out",
-    "this is no forward proxy, and reaches its members itself",
+    "is not supported",
+    "this is not a forward proxy, and connects to its members directly",
 );
 
 const fn read(
@@ -108,13 +108,13 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     read("BalancerInherit", HOST, host::balancer_inherit),
     all(
         "BalancerPersist",
-        Meaning::Note("has no effect: what is changed while it runs is not kept"),
+        Meaning::Note("has no effect: changes at run time are not stored"),
     ),
     read("ProxyHCExpr", HOST, health::condition),
     read("ProxyHCTemplate", HOST, health::template),
     all(
         "ProxyHCTPsize",
-        Meaning::Note("is not needed: checks need no threads"),
+        Meaning::Note("is not needed: health checks use no threads"),
     ),
     read("HeartbeatListen", ONCE, health::heartbeat_listen),
     read("HeartbeatStorage", ONCE, health::heartbeat_storage),
@@ -141,7 +141,7 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     read("ProxyRequests", HOST, host::proxy_requests),
     all(
         "ProxyStatus",
-        Meaning::Note("has no effect: there is no page with the server's status"),
+        Meaning::Note("has no effect: there is no status page"),
     ),
     all("ProxyRemote", FORWARD),
     all("ProxyRemoteMatch", FORWARD),
@@ -151,7 +151,7 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     all("ProxyDomain", HTTPD),
     all(
         "ProxyBadHeader",
-        Meaning::Warn("has no effect: an answer with a broken header is one with 502"),
+        Meaning::Warn("has no effect: a response with an invalid header is replaced by status 502"),
     ),
     all("ProxyMaxForwards", HTTPD),
     all("ProxyIOBufferSize", HTTPD),
@@ -175,48 +175,48 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
         "SSLCertificateChainFile",
         Meaning::Refuse(
             "is not read",
-            "put the chain into the file of `SSLCertificateFile`, after the certificate",
+            "append the chain to the file of `SSLCertificateFile`, after the certificate",
         ),
     ),
     all(
         "SSLProxyCACertificatePath",
         Meaning::Refuse(
             "is not read",
-            "name one file, by `SSLProxyCACertificateFile`",
+            "name one file with `SSLProxyCACertificateFile`",
         ),
     ),
     all(
         "SSLProxyMachineCertificateFile",
         Meaning::Refuse(
-            "cannot be carried out: members see no certificate of this server",
-            "reach members that ask for one by another way",
+            "is not supported: no client certificate is sent to members",
+            "connect in another way to members that require one",
         ),
     ),
     all(
         "SSLProxyMachineCertificatePath",
         Meaning::Refuse(
-            "cannot be carried out: members see no certificate of this server",
-            "reach members that ask for one by another way",
+            "is not supported: no client certificate is sent to members",
+            "connect in another way to members that require one",
         ),
     ),
     all(
         "SSLProxyCARevocationFile",
         Meaning::Refuse(
-            "cannot be carried out: lists of revoked certificates are not read",
-            "trust only what may be trusted, by `SSLProxyCACertificateFile`",
+            "is not supported: revocation lists are not read",
+            "trust only suitable certificates, with `SSLProxyCACertificateFile`",
         ),
     ),
     all(
         "SSLProxyCheckPeerCN",
-        Meaning::Warn("is not read: names are checked as long as `SSLProxyVerify` is not `none`"),
+        Meaning::Warn("is ignored: names are checked unless `SSLProxyVerify` is `none`"),
     ),
     all(
         "SSLProxyCheckPeerName",
-        Meaning::Warn("is not read: names are checked as long as `SSLProxyVerify` is not `none`"),
+        Meaning::Warn("is ignored: names are checked unless `SSLProxyVerify` is `none`"),
     ),
     all(
         "SSLProxyCheckPeerExpire",
-        Meaning::Warn("is not read: dates are checked as long as `SSLProxyVerify` is not `none`"),
+        Meaning::Warn("is ignored: dates are checked unless `SSLProxyVerify` is `none`"),
     ),
     all("SSLRequire", USERS),
     all("SSLRequireSSL", USERS),
@@ -231,7 +231,7 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     all("SSLPassPhraseDialog", TLS),
     all(
         "SSLProtocol",
-        Meaning::Warn("has no effect: TLS 1.2 and 1.3 are spoken, and nothing older"),
+        Meaning::Warn("has no effect: only TLS 1.2 and 1.3 are supported"),
     ),
     all("SSLProxyCipherSuite", TLS),
     all("SSLProxyProtocol", TLS),
@@ -243,7 +243,7 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     all("SSLStaplingCache", TLS),
     all(
         "SSLStrictSNIVHostCheck",
-        Meaning::Warn("has no effect: who asks for no name gets the first certificate"),
+        Meaning::Warn("has no effect: a client without SNI gets the first certificate"),
     ),
     all("SSLUseStapling", TLS),
     all("SSLVerifyDepth", AUTHORITIES),
@@ -256,17 +256,17 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     read("UnsetEnv", PATHS, headers::unset_env),
     all(
         "AllowEncodedSlashes",
-        Meaning::Note("is not needed: encoded slashes are passed on as they are"),
+        Meaning::Note("is not needed: encoded slashes are forwarded unchanged"),
     ),
     read("UseCanonicalName", PATHS, host::canonical_name),
     all("UseCanonicalPhysicalPort", Meaning::Note("has no effect")),
     all(
         "ErrorDocument",
-        Meaning::Warn("has no effect: error pages are the server's own"),
+        Meaning::Warn("has no effect: error pages cannot be configured"),
     ),
     all(
         "LimitRequestBody",
-        Meaning::Warn("has no effect: bodies of any length are passed on"),
+        Meaning::Warn("has no effect: bodies of any length are forwarded"),
     ),
     all("Order", OLD_ACCESS),
     all("Allow", OLD_ACCESS),
@@ -289,30 +289,30 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     all(
         "SetEnvIf",
         Meaning::Refuse(
-            "cannot be carried out: variables do not depend on requests here",
-            "set it by `SetEnv` in a `<Location>`",
+            "is not supported: variables cannot depend on the request",
+            "set the variable with `SetEnv` in a `<Location>`",
         ),
     ),
     all(
         "SetEnvIfNoCase",
         Meaning::Refuse(
-            "cannot be carried out: variables do not depend on requests here",
-            "set it by `SetEnv` in a `<Location>`",
+            "is not supported: variables cannot depend on the request",
+            "set the variable with `SetEnv` in a `<Location>`",
         ),
     ),
     all(
         "BrowserMatch",
-        Meaning::Note("has no effect: no browser needs it any more"),
+        Meaning::Note("has no effect: current browsers do not need it"),
     ),
     all(
         "BrowserMatchNoCase",
-        Meaning::Note("has no effect: no browser needs it any more"),
+        Meaning::Note("has no effect: current browsers do not need it"),
     ),
     all(
         "PassEnv",
         Meaning::Refuse(
-            "cannot be carried out",
-            "write `SetEnv` with a value, or `${NAME}`",
+            "is not supported",
+            "write `SetEnv` with a value, or use `${NAME}`",
         ),
     ),
     // Files.
@@ -329,7 +329,7 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     all("AddOutputFilter", FILES),
     all(
         "AddOutputFilterByType",
-        Meaning::Warn("has no effect: answers are passed on as they are"),
+        Meaning::Warn("has no effect: responses are forwarded unchanged"),
     ),
     all("AddType", FILES),
     all("Alias", FILES),
@@ -420,21 +420,21 @@ pub(super) static DIRECTIVES: &[KnownDirective] = &[
     all(
         "RegexDefaultOptions",
         Meaning::Refuse(
-            "cannot be carried out",
-            "write `(?i)` or `(?x)` into the expressions",
+            "is not supported",
+            "write `(?i)` or `(?x)` in the expressions",
         ),
     ),
     all(
         "MergeSlashes",
-        Meaning::Warn("has no effect: a run of slashes is compared as one"),
+        Meaning::Warn("has no effect: adjacent slashes are compared as one"),
     ),
     all(
         "StrictHostCheck",
-        Meaning::Warn("has no effect: who asks for no name that is known gets the first host"),
+        Meaning::Warn("has no effect: a request for an unknown name gets the first host"),
     ),
     all(
         "TraceEnable",
-        Meaning::Warn("has no effect: TRACE is passed on"),
+        Meaning::Warn("has no effect: TRACE is forwarded"),
     ),
     all("User", HTTPD),
 ];

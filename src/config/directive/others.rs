@@ -1,34 +1,35 @@
-//! Directives of httpd's other modules, so that nobody is told that they do not exist:
+//! Directives of httpd's other modules, so that they are not reported as unknown:
 //! [`other`].
 //!
-//! What does not live here: directives that somebody with a balancer is likely to have
-//! (`names`). Source: what httpd 2.4.71 lists with all modules of its distribution loaded.
+//! Elsewhere: directives that are common in configurations with a balancer (`names`).
+//! Source: the directives that httpd 2.4.71 lists with all modules of its distribution
+//! loaded.
 
 use super::names::Meaning;
 
-const FILES: Meaning = Meaning::Note("concerns files and programs, and none are served");
-const HTTPD: Meaning = Meaning::Note("concerns httpd itself");
-const LOGS: Meaning = Meaning::Note("is left to whoever embeds this");
-const CONTENT: Meaning = Meaning::Warn("has no effect: answers are passed on as they are");
+const FILES: Meaning = Meaning::Note("has no effect: files and programs are not served");
+const HTTPD: Meaning = Meaning::Note("has no effect: it configures httpd itself");
+const LOGS: Meaning = Meaning::Note("has no effect: the embedding program is responsible for it");
+const CONTENT: Meaning = Meaning::Warn("has no effect: responses are forwarded unchanged");
 const ACCESS: Meaning = Meaning::Refuse(
-    "cannot be carried out, and who may ask must not be guessed",
-    "`Require ip` and `Require local` are understood; leave the rest to the members",
+    "is not supported; access rules must not be guessed",
+    "use `Require ip` or `Require local`, or restrict access in the members",
 );
 const REWRITTEN: Meaning = Meaning::Refuse(
-    "cannot be carried out: what is sent through here is not rewritten",
-    "let the members do it, or leave it out",
+    "is not supported: requests and responses are not rewritten",
+    "do it in the members, or remove this line",
 );
 const CERTIFICATES: Meaning = Meaning::Refuse(
-    "cannot be carried out",
-    "`SSLCertificateFile` names a certificate; a reload reads it again",
+    "is not supported",
+    "use `SSLCertificateFile`; a reload reads the certificate again",
 );
 const CLIENTS: Meaning = Meaning::Refuse(
-    "cannot be carried out: a client is who connects",
-    "let the members read `X-Forwarded-For`",
+    "is not supported: the client is the peer of the connection",
+    "read `X-Forwarded-For` in the members",
 );
 const TLS: Meaning = Meaning::Note("is not needed");
 
-/// Names, and what becomes of each of them.
+/// The names, and how each of them is treated.
 const OTHERS: &[(Meaning, &str)] = &[
     (
         FILES,
@@ -169,7 +170,8 @@ const OTHERS: &[(Meaning, &str)] = &[
     ),
 ];
 
-/// A directive of another module: its name as httpd writes it, and what becomes of it.
+/// Returns a directive of another module: its name in httpd's spelling, and how it is
+/// treated.
 pub(super) fn other(name: &str) -> Option<(&'static str, &'static Meaning)> {
     OTHERS.iter().find_map(|(meaning, names)| {
         let mut names = names.split_ascii_whitespace();
@@ -178,7 +180,7 @@ pub(super) fn other(name: &str) -> Option<(&'static str, &'static Meaning)> {
     })
 }
 
-/// All of them, for who looks for the nearest.
+/// Returns all names, for the search for a similar name.
 pub(super) fn others() -> impl Iterator<Item = &'static str> {
     let groups = OTHERS.iter().map(|(_, names)| *names);
     groups.flat_map(str::split_ascii_whitespace)

@@ -1,7 +1,7 @@
-//! What a `key=value` can be, and how each kind of value is read and written: the frame
-//! of the tables in `member_parameters` and `balancer_parameters`.
+//! Types of `key=value` parameters, and how each is parsed and printed: the types behind
+//! the tables in `member_parameters` and `balancer_parameters`.
 //!
-//! What does not live here: which keys there are, and where they may stand.
+//! Elsewhere: the list of keys, and where they are allowed.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,30 +11,30 @@ use super::super::text::{parse_duration, print_duration};
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A key, what its value can be, and what is to be said about it.
+/// A parameter: its key, its type, and its effect compared with httpd.
 pub(in crate::config) struct Parameter<T> {
     pub(super) key: &'static str,
     pub(super) kind: ParameterKind<T>,
-    pub(super) moot: Moot,
+    pub(super) effect: ParameterEffect,
 }
 
-/// Whether a setting has less effect here than it has in httpd.
+/// Whether a setting has less effect than in httpd.
 #[derive(Clone, Copy)]
-pub(super) enum Moot {
-    No,
-    /// It has none, and that does no harm.
+pub(super) enum ParameterEffect {
+    Full,
+    /// It has no effect, and none is needed.
     Note(&'static str),
-    /// Something else happens.
+    /// It has a different effect.
     Warning(&'static str),
 }
 
-/// What a value can be, and where it goes.
+/// The type of a value, and the field that it sets.
 pub(super) enum ParameterKind<T> {
     Count {
         field: fn(&mut T) -> &mut Option<u32>,
         range: RangeInclusive<u32>,
     },
-    /// A size in bytes: 0, or no less than this.
+    /// A size in bytes: 0, or at least `least`.
     Size {
         field: fn(&mut T) -> &mut Option<u32>,
         least: u32,
@@ -61,23 +61,23 @@ pub(super) enum ParameterKind<T> {
     },
 }
 
-/// In what httpd counts a duration.
+/// The unit of a duration in httpd.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Unit {
-    /// In milliseconds, unless another unit is named.
+    /// In milliseconds, unless another unit is written.
     Milliseconds,
-    /// In seconds, unless another unit is named.
+    /// In seconds, unless another unit is written.
     Seconds,
-    /// In milliseconds, whatever is named.
+    /// In milliseconds; httpd ignores a written unit.
     WholeMilliseconds,
-    /// In seconds, whatever is named.
+    /// In seconds; httpd ignores a written unit.
     WholeSeconds,
 }
 
-/// What has become of a value: perhaps there is a warning, or it is refused.
+/// The result of parsing a value: accepted, perhaps with a warning, or refused.
 pub(super) type ReadOutcome = Result<Option<Remark>, Remark>;
 
-/// A sentence, and advice.
+/// A message and a hint.
 #[derive(Debug)]
 pub(super) struct Remark {
     pub(super) message: String,
@@ -103,16 +103,16 @@ impl<T: Clone> Parameter<T> {
         Self {
             key,
             kind,
-            moot: Moot::No,
+            effect: ParameterEffect::Full,
         }
     }
 
-    pub(super) const fn moot(mut self, moot: Moot) -> Self {
-        self.moot = moot;
+    pub(super) const fn effect(mut self, effect: ParameterEffect) -> Self {
+        self.effect = effect;
         self
     }
 
-    /// Reads a value into its place.
+    /// Parses a value into its field.
     pub(super) fn read(&self, target: &mut T, value: &str) -> ReadOutcome {
         let key = self.key;
         match &self.kind {
@@ -123,7 +123,7 @@ impl<T: Clone> Parameter<T> {
                 let size = number(key, value, &(0..=u32::MAX))?;
                 if size != 0 && size < *least {
                     let message =
-                        format!("`{key}` has to be 0, for the default, or at least {least}");
+                        format!("`{key}` must be 0, for the default, or at least {least}");
                     return Err(Remark::new(message));
                 }
                 *field(target) = Some(size);
@@ -146,7 +146,7 @@ impl<T: Clone> Parameter<T> {
         Ok(None)
     }
 
-    /// Writes the value so that it is read as the same; `None` if it is not set.
+    /// Prints the value so that it reads back as the same value; `None` if it is not set.
     pub(super) fn print(&self, from: &T) -> Option<String> {
         let mut from = from.clone();
         match &self.kind {
@@ -172,13 +172,13 @@ impl<T: Clone> Parameter<T> {
     }
 }
 
-/// Writes all that is set: `key=value`.
+/// Prints all parameters that are set: `key=value`.
 pub(in crate::config) fn print_all<T: Clone>(table: &[Parameter<T>], from: &T) -> Vec<String> {
     let print = |row: &Parameter<T>| Some(format!("{}={}", row.key, row.print(from)?));
     table.iter().filter_map(print).collect()
 }
 
-/// Reads a whole number.
+/// Parses a whole number.
 pub(super) fn number(what: &str, value: &str, range: &RangeInclusive<u32>) -> Result<u32, Remark> {
     let digits = value.strip_prefix('+').unwrap_or(value);
     let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -186,16 +186,16 @@ pub(super) fn number(what: &str, value: &str, range: &RangeInclusive<u32>) -> Re
     match in_range {
         Some(number) if all_digits => Ok(number),
         _ if all_digits => Err(Remark::new(format!(
-            "`{what}` is {}, not {value}",
+            "`{what}` must be {}, not {value}",
             within(range)
         ))),
         _ => {
-            let remark = Remark::new(format!("`{value}` is no whole number"));
+            let remark = Remark::new(format!("`{value}` is not a whole number"));
             let junk = value.trim_start_matches(|c: char| c.is_ascii_digit());
             Err(if junk.len() < value.len() && !value.is_empty() {
-                remark.with_hint(format!("httpd 2.4 would pass over `{junk}`; leave it out"))
+                remark.with_hint(format!("httpd 2.4 would ignore `{junk}`: remove it"))
             } else {
-                remark.with_hint(format!("`{what}` is {}", within(range)))
+                remark.with_hint(format!("`{what}` must be {}", within(range)))
             })
         }
     }
@@ -208,7 +208,7 @@ fn within(range: &RangeInclusive<u32>) -> String {
     }
 }
 
-/// Reads a duration, and says where httpd would read another.
+/// Parses a duration, and warns if httpd would read a different one.
 pub(super) fn duration(
     what: &str,
     value: &str,
@@ -220,15 +220,15 @@ pub(super) fn duration(
         Unit::Seconds | Unit::WholeSeconds => SECOND,
     };
     let Some(duration) = parse_duration(value, default) else {
-        let remark = Remark::new(format!("`{value}` is no duration"));
+        let remark = Remark::new(format!("`{value}` is not a duration"));
         return Err(remark.with_hint("write 10s, 500ms, 5min or 2h"));
     };
     if !range.contains(&duration) {
         let (start, end) = (print_duration(*range.start()), print_duration(*range.end()));
         return Err(Remark::new(if *range.end() == Duration::MAX {
-            format!("`{what}` has to be {start} at least")
+            format!("`{what}` must be at least {start}")
         } else {
-            format!("`{what}` has to be {start} to {end}")
+            format!("`{what}` must be {start} to {end}")
         }));
     }
     let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -238,7 +238,7 @@ pub(super) fn duration(
     };
     let warning = in_httpd.filter(|other| *other != duration).map(|other| {
         Remark::new(format!(
-            "`{what}={value}` is {} here, and {} in httpd 2.4, which passes over the unit",
+            "`{what}={value}` is {}; httpd 2.4 ignores the unit and would use {}",
             print_duration(duration),
             print_duration(other),
         ))
@@ -246,7 +246,7 @@ pub(super) fn duration(
     Ok((duration, warning))
 }
 
-/// Reads `On` or `Off`.
+/// Parses `On` or `Off`.
 pub(super) fn switch(what: &str, value: &str) -> Result<bool, Remark> {
     if value.eq_ignore_ascii_case("on") {
         Ok(true)
@@ -254,7 +254,7 @@ pub(super) fn switch(what: &str, value: &str) -> Result<bool, Remark> {
         Ok(false)
     } else {
         Err(Remark::new(format!(
-            "`{what}` is `On` or `Off`, not `{value}`"
+            "`{what}` must be `On` or `Off`, not `{value}`"
         )))
     }
 }
@@ -263,19 +263,19 @@ pub(in crate::config) fn print_switch(on: bool) -> &'static str {
     if on { "On" } else { "Off" }
 }
 
-/// Reads a text of limited length.
+/// Checks the length of a text.
 pub(super) fn text(what: &str, value: &str, longest: usize) -> Result<String, Remark> {
     if value.len() <= longest {
         return Ok(value.to_owned());
     }
     let length = value.len();
-    let message = format!("`{what}` has {length} bytes, and may have {longest}");
+    let message = format!("`{what}` has {length} bytes; the limit is {longest}");
     Err(Remark::new(message))
 }
 
-/// The known word that is nearest to one that is not known, if one is near.
+/// Returns the most similar known word, if one is similar enough.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // Likeness is not cheap, and no name is as long.
+    // Comparing names is slow, and no known name is longer.
     if word.len() > 64 {
         return None;
     }

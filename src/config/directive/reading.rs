@@ -1,45 +1,45 @@
-//! What a tree is read into, and what there is to say about it: [`DirectiveContext`].
+//! The state while a tree is converted into a configuration: [`DirectiveContext`].
 //!
-//! What does not live here: the way through the tree (`walk`), and what single directives
-//! mean (the files that `names` calls).
+//! Elsewhere: walking the tree (`walk`), and single directives (the functions listed in
+//! `names`).
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use super::balancer_parameters::BALANCER;
-use super::found::{Definitions, Ordered, ParsedMapping};
+use super::definitions::{Definitions, Ordered, ParsedMapping};
 use super::member_parameters::MEMBER;
-use super::parameter::{Moot, Parameter, ReadOutcome, Remark, nearest};
-use crate::config::complaints::Complaints;
+use super::parameter::{Parameter, ParameterEffect, ReadOutcome, Remark, nearest};
+use crate::config::diagnostic_list::DiagnosticList;
 use crate::config::model::{CheckCondition, CheckTemplate, Config, Host, HostSettings, Location};
 use crate::config::syntax::{ConfigWord, Directive, Sources, Span};
 use crate::config::{Diagnostic, Severity, secret};
 
-/// What is read so far, and what there is to say about it.
+/// The configuration so far, and its diagnostics.
 pub(super) struct DirectiveContext<'a> {
     sources: &'a Sources,
-    complaints: &'a mut Complaints,
-    /// What is said once, and not again for each line.
-    said: BTreeSet<String>,
+    diagnostics: &'a mut DiagnosticList,
+    /// Messages that are reported once, and not for each line.
+    reported: BTreeSet<String>,
     pub(super) config: Config,
-    /// The targets of mappings and where they were read, for `afterwards`.
+    /// The targets of mappings and their positions, for `final_checks`.
     pub(super) targets: Vec<ParsedMapping>,
-    /// Which balancers have a section or members, by host.
+    /// Balancers that have a section or members, by host.
     pub(super) defined: BTreeSet<(Option<usize>, String)>,
-    /// Which virtual host is read; `None` for the main server.
+    /// The virtual host that is being read; `None` for the main server.
     pub(super) virtual_host: Option<usize>,
-    pub(super) found: Definitions,
-    /// Where balancers are told to pick by heartbeats, for `afterwards`.
-    pub(super) elect_by_heartbeats: Vec<Span>,
+    pub(super) definitions: Definitions,
+    /// The positions where a balancer is set to pick by heartbeats, for `final_checks`.
+    pub(super) picks_by_heartbeats: Vec<Span>,
     pub(super) storage_span: Option<Span>,
-    /// What must not be shown of the directive that is read.
+    /// The secrets of the directive that is being read.
     secrets: Vec<String>,
     pub(super) conditions: Ordered<CheckCondition>,
-    /// By their names in lower case.
+    /// The keys are names in lower case.
     pub(super) templates: Ordered<CheckTemplate>,
 }
 
-/// In what a directive stands.
+/// The context in which a directive stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Within {
     Location,
@@ -59,19 +59,19 @@ impl fmt::Display for Within {
     }
 }
 
-/// Where a directive stands, and what it is about.
+/// The context in which a directive stands, and the values it applies to.
 pub(super) struct DirectiveScope<'s> {
     pub(super) within: Within,
     pub(super) host: &'s mut Host,
     pub(super) location: Option<Location>,
-    /// The balancer whose section it is.
+    /// The balancer of the section.
     pub(super) balancer: Option<String>,
-    /// What `SetEnv` sets in the host or location.
+    /// The variables that `SetEnv` sets in the host or location.
     pub(super) variables: Ordered<String>,
 }
 
 impl DirectiveScope<'_> {
-    /// What holds for all that the scope is about.
+    /// Returns the settings that directives in this context change.
     pub(super) fn settings(&mut self) -> &mut HostSettings {
         match &mut self.location {
             Some(location) => &mut location.settings,
@@ -80,7 +80,7 @@ impl DirectiveScope<'_> {
     }
 }
 
-/// A `key=value`, and where both of them stand.
+/// A `key=value` parameter, with the positions of both.
 #[derive(Clone, Debug)]
 pub(super) struct Pair<'w> {
     pub(super) key: &'w str,
@@ -95,7 +95,7 @@ impl<'w> Pair<'w> {
         let (key, value) = word.text.split_once('=')?;
         let (mut key_span, mut value_span) = (word.span, word.span);
         let length = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-        // With quotes or variables in it, columns do not tell where the parts are.
+        // With quotes or variables in the word, the positions of its parts are unknown.
         if length(&word.text) == word.span.length {
             key_span.length = length(key);
             value_span.column += key_span.length + 1;
@@ -114,17 +114,17 @@ impl<'w> Pair<'w> {
 }
 
 impl<'a> DirectiveContext<'a> {
-    pub(super) fn new(sources: &'a Sources, complaints: &'a mut Complaints) -> Self {
+    pub(super) fn new(sources: &'a Sources, diagnostics: &'a mut DiagnosticList) -> Self {
         Self {
             sources,
-            complaints,
-            said: BTreeSet::new(),
+            diagnostics,
+            reported: BTreeSet::new(),
             config: Config::default(),
             targets: Vec::new(),
             defined: BTreeSet::new(),
             virtual_host: None,
-            found: Definitions::default(),
-            elect_by_heartbeats: Vec::new(),
+            definitions: Definitions::default(),
+            picks_by_heartbeats: Vec::new(),
             storage_span: None,
             secrets: Vec::new(),
             conditions: Ordered::default(),
@@ -132,20 +132,20 @@ impl<'a> DirectiveContext<'a> {
         }
     }
 
-    /// Notes what is secret of a directive, or of the head of a section.
+    /// Records the secrets of a directive, or of the head of a section.
     pub(super) fn hide_words(&mut self, name: &ConfigWord, words: &[ConfigWord]) {
         let words = std::iter::once(name).chain(words);
         let words: Vec<&str> = words.map(|word| word.text.as_str()).collect();
         self.hide(&words);
     }
 
-    /// Notes what is secret of what is read now.
+    /// Records the secrets of these words.
     pub(super) fn hide(&mut self, words: &[&str]) {
         let secrets = secret::of_words(words).into_iter();
         self.secrets = secrets.map(str::to_owned).collect();
     }
 
-    /// Reads the pairs into `target`, by the table.
+    /// Parses the pairs into `target`, using the table.
     pub(super) fn pairs<T: Clone>(
         &mut self,
         what: &str,
@@ -157,7 +157,7 @@ impl<'a> DirectiveContext<'a> {
         for pair in pairs {
             let is_it = |row: &&Parameter<T>| row.key.eq_ignore_ascii_case(pair.key);
             let Some(row) = table.iter().find(is_it) else {
-                let remark = Remark::new(format!("{what} has no parameter `{}`", pair.key));
+                let remark = Remark::new(format!("unknown parameter `{}` for {what}", pair.key));
                 let remark = if is_key(&MEMBER, pair.key) {
                     remark.with_hint("it is a parameter of members")
                 } else if is_key(&BALANCER, pair.key) {
@@ -171,9 +171,9 @@ impl<'a> DirectiveContext<'a> {
                 self.error(pair.key_span, remark);
                 continue;
             };
-            // Letters of a status add up, over pairs as well.
+            // The letters of `status` accumulate, also over several pairs.
             if !seen.insert(row.key) && row.key != "status" {
-                let message = format!("`{}` is said twice, and this one counts", row.key);
+                let message = format!("`{}` is set twice; this value is used", row.key);
                 self.warning(pair.key_span, Remark::new(message));
             }
             let read = row.read(target, pair.value);
@@ -182,18 +182,18 @@ impl<'a> DirectiveContext<'a> {
             if refused {
                 continue;
             }
-            let moot = |why: &str| format!("`{}` {why}", row.key);
-            match row.moot {
-                Moot::No => {}
-                Moot::Note(why) => self.once(Severity::Note, pair.key_span, moot(why)),
-                Moot::Warning(why) => {
-                    self.once(Severity::Warning, pair.key_span, moot(why));
+            let effect = |why: &str| format!("`{}` {why}", row.key);
+            match row.effect {
+                ParameterEffect::Full => {}
+                ParameterEffect::Note(why) => self.once(Severity::Note, pair.key_span, effect(why)),
+                ParameterEffect::Warning(why) => {
+                    self.once(Severity::Warning, pair.key_span, effect(why));
                 }
             }
         }
     }
 
-    /// Says what there is to say of a value.
+    /// Adds the diagnostic of a value, if there is one.
     pub(super) fn value(&mut self, span: Span, read: ReadOutcome) {
         match read {
             Ok(None) => {}
@@ -202,7 +202,7 @@ impl<'a> DirectiveContext<'a> {
         }
     }
 
-    /// The value, or a complaint.
+    /// Returns the value, or adds a diagnostic.
     pub(super) fn checked<V>(&mut self, span: Span, read: Result<V, Remark>) -> Option<V> {
         match read {
             Ok(value) => Some(value),
@@ -213,7 +213,7 @@ impl<'a> DirectiveContext<'a> {
         }
     }
 
-    /// The words of a directive, if their number is right.
+    /// Returns the words of a directive if their number is correct.
     pub(super) fn words<'d>(
         &mut self,
         directive: &'d Directive,
@@ -225,22 +225,22 @@ impl<'a> DirectiveContext<'a> {
             return Some(words);
         }
         let (span, message) = match words.get(*number.end()) {
-            Some(surplus) => (surplus.span, "has a word too many"),
-            None => (directive.name.span, "is not complete"),
+            Some(surplus) => (surplus.span, "has too many words"),
+            None => (directive.name.span, "is incomplete"),
         };
         let remark = Remark::new(format!("`{}` {message}", directive.name.text));
         self.error(span, remark.with_hint(format!("write `{usage}`")));
         None
     }
 
-    /// Whether so much is wrong that no more is read.
+    /// Returns whether there are so many errors that reading should stop.
     pub(super) fn is_stopped(&self) -> bool {
-        self.complaints.are_too_many()
+        self.diagnostics.are_too_many()
     }
 
-    /// Whether another warning would be shown: what it says may not be cheap to find.
+    /// Returns whether another warning would be kept; its message may be slow to compute.
     pub(super) fn take_warnings(&self) -> bool {
-        self.complaints.take_warnings()
+        self.diagnostics.take_warnings()
     }
 
     pub(super) fn error(&mut self, span: Span, remark: Remark) {
@@ -251,9 +251,9 @@ impl<'a> DirectiveContext<'a> {
         self.say(Diagnostic::warning(remark.message), span, remark.hint);
     }
 
-    /// Says something once, where it is first to be said.
+    /// Adds a diagnostic once, at its first position.
     pub(super) fn once(&mut self, severity: Severity, span: Span, message: String) {
-        if self.said.insert(message.clone()) {
+        if self.reported.insert(message.clone()) {
             let diagnostic = match severity {
                 Severity::Error => Diagnostic::error(message),
                 Severity::Note => Diagnostic::note(message),
@@ -268,7 +268,7 @@ impl<'a> DirectiveContext<'a> {
         let variables = self.sources.secrets.iter();
         let secrets = self.secrets.iter().chain(variables);
         let secrets = secrets.map(String::as_str);
-        self.complaints
+        self.diagnostics
             .add(diagnostic, secrets, || self.sources.place(span));
     }
 }

@@ -1,15 +1,15 @@
-//! One pass over the tree: which directives and sections stand where they may, and what
-//! reads each of them.
+//! Walks the tree once: checks where directives and sections are allowed, and calls the
+//! function for each of them.
 //!
-//! What does not live here: what was read, and what there is to say about it (`reading`);
-//! what single directives mean (the files that `names` calls).
+//! Elsewhere: the configuration so far and its diagnostics (`reading`); single directives
+//! (the functions listed in `names`).
 
-use super::found::Ordered;
+use super::definitions::Ordered;
 use super::names::{DIRECTIVES, KnownDirective, Meaning, SECTIONS};
 use super::others::{other, others};
 use super::parameter::{Remark, nearest};
 use super::reading::{DirectiveContext, DirectiveScope, Within};
-use super::{afterwards, balancers, host, mappings};
+use super::{balancers, final_checks, host, mappings};
 use crate::config::Severity;
 use crate::config::model::{Config, Host, HostSettings, Location, VirtualHost};
 use crate::config::syntax::{ConfigWord, Directive, Section, SyntaxNode};
@@ -23,11 +23,11 @@ pub(super) fn read_whole(mut reading: DirectiveContext<'_>, nodes: &[SyntaxNode]
     reading.config.conditions = conditions.map(|(_, condition)| condition).collect();
     let templates = std::mem::take(&mut reading.templates).into_values();
     reading.config.check_templates = templates.map(|(_, template)| template).collect();
-    afterwards::look(&mut reading);
+    final_checks::check(&mut reading);
     reading.config
 }
 
-/// Reads all that stands in a host.
+/// Reads the content of a host.
 fn read_host(
     reading: &mut DirectiveContext<'_>,
     nodes: &[SyntaxNode],
@@ -91,13 +91,13 @@ fn read_as(
         Meaning::Do(within, read) => {
             if within.contains(&scope.within) {
                 if scope.within == Within::Proxy && within.contains(&Within::Location) {
-                    for_all_balancers(reading, known, name);
+                    warn_whole_host(reading, known, name);
                 }
                 read(reading, scope, directive);
             } else {
-                let message = format!("`{known}` cannot stand {}", scope.within);
+                let message = format!("`{known}` is not allowed {}", scope.within);
                 let places: Vec<_> = within.iter().map(Within::to_string).collect();
-                let hint = format!("it belongs {}", either(&places));
+                let hint = format!("it is allowed {}", either(&places));
                 reading.error(name.span, Remark::new(message).with_hint(hint));
             }
         }
@@ -114,11 +114,11 @@ fn read_as(
     }
 }
 
-/// Settings of paths in a section of a balancer hold for its whole host.
-fn for_all_balancers(reading: &mut DirectiveContext<'_>, known: &str, name: &ConfigWord) {
+/// Path settings inside a balancer's section apply to its whole host.
+fn warn_whole_host(reading: &mut DirectiveContext<'_>, known: &str, name: &ConfigWord) {
     if known != "Require" {
-        let message = format!("`{known}` inside `<Proxy>` is read as if it stood outside");
-        let hint = "write it in a `<Location>` if other paths are not to have it";
+        let message = format!("`{known}` inside `<Proxy>` applies to the whole host");
+        let hint = "write it in a `<Location>` to limit it to some paths";
         reading.warning(name.span, Remark::new(message).with_hint(hint));
     }
 }
@@ -143,26 +143,26 @@ fn read_section(
         }
         "Proxy" if top => read_proxy(reading, section, scope),
         "Directory" | "DirectoryMatch" | "Files" | "FilesMatch" => {
-            let message = format!("`<{known}>` concerns files, and none are served");
+            let message = format!("`<{known}>` has no effect: files are not served");
             reading.once(Severity::Note, name.span, message);
         }
         "RequireAny" if scope.within != Within::Main => {
             read_nodes(reading, &section.children, scope);
         }
         "VirtualHost" | "Location" | "LocationMatch" | "Proxy" | "RequireAny" => {
-            let message = format!("`<{known}>` cannot stand {}", scope.within);
+            let message = format!("`<{known}>` is not allowed {}", scope.within);
             reading.error(name.span, Remark::new(message));
         }
         _ => {
-            let remark = Remark::new(format!("`<{known}>` cannot be carried out"));
+            let remark = Remark::new(format!("`<{known}>` is not supported"));
             reading.error(
                 name.span,
                 remark.with_hint(match *known {
                     "Limit" | "LimitExcept" | "RequireAll" | "RequireNone" => {
-                        "who may ask is said by `Require` in `<Location>`, of which one has to hold"
+                        "write `Require` in a `<Location>`: a client needs to match one of them"
                     }
                     "ProxyMatch" => "name the balancer: `<Proxy balancer://name>`",
-                    _ => "write what is to hold without a condition",
+                    _ => "write the content without a condition",
                 }),
             );
         }
@@ -224,7 +224,7 @@ fn read_proxy(
         host: &mut *scope.host,
         location: None,
         balancer,
-        // Inside of it, they are the host's.
+        // Inside the section, the variables of the host apply.
         variables: std::mem::take(&mut scope.variables),
     };
     read_nodes(reading, &section.children, &mut inner);
@@ -238,9 +238,9 @@ fn unknown<'k>(
     known: impl Iterator<Item = &'k str>,
 ) {
     let remark = Remark::new(if what == "section" {
-        format!("there is no section `<{}>`", name.text)
+        format!("unknown section `<{}>`", name.text)
     } else {
-        format!("there is no {what} `{}`", name.text)
+        format!("unknown {what} `{}`", name.text)
     });
     let near = nearest(&name.text, known);
     reading.error(
@@ -252,7 +252,7 @@ fn unknown<'k>(
     );
 }
 
-/// `a, b or c`
+/// Joins words: `a, b or c`.
 fn either(words: &[String]) -> String {
     match words {
         [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),

@@ -1,8 +1,9 @@
-//! Why an expression cannot be read or decided, and where: [`ExpressionError`].
+//! The error of parsing or evaluating an expression, with its position:
+//! [`ExpressionError`].
 
 use std::fmt;
 
-/// Why an expression cannot be read or decided, and where in its text.
+/// Why an expression cannot be parsed or evaluated, and where in its text.
 ///
 /// # Examples
 ///
@@ -19,7 +20,8 @@ pub struct ExpressionError {
     message: String,
 }
 
-/// A place in the text of an expression, both from 1; columns are characters.
+/// A position in the text of an expression; line and column count from 1, and columns are
+/// characters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct TextPosition {
     pub(super) line: u32,
@@ -27,7 +29,7 @@ pub(super) struct TextPosition {
 }
 
 impl TextPosition {
-    /// The place of a byte of the text.
+    /// Returns the position of a byte of the text.
     pub(super) fn of(text: &str, byte: usize) -> Self {
         let before = text.get(..byte).unwrap_or(text);
         let line = before.matches('\n').count();
@@ -48,19 +50,19 @@ impl ExpressionError {
         }
     }
 
-    /// Returns the line in the text, from 1.
+    /// Returns the line, from 1.
     #[must_use]
     pub const fn line(&self) -> u32 {
         self.at.line
     }
 
-    /// Returns the column in that line, in characters, from 1.
+    /// Returns the column in the line, in characters, from 1.
     #[must_use]
     pub const fn column(&self) -> u32 {
         self.at.column
     }
 
-    /// Returns what is wrong, without the place.
+    /// Returns the message, without the position.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

@@ -1,4 +1,4 @@
-//! Whether an expression holds: [`Expression::evaluate`].
+//! Evaluates an expression: [`Expression::evaluate`].
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,17 +12,17 @@ use super::pattern::Groups;
 use super::read::Expression;
 use super::tree::{At, Binary, Comparison, ExpressionNode, ExpressionPiece, ExpressionWord, Unary};
 
-/// How long a value may become, in bytes.
+/// The longest value, in bytes.
 const LONGEST: usize = 1 << 20;
 
 impl Expression {
-    /// Returns whether it holds. What does not matter any more, behind `&&` and `||`, is not looked
-    /// at.
+    /// Returns whether the expression is true. `&&` and `||` skip their right side where it
+    /// does not matter.
     ///
     /// # Errors
     ///
-    /// If it cannot be decided: a name that is not known, an integer that is none, a function
-    /// without a value, a regular expression that takes too long.
+    /// If the result is undefined: an unknown name, an integer that is not valid, a
+    /// function without a value, or a regular expression that takes too long.
     ///
     /// # Examples
     ///
@@ -63,7 +63,7 @@ impl Expression {
 
 struct Evaluation<'l> {
     lookup: &'l dyn ExpressionLookup,
-    /// Those of the last match that had any.
+    /// The groups of the last match that had groups.
     groups: Groups,
 }
 
@@ -145,12 +145,12 @@ impl<'l> Evaluation<'l> {
             Binary::InNetwork => {
                 let text = String::from_utf8_lossy(&value);
                 let ip = text.parse::<IpAddr>();
-                let ip = ip.map_err(|_| wrong(left.at, "the left side is no IP address"))?;
+                let ip = ip.map_err(|_| wrong(left.at, "the left side is not an IP address"))?;
                 let text = String::from_utf8_lossy(&against);
                 let network = text.parse::<IpNet>().ok();
                 let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
                 let network =
-                    network.ok_or_else(|| wrong(right.at, "the right side is no network"))?;
+                    network.ok_or_else(|| wrong(right.at, "the right side is not a network"))?;
                 network.contains(&ip.to_canonical())
             }
             Binary::Like => is_like(&value, &against),
@@ -163,11 +163,14 @@ impl<'l> Evaluation<'l> {
     fn integer(&self, word: &ExpressionWord) -> Result<i128, ExpressionError> {
         let value = self.value(word)?;
         let text = std::str::from_utf8(&value).ok();
-        // httpd takes what is none for 0, so that a header that is missing is less than any limit.
+        // httpd reads an invalid number as 0, so that a missing header is below any limit.
         let number = text.and_then(|text| text.trim_ascii().parse::<i128>().ok());
         number.ok_or_else(|| {
             let shown: String = String::from_utf8_lossy(&value).chars().take(40).collect();
-            wrong(word.at, format!("`{}` is no integer", shown.escape_debug()))
+            wrong(
+                word.at,
+                format!("`{}` is not an integer", shown.escape_debug()),
+            )
         })
     }
 
@@ -181,7 +184,7 @@ impl<'l> Evaluation<'l> {
             if value.len().saturating_add(more.len()) > LONGEST {
                 return Err(wrong(
                     word.at,
-                    format!("this becomes longer than {LONGEST} bytes"),
+                    format!("the value is longer than {LONGEST} bytes"),
                 ));
             }
             if value.is_empty() {
@@ -205,7 +208,7 @@ impl<'l> Evaluation<'l> {
                     None => self.lookup.function(name, &argument),
                 };
                 let found =
-                    found.ok_or_else(|| wrong(*at, format!("there is no function `{name}`")))?;
+                    found.ok_or_else(|| wrong(*at, format!("unknown function `{name}`")))?;
                 found.map_err(|why| wrong(*at, format!("`{name}` has no value: {why}")))?
             }
             ExpressionPiece::Group(number) => {
@@ -215,7 +218,7 @@ impl<'l> Evaluation<'l> {
             ExpressionPiece::Literal(bytes) => Cow::Borrowed(bytes),
             ExpressionPiece::Variable(name, at) => {
                 let found = self.lookup.variable(name);
-                found.ok_or_else(|| wrong(*at, format!("there is no variable `{name}`")))?
+                found.ok_or_else(|| wrong(*at, format!("unknown variable `{name}`")))?
             }
         })
     }
@@ -225,11 +228,12 @@ fn wrong(at: At, message: impl Into<String>) -> ExpressionError {
     ExpressionError::new(at.0, message)
 }
 
-/// Whether a text fits a pattern of `*` and `?`, in time that grows with both, not with their
-/// powers.
+/// Returns whether a text matches a pattern with `*` and `?`. The time grows with the
+/// product of their lengths at most.
 fn is_like(text: &[u8], pattern: &[u8]) -> bool {
     let (mut at, mut expected) = (0, 0);
-    // Where the last star stands, and where what follows it began to be tried.
+    // The position of the last star, and the position where the text after it was last
+    // tried.
     let mut star: Option<(usize, usize)> = None;
     while at < text.len() {
         match pattern.get(expected) {

@@ -1,4 +1,4 @@
-//! The functions that every expression has: [`find`].
+//! The built-in functions of expressions: [`find`].
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use crate::percent::escaped;
 
 type Function = fn(&[u8]) -> Result<Vec<u8>, String>;
 
-/// A function by its name; letter case does not count.
+/// Returns a function by its name; letter case is ignored.
 pub(super) fn find(name: &str) -> Option<Function> {
     const ALL: [(&str, Function); 6] = [
         ("tolower", |value| Ok(value.to_ascii_lowercase())),
@@ -18,7 +18,7 @@ pub(super) fn find(name: &str) -> Option<Function> {
         ("unbase64", |value| {
             STANDARD
                 .decode(value)
-                .map_err(|_| "its argument is no base64".to_owned())
+                .map_err(|_| "the argument is not base64".to_owned())
         }),
     ];
     let mut all = ALL.iter();

@@ -1,23 +1,23 @@
-//! What the names in an expression stand for: [`ExpressionLookup`].
+//! The values of names in an expression: [`ExpressionLookup`].
 
 use std::borrow::Cow;
 
-/// What the names in an expression stand for when it is decided by
-/// [`Expression::evaluate`](super::Expression::evaluate). Letter case does not count in
-/// names: they are given as they were written.
+/// Supplies the values of names when [`Expression::evaluate`](super::Expression::evaluate)
+/// runs. Letter case is not significant in names, which are passed as they are written.
 ///
-/// These functions are there for every expression, and are not asked for here: `tolower`,
-/// `toupper`, `escape`, `unescape`, `base64` and `unbase64`.
+/// Built-in functions are not passed to it: `tolower`, `toupper`, `escape`, `unescape`,
+/// `base64` and `unbase64`.
 pub trait ExpressionLookup {
-    /// Returns the value of `%{name}`; `None` if there is no such variable. One that is there and
-    /// not set is empty.
+    /// Returns the value of `%{name}`; `None` if there is no such variable. A variable that
+    /// exists and is not set is empty.
     fn variable(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
     /// Returns the value of `name('argument')`; `None` if there is no such function.
     ///
     /// # Errors
     ///
-    /// If there is no value to be had; in words, to which place and name are added.
+    /// If the function has no value for this argument. The message is a text, to which
+    /// position and name are added.
     fn function(&self, name: &str, argument: &[u8]) -> Option<Result<Cow<'_, [u8]>, String>>;
 }
 

@@ -1,4 +1,4 @@
-//! The expressions of httpd (`ap_expr`): [`Expression`] reads one, prints it and decides it.
+//! The expressions of httpd (`ap_expr`): [`Expression`] parses, prints and evaluates one.
 //!
 //! ```text
 //! text ─► token ─► parse ─► tree ─► evaluate ─► true, false, or an error
@@ -7,12 +7,12 @@
 //!                          print
 //! ```
 //!
-//! It knows nothing of health checks or requests: what a variable stands for, and which there are,
-//! is a [`ExpressionLookup`]'s matter. What cannot be decided is an error with its line and column, and
-//! never true.
+//! This module does not depend on health checks or requests: an [`ExpressionLookup`]
+//! supplies the variables and their values. An undefined result is an error with line and
+//! column, and never true.
 //!
-//! What does not live here: the directives that have expressions (`directive`), and what their
-//! variables are (`assemble`).
+//! Elsewhere: the directives with expressions (`directive`), and the values of their
+//! variables (`assemble`).
 
 mod error;
 mod evaluate;

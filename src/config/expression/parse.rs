@@ -1,21 +1,21 @@
-//! From tokens to a tree: [`condition`].
+//! Parses tokens into a tree: [`condition`].
 
 use super::error::{ExpressionError, TextPosition};
 use super::pattern::Pattern;
 use super::token::{Token, tokens};
 use super::tree::{At, ExpressionNode, ExpressionPiece, ExpressionWord};
 
-/// How long a text may be, in bytes.
+/// The longest text, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// How deep parentheses, negations and calls may be nested.
+/// The maximum depth of nested parentheses, negations and calls.
 const DEEPEST: usize = 50;
 
-/// Reads a whole expression.
+/// Parses a whole expression.
 pub(super) fn condition(text: &str) -> Result<ExpressionNode, ExpressionError> {
     if text.len() > LONGEST {
         let at = TextPosition::of(text, 0);
-        let message = format!("an expression has {LONGEST} bytes at most");
+        let message = format!("the expression is longer than {LONGEST} bytes");
         return Err(ExpressionError::new(at, message));
     }
     let mut parser = Parser {
@@ -47,7 +47,7 @@ impl Parser<'_> {
         found
     }
 
-    /// Where the next token begins, or the text ends.
+    /// Returns the position of the next token, or of the end.
     fn here(&self) -> TextPosition {
         let next = self.tokens.get(self.next);
         TextPosition::of(self.text, next.map_or(self.text.len(), |(_, at)| *at))
@@ -56,9 +56,9 @@ impl Parser<'_> {
     fn unexpected(&self, wanted: &str) -> ExpressionError {
         let found = match self.peek() {
             None => "the expression ends here",
-            Some(_) => "this cannot stand here",
+            Some(_) => "unexpected token",
         };
-        ExpressionError::new(self.here(), format!("{found}, but {wanted} is needed"))
+        ExpressionError::new(self.here(), format!("{found}: expected {wanted}"))
     }
 
     fn expect(&mut self, wanted: &Token, name: &str) -> Result<(), ExpressionError> {
@@ -71,7 +71,10 @@ impl Parser<'_> {
     fn deeper(&self, depth: usize) -> Result<usize, ExpressionError> {
         match depth < DEEPEST {
             true => Ok(depth + 1),
-            false => Err(ExpressionError::new(self.here(), "it is nested too deeply")),
+            false => Err(ExpressionError::new(
+                self.here(),
+                "the expression is nested too deeply",
+            )),
         }
     }
 
@@ -165,11 +168,11 @@ impl Parser<'_> {
                 self.expect(&Token::BraceClosed, "`,` or `}`")?;
                 Ok(ExpressionNode::In(left, list))
             }
-            _ => Err(self.unexpected("a comparison, such as `==` or `=~`,")),
+            _ => Err(self.unexpected("a comparison, such as `==` or `=~`")),
         }
     }
 
-    /// A value, with all that is joined to it by dots.
+    /// Parses a value, with all values joined to it by dots.
     fn word(&mut self, depth: usize) -> Result<ExpressionWord, ExpressionError> {
         let mut word = ExpressionWord {
             pieces: Vec::new(),
@@ -184,12 +187,15 @@ impl Parser<'_> {
                 }
                 Some(Token::Name(name)) => {
                     self.next += 1;
-                    self.expect(&Token::Open, "`(`, as names without quotes are functions,")?;
+                    self.expect(
+                        &Token::Open,
+                        "`(`, because names without quotes are functions",
+                    )?;
                     let argument = self.word(self.deeper(depth)?)?;
                     self.expect(&Token::Closed, "`)`")?;
                     word.push(ExpressionPiece::Call(name, argument, at));
                 }
-                _ => return Err(self.unexpected("a value, such as `'text'` or `%{NAME}`,")),
+                _ => return Err(self.unexpected("a value, such as `'text'` or `%{NAME}`")),
             }
             if !self.takes(&Token::Dot) {
                 return Ok(word);

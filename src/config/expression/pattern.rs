@@ -1,21 +1,22 @@
-//! Regular expressions, with a bound on what they cost: [`Pattern`].
+//! Regular expressions with a cost limit: [`Pattern`].
 //!
-//! As in httpd, they are matched against bytes; `.` matches a line's end, and `$` the end of the
-//! text alone.
+//! As in httpd, they match bytes; `.` matches a line feed, and `$` matches only at the end
+//! of the text.
 
 use std::sync::{Arc, OnceLock};
 
 use fancy_regex::{BytesMode, Regex, RegexBuilder};
 
-/// How much a search may cost before it is given up: steps back, each of which may look at the
-/// whole text. It is a second or two of a processor's time, and seldom as much.
+/// The cost limit of a search: the number of backtracking steps times the length of the
+/// text, since each step may scan the whole text. This is one or two seconds of processor
+/// time, and rarely as much.
 const MOST_WORK: usize = 1 << 27;
 
-/// Up to these lengths of a text, in bytes, a search may take the same number of steps back. Those
-/// of the first are 50 000.
+/// Lengths of a text in bytes; the step limit is the same for all texts up to one of them.
+/// For the first, it is 50 000.
 const LENGTHS: [usize; 4] = [MOST_WORK / 50_000, 8 << 10, 64 << 10, 1 << 20];
 
-/// How large a compiled expression may be, in bytes, about.
+/// The approximate size limit of a compiled expression, in bytes.
 const MOST_BYTES: usize = 1 << 20;
 
 /// A compiled regular expression.
@@ -23,9 +24,9 @@ const MOST_BYTES: usize = 1 << 20;
 pub(super) struct Pattern {
     text: String,
     ignores_case: bool,
-    /// For the shortest texts.
+    /// The expression for the shortest texts.
     regex: Regex,
-    /// For the others; the bound is a part of what is compiled.
+    /// The expressions for longer texts; the limit is part of the compiled expression.
     for_longer: Arc<[OnceLock<Option<Regex>>; LENGTHS.len() - 1]>,
 }
 
@@ -41,7 +42,7 @@ impl Eq for Pattern {}
 pub(super) type Groups = Vec<Option<Vec<u8>>>;
 
 impl Pattern {
-    /// Compiles one; why not, otherwise.
+    /// Compiles an expression; the error is the reason why it cannot be compiled.
     pub(super) fn new(text: &str, ignores_case: bool) -> Result<Self, String> {
         let regex = compiled(text, ignores_case, LENGTHS[0])?;
         Ok(Self {
@@ -60,12 +61,14 @@ impl Pattern {
         self.ignores_case
     }
 
-    /// Whether it has groups, without which httpd remembers nothing of a match.
+    /// Returns whether it has groups. httpd stores the groups of a match only if there are
+    /// any.
     pub(super) fn has_groups(&self) -> bool {
         self.regex.captures_len() > 1
     }
 
-    /// Whether it matches, and its groups if it has any; that it is too costly, otherwise.
+    /// Searches for a match; returns its groups, if there are any. The error is that the
+    /// search takes too many steps.
     pub(super) fn search(&self, value: &[u8]) -> Result<Option<Groups>, String> {
         let costly = || "the regular expression takes too many steps".to_owned();
         let regex = self.for_length(value.len()).ok_or_else(costly)?;
@@ -91,7 +94,7 @@ impl Pattern {
     }
 }
 
-/// Compiles one for texts up to a length.
+/// Compiles the expression for texts up to a length.
 fn compiled(text: &str, ignores_case: bool, longest: usize) -> Result<Regex, String> {
     let regex = RegexBuilder::new(text)
         .bytes_mode(BytesMode::Ascii)

@@ -1,4 +1,4 @@
-//! An expression as text again, which is read as the same.
+//! Prints an expression; the text parses as the same expression.
 
 use std::fmt;
 
@@ -107,7 +107,7 @@ impl fmt::Display for ExpressionWord {
 
 fn literal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     f.write_str("'")?;
-    // A digit behind a number would be a part of it.
+    // A digit after a number would become part of it.
     let mut behind_number = false;
     for &byte in bytes {
         let is_number = !matches!(byte, b'\n' | b'\r' | b'\t' | b' '..=b'~')
@@ -118,7 +118,7 @@ fn literal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
             b'\n' => f.write_str("\\n")?,
             b'\r' => f.write_str("\\r")?,
             b'\t' => f.write_str("\\t")?,
-            // What would begin something else.
+            // Characters that would otherwise begin something else.
             b'\'' | b'\\' | b'$' | b'%' => write!(f, "\\{}", char::from(byte))?,
             _ => write!(f, "{}", char::from(byte))?,
         }
@@ -130,7 +130,7 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flag = if self.ignores_case() { "i" } else { "" };
         let mut delimiters = DELIMITERS.chars();
-        // The one that it was written with is one of them.
+        // The delimiter that was written is one of them.
         let free = delimiters.find(|&it| !self.text().contains(it));
         match free.unwrap_or('/') {
             '/' => write!(f, "/{}/{flag}", self.text()),

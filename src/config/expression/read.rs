@@ -1,6 +1,6 @@
-//! An expression as users have it: [`Expression`].
+//! The public type of an expression: [`Expression`].
 //!
-//! What does not live here: reading (`parse`), printing (`print`) and deciding it (`evaluate`).
+//! Elsewhere: parsing (`parse`), printing (`print`) and evaluating (`evaluate`).
 
 use std::str::FromStr;
 
@@ -15,23 +15,23 @@ use super::tree::ExpressionNode;
 /// | written | true if |
 /// |---|---|
 /// | `true`, `false`, `( .. )` | |
-/// | `! a`, `not a`; `a && b`, `a and b`; `a \|\| b`, `a or b` | `!` binds most, `\|\|` least |
-/// | `x == y`, `=`, `!=`, `<`, `<=`, `>`, `>=` | so by bytes |
-/// | `x -eq y`, `-ne`, `-lt`, `-le`, `-gt`, `-ge`, also without the `-` | so as integers |
-/// | `x =~ /regex/`, `x =~ m#regex#i`, `x !~ ..` | it matches, or does not; `$0` to `$9` are its groups |
-/// | `x in { y, z }`, `-in` | it is one of them |
+/// | `! a`, `not a`; `a && b`, `a and b`; `a \|\| b`, `a or b` | `!` binds tightest, `\|\|` loosest |
+/// | `x == y`, `=`, `!=`, `<`, `<=`, `>`, `>=` | compared by bytes |
+/// | `x -eq y`, `-ne`, `-lt`, `-le`, `-gt`, `-ge`, also without the `-` | compared as integers |
+/// | `x =~ /regex/`, `x =~ m#regex#i`, `x !~ ..` | it matches, or does not match; `$0` to `$9` are the groups |
+/// | `x in { y, z }`, `-in` | `x` is one of the values |
 /// | `-n x`, `-z x`, `-T x` | not empty; empty; neither of empty, `0`, `off`, `false` and `no` |
 /// | `x -ipmatch y`, `-strmatch`, `-strcmatch` | an address in a network; wildcards `*` and `?`; these without regard to case |
 ///
-/// Values are `'text'` and `"text"`, with `%{VARIABLE}`, `%{function:argument}`, `$1` and
-/// backslashes in them, numbers, `%{VARIABLE}`, `function(value)`, and `value . value` for both one
-/// after the other.
+/// Values are `'text'` and `"text"`, which may contain `%{VARIABLE}`,
+/// `%{function:argument}`, `$1` and backslash escapes; also numbers, `%{VARIABLE}`,
+/// `function(value)`, and `value . value` to join two values.
 ///
-/// One has 16 KiB and 50 levels of parentheses at most, and values have 1 MiB. Regular
-/// expressions are those of the crate `fancy_regex`. A search that goes back too often ends in an
-/// error; those without look-around and references to groups never do. The longer a text is, the
-/// fewer steps back it may take: 50 000 up to 2684 bytes, 16 384 up to 8 KiB, 2048 up to 64 KiB,
-/// and 128 beyond.
+/// An expression has at most 16 KiB and 50 levels of parentheses, and a value at most 1
+/// MiB. Regular expressions are those of the crate `fancy_regex`. A search that backtracks
+/// too often is an error; expressions without look-around and references to groups never
+/// do. The longer a text is, the lower the limit: 50 000 steps up to 2684 bytes, 16 384 up
+/// to 8 KiB, 2048 up to 64 KiB, and 128 beyond.
 ///
 /// # Examples
 ///
@@ -48,21 +48,22 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
     ///
-    /// If it is none. Names are not looked at: [`check`](Self::check) does that.
+    /// If the text is not a valid expression. Names are not checked; [`check`](Self::check)
+    /// does that.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let condition = parse::condition(text)?;
         Ok(Self { condition })
     }
 
-    /// Looks whether all names in it are known.
+    /// Checks that all names are known.
     ///
     /// # Errors
     ///
-    /// The first name that is not, with its place.
+    /// For the first unknown name, with its position.
     ///
     /// # Examples
     ///
@@ -72,7 +73,7 @@ impl Expression {
     /// let expression = Expression::parse("resp('X-Load') -lt 80 && %{NOSUCH} == ''")?;
     /// let knows = |name: ExpressionName<'_>| name == ExpressionName::Function("resp");
     /// let error = expression.check(knows).unwrap_err();
-    /// assert_eq!(error.to_string(), "1:26: there is no variable `NOSUCH`");
+    /// assert_eq!(error.to_string(), "1:26: unknown variable `NOSUCH`");
     /// # Ok::<(), equipoise::config::ExpressionError>(())
     /// ```
     pub fn check(&self, knows: impl Fn(ExpressionName<'_>) -> bool) -> Result<(), ExpressionError> {
@@ -80,8 +81,8 @@ impl Expression {
         self.condition.visit(&mut |name, at| {
             if first.is_none() && !knows(name) {
                 let message = match name {
-                    ExpressionName::Function(name) => format!("there is no function `{name}`"),
-                    ExpressionName::Variable(name) => format!("there is no variable `{name}`"),
+                    ExpressionName::Function(name) => format!("unknown function `{name}`"),
+                    ExpressionName::Variable(name) => format!("unknown variable `{name}`"),
                 };
                 first = Some(ExpressionError::new(at.0, message));
             }
@@ -89,7 +90,7 @@ impl Expression {
         first.map_or(Ok(()), Err)
     }
 
-    /// Returns whether a function of this name is called in it.
+    /// Returns whether the expression calls this function.
     pub(in crate::config) fn calls(&self, function: &str) -> bool {
         let mut calls = false;
         self.condition.visit(&mut |name, _| {

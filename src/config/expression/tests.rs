@@ -1,4 +1,4 @@
-//! Tables and laws of expressions.
+//! Tables and properties of expressions.
 
 use std::borrow::Cow;
 
@@ -75,13 +75,13 @@ fn what_httpd_refuses_is_refused_at_its_place() {
         ("'a' =~ /a/x", "1:8: a regular expression has no flags `x`"),
         ("'a' =~ /a/g", "1:8: a regular expression has no flags `g`"),
         ("'a' =~ /[/", "1:8: the regular expression cannot be used: "),
-        ("'a' =~ /a", "1:8: the regular expression has no end"),
+        ("'a' =~ /a", "1:8: the regular expression is not closed"),
         ("'a' =~ 'a'", "1:8: this cannot stand here, but a regular"),
         ("'a' in ('a')", "1:8: this cannot stand here, but a list"),
         ("'a' in {}", "1:9: this cannot stand here, but a value"),
-        ("'a' -foo 'b'", "1:5: there is no operator `-foo`"),
-        ("-Q 'a'", "1:1: there is no operator `-Q`"),
-        ("-f '/etc/passwd'", "1:1: `-f` cannot be carried out here"),
+        ("'a' -foo 'b'", "1:5: unknown operator `-foo`"),
+        ("-Q 'a'", "1:1: unknown operator `-Q`"),
+        ("-f '/etc/passwd'", "1:1: operator `-f` is not supported"),
         ("'a' == 'b", "1:8: `'` is missing"),
         ("'a\nb' == 'b'", "1:1: `'` is missing"),
         ("true &&\n 'a' == %{b", "2:9: `%{` has no `}`"),
@@ -98,11 +98,11 @@ fn what_httpd_refuses_is_refused_at_its_place() {
 #[test]
 fn what_cannot_be_decided_is_an_error_and_never_true() {
     for (text, place) in [
-        ("'abc' -eq 0", "1:1: `abc` is no integer"),
-        ("req('X-None') -lt 80", "1:1: `` is no integer"),
-        ("5 -gt %{NOT_SET}", "1:7: `` is no integer"),
-        ("%{NOSUCH} == ''", "1:1: there is no variable `NOSUCH`"),
-        ("! -n nosuch('a')", "1:6: there is no function `nosuch`"),
+        ("'abc' -eq 0", "1:1: `abc` is not an integer"),
+        ("req('X-None') -lt 80", "1:1: `` is not an integer"),
+        ("5 -gt %{NOT_SET}", "1:7: `` is not an integer"),
+        ("%{NOSUCH} == ''", "1:1: unknown variable `NOSUCH`"),
+        ("! -n nosuch('a')", "1:6: unknown function `nosuch`"),
         (
             "broken('a') == ''",
             "1:1: `broken` has no value: it is broken",
@@ -111,12 +111,15 @@ fn what_cannot_be_decided_is_an_error_and_never_true() {
         ("unescape('%2') == ''", "1:1: `unescape` has no value: "),
         (
             "'here' -ipmatch '10.0.0.0/8'",
-            "1:1: the left side is no IP",
+            "1:1: the left side is not an IP",
         ),
-        ("'10.0.0.1' -ipmatch '10/8'", "1:21: the right side is no"),
+        (
+            "'10.0.0.1' -ipmatch '10/8'",
+            "1:21: the right side is not a",
+        ),
         (
             "'10.0.0.1' !~ /x/ && '%{NOSUCH}' != 'x'",
-            "1:23: there is no",
+            "1:23: unknown variable",
         ),
     ] {
         let error = decided(text).unwrap_err();
@@ -128,7 +131,7 @@ fn what_cannot_be_decided_is_an_error_and_never_true() {
 
 #[test]
 fn a_search_that_goes_back_without_end_is_given_up() {
-    // Without groups that are referred to, no search goes back at all.
+    // Without references to groups, a search does not backtrack.
     let text = format!("'{}' =~ /^(a|a|aa)+\\1b$/", "a".repeat(3_000));
     let error = decided(&text).unwrap_err();
     assert!(error.contains("takes too many steps"), "{error}");
@@ -185,9 +188,9 @@ fn names_are_looked_up_before_anything_is_decided() {
         }
     }
     let expected = [
-        "1:9: there is no function `a`",
-        "1:13: there is no variable `B`",
-        "1:30: there is no function `c`",
+        "1:9: unknown function `a`",
+        "1:13: unknown variable `B`",
+        "1:30: unknown function `c`",
     ];
     assert_eq!(names, expected);
     assert!(expression.calls("A") && !expression.calls("b"));
@@ -229,7 +232,7 @@ fn values_do_not_grow_without_end() {
     }
     let expression = Expression::parse("-n '%{A}%{A}'").unwrap();
     let error = expression.evaluate(&Large).unwrap_err();
-    assert_eq!(error.message(), "this becomes longer than 1048576 bytes");
+    assert_eq!(error.message(), "the value is longer than 1048576 bytes");
 }
 
 fn piece() -> impl Strategy<Value = ExpressionPiece> {
@@ -240,7 +243,7 @@ fn piece() -> impl Strategy<Value = ExpressionPiece> {
         name.prop_map(|name| ExpressionPiece::Variable(name, At::default())),
     ];
     leaf.prop_recursive(3, 8, 3, move |inner| {
-        // A word without quotes that is an operator is no name.
+        // A word without quotes that is an operator is not a name.
         let name = "fn_[a-z]{0,4}";
         (name, prop::collection::vec(inner, 0..3))
             .prop_map(|(name, pieces)| ExpressionPiece::Call(name, word_of(pieces), At::default()))

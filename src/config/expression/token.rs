@@ -1,14 +1,14 @@
-//! The words of an expression: [`tokens`].
+//! Splits an expression into tokens: [`tokens`].
 //!
-//! Which characters make a word was found out by asking httpd 2.4.71; the tests do so again.
+//! The characters of words were determined by running httpd 2.4.71; the tests repeat this.
 
 use super::error::{ExpressionError, TextPosition};
 use super::tree::{At, Binary, Comparator, Comparison, ExpressionPiece, ExpressionWord, Unary};
 
-/// What may stand around a regular expression; around `/` without an `m` before it.
+/// The delimiters of a regular expression; without `m` before it, only `/`.
 pub(super) const DELIMITERS: &str = "/#,;:|!?.'\"_-^%$";
 
-/// How deep variables may stand in the arguments of others.
+/// The maximum depth of variables in the arguments of others.
 const DEEPEST: usize = 50;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub(super) enum Token {
     Value(ExpressionWord),
 }
 
-/// All tokens with the places where they begin, in bytes.
+/// Returns all tokens with their start positions, in bytes.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, ExpressionError> {
     let mut scanner = Scanner { text, at: 0 };
     let mut tokens = Vec::new();
@@ -45,7 +45,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, ExpressionError>
 
 struct Scanner<'t> {
     text: &'t str,
-    /// The next byte; it begins a character.
+    /// The position of the next byte, which begins a character.
     at: usize,
 }
 
@@ -192,7 +192,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// `-eq`, `-n`, `-ipmatch` and their like.
+    /// Parses `-eq`, `-n`, `-ipmatch` and similar operators.
     fn dashed(&mut self, begin: usize) -> Result<Token, ExpressionError> {
         self.take();
         let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -208,10 +208,10 @@ impl<'t> Scanner<'t> {
             "strmatch" => Token::Binary(Binary::Like),
             "strcmatch" => Token::Binary(Binary::LikeInAnyCase),
             "A" | "F" | "L" | "R" | "U" | "d" | "e" | "f" | "fnmatch" | "h" | "s" | "x" => {
-                let message = format!("`-{name}` cannot be carried out here");
+                let message = format!("operator `-{name}` is not supported");
                 return Err(self.error(begin, message));
             }
-            _ => return Err(self.error(begin, format!("there is no operator `-{name}`"))),
+            _ => return Err(self.error(begin, format!("unknown operator `-{name}`"))),
         })
     }
 
@@ -220,7 +220,7 @@ impl<'t> Scanner<'t> {
         self.at += skip;
         let text = self.take_while(|c| c != delimiter);
         if self.take().is_none() {
-            return Err(self.error(begin, "the regular expression has no end"));
+            return Err(self.error(begin, "the regular expression is not closed"));
         }
         // As in httpd, which has no other flag.
         let flags = self.take_while(|c| c.is_ascii_alphanumeric());
@@ -228,7 +228,9 @@ impl<'t> Scanner<'t> {
             "" => false,
             "i" => true,
             _ => {
-                let message = format!("a regular expression has no flags `{flags}`, only `i`");
+                let message = format!(
+                    "unsupported flags `{flags}` of a regular expression: only `i` is supported"
+                );
                 return Err(self.error(begin, message));
             }
         };
@@ -244,7 +246,7 @@ impl<'t> Scanner<'t> {
         ExpressionPiece::Group(digit.and_then(|it| usize::try_from(it).ok()).unwrap_or(0))
     }
 
-    /// `%{NAME}` or `%{function:argument}`.
+    /// Parses `%{NAME}` or `%{function:argument}`.
     fn variable(&mut self, depth: usize) -> Result<ExpressionPiece, ExpressionError> {
         let begin = self.at;
         if depth > DEEPEST {
@@ -253,7 +255,7 @@ impl<'t> Scanner<'t> {
         self.takes("%{");
         let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            return Err(self.error(begin, "`%{` is followed by no name"));
+            return Err(self.error(begin, "a name is missing after `%{`"));
         }
         let (name, at) = (name.to_owned(), self.place(begin));
         if self.takes(":") {
@@ -267,7 +269,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The inside of a string up to its quote, or of an argument up to `}`.
+    /// Parses the content of a string up to its quote, or of an argument up to `}`.
     fn pieces(
         &mut self,
         quote: Option<char>,
@@ -282,7 +284,7 @@ impl<'t> Scanner<'t> {
             let (first, second) = (ahead.next(), ahead.next());
             match first {
                 None | Some('\n') => {
-                    let message = format!("`{end}` is missing at the end of this text");
+                    let message = format!("`{end}` is missing at the end of the text");
                     return Err(self.error(begin, message));
                 }
                 Some(c) if c == end => {
@@ -306,21 +308,22 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// What a backslash stands for, behind it.
+    /// Parses an escape, after its backslash.
     fn escaped(&mut self, begin: usize) -> Result<Vec<u8>, ExpressionError> {
         let rest = self.rest();
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         if digits > 0 {
-            // As in httpd, digits are taken together: `\1011` is none, not `\101` and a 1.
+            // As in httpd, all digits belong together: `\1011` is invalid, not `\101` and a
+            // 1.
             let byte = (digits <= 3).then(|| u8::from_str_radix(&rest[..digits], 8));
             self.at += digits;
             return match byte {
                 Some(Ok(byte)) => Ok(vec![byte]),
-                _ => Err(self.error(begin, "the number behind `\\` is no octal byte")),
+                _ => Err(self.error(begin, "the number after `\\` is not an octal byte")),
             };
         }
         let Some(escaped) = self.take() else {
-            return Err(self.error(begin, "`\\` is followed by nothing"));
+            return Err(self.error(begin, "a character is missing after `\\`"));
         };
         Ok(match escaped {
             'n' => vec![b'\n'],

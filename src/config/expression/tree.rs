@@ -1,6 +1,6 @@
-//! What an expression is when it has been read: [`ExpressionNode`].
+//! The syntax tree of an expression: [`ExpressionNode`].
 //!
-//! What does not live here: reading it (`parse`), and what users have of it (`read`).
+//! Elsewhere: parsing (`parse`), and the public type (`read`).
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(super) enum ExpressionNode {
     Unary(Unary, ExpressionWord),
 }
 
-/// A value: its pieces one after the other.
+/// A value: a sequence of pieces.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct ExpressionWord {
     pub(super) pieces: Vec<ExpressionPiece>,
@@ -43,7 +43,7 @@ pub(super) enum ExpressionPiece {
     Variable(String, At),
 }
 
-/// Where something was written; two that are written elsewhere are the same all the same.
+/// A position in the text. All positions are equal, so that equality of trees ignores them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At(pub(super) TextPosition);
 
@@ -78,7 +78,7 @@ pub(super) enum Comparison {
     Integers(Comparator),
 }
 
-/// Operators with one value.
+/// Operators with one operand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unary {
     Empty,
@@ -86,7 +86,7 @@ pub(super) enum Unary {
     NotFalse,
 }
 
-/// Operators by name with two values.
+/// Named operators with two operands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Binary {
     InNetwork,
@@ -137,7 +137,7 @@ impl ExpressionWord {
 }
 
 impl ExpressionNode {
-    /// Tells of all names that are looked up, in order.
+    /// Calls `each` for all names that are looked up, in order.
     pub(super) fn visit(&self, each: &mut impl FnMut(ExpressionName<'_>, At)) {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|it| it.visit(each)),

@@ -1,4 +1,4 @@
-//! Who may ask: [`AccessCheck`].
+//! Access control: [`AccessCheck`].
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::config::AccessRule;
 use crate::proxy::ClientAddr;
 
-/// Lets in whoever one of its rules lets in.
+/// Grants access if at least one of its rules matches.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct AccessCheck {
     rules: Vec<AccessRule>,
@@ -20,9 +20,10 @@ impl AccessCheck {
         (!rules.is_empty()).then_some(Self { rules })
     }
 
-    /// Whether the sender of a request that came in `here`, by what its server says of it,
-    /// may ask. Who is not known is let in only where everybody is.
-    pub(super) fn lets_in(&self, extensions: &Extensions, here: SocketAddr) -> bool {
+    /// Returns whether the client of a request has access, by the client address that its
+    /// server has recorded and the local address `here`. A client without a known address
+    /// has access only if all clients have.
+    pub(super) fn allows(&self, extensions: &Extensions, here: SocketAddr) -> bool {
         let client = extensions.get::<ClientAddr>();
         let client = client.map(|client| client.0.ip().to_canonical());
         let here = here.ip().to_canonical();
@@ -37,7 +38,7 @@ impl AccessCheck {
     }
 }
 
-/// On this machine, or from the very address that was asked.
+/// Returns whether the client is on this machine, or uses the same address as the listener.
 fn is_local(client: IpAddr, here: IpAddr) -> bool {
     client.is_loopback() || here == client
 }
@@ -57,42 +58,42 @@ mod tests {
     use crate::proxy::ClientAddr;
     use http::Extensions;
 
-    fn lets_in(rules: &[AccessRule], client: &str) -> bool {
+    fn allows(rules: &[AccessRule], client: &str) -> bool {
         let mut extensions = Extensions::new();
         extensions.insert(ClientAddr(client.parse().unwrap()));
         let here = "192.0.2.7:80".parse().unwrap();
-        AccessCheck::new(rules).unwrap().lets_in(&extensions, here)
+        AccessCheck::new(rules).unwrap().allows(&extensions, here)
     }
 
     #[test]
-    fn one_rule_that_lets_in_is_enough() {
+    fn one_matching_rule_grants_access() {
         let rules = [
             AccessRule::Denied,
             AccessRule::Networks(vec!["10.0.0.0/8".parse().unwrap()]),
             AccessRule::Local,
         ];
-        assert!(lets_in(&rules, "10.1.2.3:1"));
-        assert!(lets_in(&rules, "[::ffff:10.1.2.3]:1"));
-        assert!(lets_in(&rules, "127.0.0.9:1"));
-        assert!(lets_in(&rules, "[::1]:1"));
-        assert!(lets_in(&rules, "192.0.2.7:1"));
-        assert!(!lets_in(&rules, "192.0.2.1:1"));
-        assert!(!lets_in(&rules[..1], "127.0.0.1:1"));
+        assert!(allows(&rules, "10.1.2.3:1"));
+        assert!(allows(&rules, "[::ffff:10.1.2.3]:1"));
+        assert!(allows(&rules, "127.0.0.9:1"));
+        assert!(allows(&rules, "[::1]:1"));
+        assert!(allows(&rules, "192.0.2.7:1"));
+        assert!(!allows(&rules, "192.0.2.1:1"));
+        assert!(!allows(&rules[..1], "127.0.0.1:1"));
     }
 
     #[test]
-    fn who_is_not_known_is_let_in_only_where_everybody_is() {
+    fn an_unknown_client_has_access_only_if_all_clients_have() {
         let nobody = Extensions::new();
         let here = "127.0.0.1:80".parse().unwrap();
         assert!(
             !AccessCheck::new(&[AccessRule::Local])
                 .unwrap()
-                .lets_in(&nobody, here)
+                .allows(&nobody, here)
         );
         assert!(
             AccessCheck::new(&[AccessRule::Granted])
                 .unwrap()
-                .lets_in(&nobody, here)
+                .allows(&nobody, here)
         );
         assert!(AccessCheck::new(&[]).is_none());
     }

@@ -1,4 +1,4 @@
-//! A request that is being answered: [`FrontFuture`].
+//! A request that is being served: [`FrontFuture`].
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::answer::{FrontResponse, RequestContext};
+use super::response::{FrontResponse, RequestContext};
 use crate::heartbeat::HeartbeatServiceFuture;
 use crate::proxy::{ClientBody, EdgeBody, Endpoint, ReverseProxyFuture};
 use crate::service::{BalanceFuture, Counted, PerMember, ResponseBody};
@@ -16,41 +16,44 @@ type DispatchFuture =
     ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, Counted, EdgeBody<ClientBody>>>;
 
 pin_project! {
-    /// One request on its way through a front.
+    /// A request that is being served.
     #[must_use = "a future does nothing unless it is awaited"]
     pub(in crate::config) struct FrontFuture {
         #[pin]
-        course: FrontState,
+        state: FrontState,
     }
 }
 
 pin_project! {
-    #[project = CourseProjected]
+    #[project = FrontStateProjected]
     enum FrontState {
-        // `None` once it has been given.
-        Answered { answer: Option<FrontResponse> },
-        Reported { #[pin] form: HeartbeatServiceFuture<ClientBody>, trip: RequestContext },
-        Sent { #[pin] sent: DispatchFuture, trip: RequestContext },
+        // `None` once it has been returned.
+        Ready { response: Option<FrontResponse> },
+        Reported { #[pin] form: HeartbeatServiceFuture<ClientBody>, context: RequestContext },
+        Sent { #[pin] sent: DispatchFuture, context: RequestContext },
     }
 }
 
 impl FrontFuture {
-    pub(super) fn answered(answer: FrontResponse) -> Self {
-        let answer = Some(answer);
+    pub(super) fn ready(response: FrontResponse) -> Self {
+        let response = Some(response);
         Self {
-            course: FrontState::Answered { answer },
+            state: FrontState::Ready { response },
         }
     }
 
-    pub(super) fn reported(form: HeartbeatServiceFuture<ClientBody>, trip: RequestContext) -> Self {
+    pub(super) fn reported(
+        form: HeartbeatServiceFuture<ClientBody>,
+        context: RequestContext,
+    ) -> Self {
         Self {
-            course: FrontState::Reported { form, trip },
+            state: FrontState::Reported { form, context },
         }
     }
 
-    pub(super) fn sent(sent: DispatchFuture, trip: RequestContext) -> Self {
+    pub(super) fn sent(sent: DispatchFuture, context: RequestContext) -> Self {
         Self {
-            course: FrontState::Sent { sent, trip },
+            state: FrontState::Sent { sent, context },
         }
     }
 }
@@ -58,20 +61,20 @@ impl FrontFuture {
 impl Future for FrontFuture {
     type Output = Result<FrontResponse, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().course.project() {
-            CourseProjected::Answered { answer } => match answer.take() {
-                Some(answer) => Poll::Ready(Ok(answer)),
-                None => panic!("a request was polled after it had been answered"),
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            FrontStateProjected::Ready { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                None => panic!("a future was polled after it had completed"),
             },
-            CourseProjected::Reported { form, trip } => {
-                let Ok(answer) = ready!(form.poll(context));
-                let answer = answer.map(|text| ResponseBody::text(text.into()));
-                Poll::Ready(Ok(trip.finish(answer)))
+            FrontStateProjected::Reported { form, context } => {
+                let Ok(response) = ready!(form.poll(cx));
+                let response = response.map(|text| ResponseBody::text(text.into()));
+                Poll::Ready(Ok(context.finish(response)))
             }
-            CourseProjected::Sent { sent, trip } => {
-                let Ok(answer) = ready!(sent.poll(context));
-                Poll::Ready(Ok(trip.finish(answer)))
+            FrontStateProjected::Sent { sent, context } => {
+                let Ok(response) = ready!(sent.poll(cx));
+                Poll::Ready(Ok(context.finish(response)))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is done to headers: [`HeaderEdit`], with values that name variables.
+//! Changes to headers: [`HeaderEdit`], with variables in values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,18 +9,18 @@ use crate::config::text::is_framing;
 use crate::config::{HeaderAction, HeaderRule, HeaderWhen};
 use crate::proxy::reads_as;
 
-/// One change of a header, made ready.
+/// A prepared change of a header.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct HeaderEdit {
     action: HeaderAction,
     name: HeaderName,
     value: HeaderTemplate,
     when: HeaderWhen,
-    /// The variable that decides, and whether it has to be set.
+    /// The variable of the condition, and whether it must be set.
     condition: Option<(String, bool)>,
 }
 
-/// A value in which variables are named.
+/// A value with variables.
 #[derive(Clone, Debug, Default)]
 pub(in crate::config) struct HeaderTemplate {
     pieces: Vec<HeaderPiece>,
@@ -32,14 +32,16 @@ enum HeaderPiece {
     Variable(String),
 }
 
-/// What cannot be done to a header.
+/// Why a header cannot be changed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(in crate::config) enum HeaderError {
-    #[error("no header can be called {0:?}")]
+    #[error("{0:?} is not a header name")]
     Name(String),
-    #[error("{0} says where a body ends, and only who sends it knows")]
+    #[error("{0} determines the length of a body and cannot be changed")]
     Framing(String),
-    #[error("{0:?} is no format: take `%{{NAME}}e` for a variable and `%%` for a percent sign")]
+    #[error(
+        "{0:?} is not a valid format: use `%{{NAME}}e` for a variable and `%%` for a percent sign"
+    )]
     Format(String),
 }
 
@@ -66,13 +68,13 @@ impl HeaderEdit {
         &self.name
     }
 
-    /// Whether it is done to an answer, which a member has sent or not.
+    /// Returns whether it applies to a response, which may or may not come from a member.
     pub(super) fn is_for(&self, delivered: bool) -> bool {
         delivered || self.when == HeaderWhen::Always
     }
 
-    /// Takes the header's name out of `Connection`, where a client could put it to have
-    /// removed what is set here.
+    /// Removes the header's name from `Connection`: a client could name it there to have it
+    /// removed.
     pub(super) fn keep(&self, headers: &mut HeaderMap) {
         let is_it = |token: &&[u8]| {
             let token = token.trim_ascii();
@@ -93,13 +95,13 @@ impl HeaderEdit {
             let tokens = line.as_bytes().split(|byte| *byte == b',');
             let left: Vec<&[u8]> = tokens.filter(|token| !is_it(token)).collect();
             let left = HeaderValue::from_bytes(&left.join(&b","[..]));
-            // A part of a header's value is one, too.
+            // A part of a valid header value is valid.
             headers.extend(left.ok().map(|left| (CONNECTION, left)));
         }
     }
 
-    /// Does it; `variable` knows the variables. A value that cannot stand in a header is
-    /// left out.
+    /// Applies the change, with `variable` as the source of variables. A value that is not
+    /// a valid header value is ignored.
     pub(super) fn apply<'v>(
         &self,
         headers: &mut HeaderMap,
@@ -124,7 +126,7 @@ impl HeaderEdit {
                 headers.append(&self.name, value);
             }
             HeaderAction::Append => {
-                // Lines of before become one: the order of lines means nothing else.
+                // Several field lines are joined to one, which has the same meaning.
                 let mut all: Vec<u8> = Vec::new();
                 for known in headers.get_all(&self.name).iter().chain([&value]) {
                     if !all.is_empty() {
@@ -143,8 +145,8 @@ impl HeaderEdit {
         }
     }
 
-    /// Removes what many servers would take for this header, as they read `_` as `-`. To
-    /// remove a name with underscores is not to remove the one with hyphens.
+    /// Removes headers that many servers would treat as this header, because they read `_`
+    /// as `-`. Removing a name with underscores does not remove the name with hyphens.
     fn remove_spellings(&self, headers: &mut HeaderMap) {
         let is_set = self.action == HeaderAction::Set;
         let is_spelling = |name: &&HeaderName| {
@@ -190,7 +192,7 @@ impl HeaderTemplate {
         for piece in &self.pieces {
             match piece {
                 HeaderPiece::Text(piece) => text.push_str(piece),
-                // So says httpd of what is not set.
+                // httpd writes this for a variable that is not set.
                 HeaderPiece::Variable(name) => {
                     text.push_str(&variable(name).unwrap_or(Cow::Borrowed("(null)")));
                 }
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_body_ends_is_not_to_be_said() {
+    fn headers_that_determine_the_length_of_a_body_are_refused() {
         for name in ["Content-Length", "transfer-encoding"] {
             let rule = HeaderRule {
                 action: HeaderAction::Set,
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_nobody_fills_are_refused() {
+    fn unknown_formats_are_refused() {
         for text in ["%", "%t", "%{V}", "%{V", "%{V}i"] {
             assert!(HeaderTemplate::new(text).is_err(), "{text}");
         }

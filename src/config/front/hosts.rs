@@ -1,4 +1,4 @@
-//! Whose host a request is for: [`Hosts`].
+//! Selects the host of a request: [`Hosts`].
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,21 +11,21 @@ use super::Site;
 use crate::config::HostAddress;
 use crate::net::TlsSession;
 
-/// All that is served: the main server, and virtual hosts by address, port and name.
+/// All hosts: the main server, and virtual hosts by address, port and name.
 #[derive(Debug)]
 pub(in crate::config) struct Hosts {
     main: Arc<Site>,
     groups: HashMap<(Option<IpAddr>, Option<u16>), HostGroup>,
 }
 
-/// The virtual hosts of one address, of which the first that fits counts. Whoever asks for
-/// none of their names gets the first of all.
+/// The virtual hosts of one address; the first matching one is used. Without a match, the
+/// first of all is used.
 #[derive(Debug, Default)]
 struct HostGroup {
     sites: Vec<Arc<Site>>,
-    /// Their places by name.
+    /// The index of a host by name.
     by_name: HashMap<String, usize>,
-    /// Names in which `*` and `?` stand for anything, in order.
+    /// Names with the wildcards `*` and `?`, in order.
     by_pattern: Vec<(String, usize)>,
 }
 
@@ -37,7 +37,7 @@ impl Hosts {
         }
     }
 
-    /// Adds a virtual host; of two with the same name, the first counts.
+    /// Adds a virtual host; if two have the same name, the first one is used.
     pub(in crate::config) fn add(
         &mut self,
         addresses: &[HostAddress],
@@ -48,25 +48,26 @@ impl Hosts {
         for address in addresses {
             let ip = address.ip.map(|ip| ip.to_canonical());
             let group = self.groups.entry((ip, address.port)).or_default();
-            let place = group.sites.len();
+            let index = group.sites.len();
             group.sites.push(site.clone());
             for name in &names {
                 if name.contains(['*', '?']) {
-                    group.by_pattern.push((name.clone(), place));
+                    group.by_pattern.push((name.clone(), index));
                 } else {
-                    group.by_name.entry(name.clone()).or_insert(place);
+                    group.by_name.entry(name.clone()).or_insert(index);
                 }
             }
         }
     }
 
-    /// The host that a request is for.
+    /// Returns the host of a request.
     pub(super) fn find<B>(&self, here: SocketAddr, request: &Request<B>) -> &Arc<Site> {
         self.named(here, host_of(request).as_deref())
     }
 
-    /// The host that a client has asked for in its TLS handshake: without a name, the first.
-    pub(super) fn greeted(&self, here: SocketAddr, session: &TlsSession) -> &Arc<Site> {
+    /// Returns the host that a client has named in its TLS handshake; without a name, the
+    /// first one.
+    pub(super) fn host_of_handshake(&self, here: SocketAddr, session: &TlsSession) -> &Arc<Site> {
         let name = session.server_name().unwrap_or_default();
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         self.named(here, Some(&name))
@@ -77,7 +78,7 @@ impl Hosts {
             return &self.main;
         }
         let (ip, port) = (here.ip().to_canonical(), here.port());
-        // The more that is said of an address, the more it counts.
+        // A more specific address is preferred.
         let keys = [
             (Some(ip), Some(port)),
             (Some(ip), None),
@@ -89,16 +90,16 @@ impl Hosts {
         };
         let host = host.unwrap_or_default();
         let named = group.by_name.get(host).copied();
-        // Only those that stand before it can take its place.
+        // Only patterns that come before the exact name are preferred to it.
         let earlier = group.by_pattern.iter();
-        let mut earlier = earlier.take_while(|(_, place)| named.is_none_or(|named| *place < named));
-        let fitting = earlier.find(|(pattern, _)| fits(pattern, host));
-        let place = fitting.map(|(_, place)| *place).or(named).unwrap_or(0);
-        group.sites.get(place).unwrap_or(&self.main)
+        let mut earlier = earlier.take_while(|(_, index)| named.is_none_or(|named| *index < named));
+        let fitting = earlier.find(|(pattern, _)| matches_pattern(pattern, host));
+        let index = fitting.map(|(_, index)| *index).or(named).unwrap_or(0);
+        group.sites.get(index).unwrap_or(&self.main)
     }
 }
 
-/// The name that a request is for, without its port.
+/// Returns the host name of a request, without the port.
 fn host_of<B>(request: &Request<B>) -> Option<String> {
     let host = match request.uri().host() {
         Some(host) => host,
@@ -111,12 +112,12 @@ fn host_of<B>(request: &Request<B>) -> Option<String> {
     Some(host.trim_end_matches('.').to_ascii_lowercase())
 }
 
-/// Whether a name fits a pattern in which `*` stands for any text and `?` for any
+/// Returns whether a name matches a pattern, where `*` matches any text and `?` any
 /// character.
-fn fits(pattern: &str, name: &str) -> bool {
+fn matches_pattern(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut of) = (0, 0);
-    // Where the last star was, and where what it stands for ends.
+    // The position of the last star, and the end of the text it matches.
     let mut star: Option<(usize, usize)> = None;
     while at < name.len() {
         match pattern.get(of) {
@@ -142,7 +143,7 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{fits, host_of};
+    use super::{host_of, matches_pattern};
     use http::Request;
 
     #[test]
@@ -156,7 +157,7 @@ mod tests {
             ("*a*b", "xaxbxab", true),
             ("*a*b", "xaxbx", false),
         ] {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+            assert_eq!(matches_pattern(pattern, name), expected, "{pattern} {name}");
         }
     }
 

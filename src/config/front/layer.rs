@@ -1,11 +1,11 @@
-//! What holds for some paths, made ready: [`HostLayer`].
+//! Prepared settings for some paths: [`HostLayer`].
 
 use super::{AccessCheck, HeaderEdit};
 use crate::config::{ErrorOverride, Handler};
 use crate::proxy::{CookieMap, ReverseMap};
 
-/// The settings of a host, or of one of its places. Those of places lie upon those of the
-/// host: what they do not say holds on.
+/// The settings of a host or of one of its locations. Settings of locations override those
+/// of the host.
 #[derive(Clone, Debug, Default)]
 pub(in crate::config) struct HostLayer {
     pub(in crate::config) access: Option<AccessCheck>,
@@ -27,25 +27,27 @@ impl HostLayer {
     }
 }
 
-/// The layers that hold for a request, the host's first.
+/// The layers that apply to a request, the host's first.
 pub(super) struct RequestLayers<'s> {
     pub(super) host: &'s HostLayer,
-    pub(super) places: Vec<&'s HostLayer>,
+    pub(super) locations: Vec<&'s HostLayer>,
 }
 
 impl<'s> RequestLayers<'s> {
-    /// From the host's to the last place's.
+    /// Iterates from the host's layer to that of the last location.
     pub(super) fn upwards(&self) -> impl Iterator<Item = &'s HostLayer> {
-        std::iter::once(self.host).chain(self.places.iter().copied())
+        std::iter::once(self.host).chain(self.locations.iter().copied())
     }
 
-    /// The setting that lies on top.
+    /// Returns the setting of the last layer that has one.
     pub(super) fn top<T>(&self, setting: impl Fn(&'s HostLayer) -> Option<T>) -> Option<T> {
-        let places = self.places.iter().rev().copied();
-        places.chain(std::iter::once(self.host)).find_map(setting)
+        let locations = self.locations.iter().rev().copied();
+        locations
+            .chain(std::iter::once(self.host))
+            .find_map(setting)
     }
 
-    /// What `SetEnv` has set.
+    /// Returns the value that `SetEnv` has set.
     pub(super) fn variable(&self, name: &str) -> Option<&'s str> {
         self.top(|layer| {
             let set = layer.variables.iter().rev();

@@ -1,22 +1,22 @@
-//! What becomes of a request: whose host it is for, whether it may ask, which mapping
-//! takes it, and what is done to the headers on the way there and back.
+//! Handles a request: selects the host, checks access, selects the mapping, and changes the
+//! headers of request and response.
 //!
 //! ```text
-//! Server ─► Front ─► host ─► places ─► access ─► mapping ─► ReverseProxy ─► member
-//!                                          answer ◄─ headers ◄─ URLs, cookies ◄┘
+//! Server ─► host ─► locations ─► access ─► mapping ─► ReverseProxy ─► member
+//!                              response ◄─ headers ◄─ URLs, cookies ◄───┘
 //! ```
 //!
-//! What does not live here: how it was configured (`assemble`), and what happens between
-//! here and the member (`proxy`, `service`).
+//! Elsewhere: building the configuration (`assemble`), and forwarding to the member
+//! (`proxy`, `service`).
 
 mod access;
-mod answer;
 mod future;
 mod headers;
 mod hosts;
 mod layer;
-mod places;
+mod paths;
 mod receive;
+mod response;
 mod site;
 
 use std::convert::Infallible;
@@ -37,16 +37,16 @@ pub(super) use future::FrontFuture;
 pub(super) use headers::HeaderEdit;
 pub(super) use hosts::Hosts;
 pub(super) use layer::HostLayer;
-pub(super) use places::Paths;
+pub(super) use paths::Paths;
 pub(super) use site::{
     HostDestination, MappingRoute, MemberClient, PathSettings, Site, ViaHandling,
 };
 
-/// What a server calls for each request that came in at one address.
+/// The service for all requests to one listener.
 #[derive(Clone)]
 pub(super) struct AddressService {
     hosts: Arc<Published<Hosts>>,
-    /// Where it listens; a request may know better.
+    /// The address of the listener; a request may carry a more specific one.
     here: SocketAddr,
 }
 
@@ -69,7 +69,7 @@ impl Service<Request<ClientBody>> for AddressService {
     type Error = Infallible;
     type Future = FrontFuture;
 
-    /// Is always ready.
+    /// Always returns ready.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
@@ -80,11 +80,11 @@ impl Service<Request<ClientBody>> for AddressService {
         let hosts = self.hosts.load();
         let site = hosts.find(here, &request);
         let session = request.extensions().get::<TlsSession>();
-        // Clients of HTTP/2 share a connection among the hosts of one certificate; to
-        // another host they have to open one.
+        // HTTP/2 clients use one connection for all hosts of a certificate. For a host with
+        // another certificate they must open another connection.
         let misdirected = session.is_some_and(|session| {
-            let greeted = hosts.greeted(here, session);
-            greeted.certificate != site.certificate
+            let host_of_handshake = hosts.host_of_handshake(here, session);
+            host_of_handshake.certificate != site.certificate
         });
         receive::receive(site, here, request, misdirected)
     }

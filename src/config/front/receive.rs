@@ -1,7 +1,6 @@
-//! Receives a request: answers it, or sends it on. [`receive`]
+//! Handles a request: responds to it, or forwards it. [`receive`]
 //!
-//! What does not live here: what the host has for it (`site`), and what is done to the
-//! answer (`answer`).
+//! Elsewhere: the settings of the host (`site`), and changes to the response (`response`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +11,8 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Extensions, Method, Request, StatusCode, Uri};
 use tower_service::Service;
 
-use super::answer::{FrontResponse, RequestContext, RequestSession};
 use super::future::FrontFuture;
+use super::response::{FrontResponse, RequestContext, RequestSession};
 use super::site::{RequestRoute, Site, ViaHandling};
 use crate::config::Handler;
 use crate::config::model::INITIAL_NOT_POOLED;
@@ -24,8 +23,8 @@ use crate::proxy::{
 };
 use crate::service::{ErrorPage, FreshConnection, HostKept, PreferredFormat};
 
-/// Takes a request: answers it, or sends it on. One is misdirected if it came on a
-/// connection that is for a host with another certificate.
+/// Responds to a request, or forwards it. A request is misdirected if its connection was
+/// made for a host with another certificate.
 pub(super) fn receive(
     site: &Arc<Site>,
     here: SocketAddr,
@@ -34,64 +33,66 @@ pub(super) fn receive(
 ) -> FrontFuture {
     let (mut head, body) = request.into_parts();
     let wanted = PreferredFormat::by(&head.method, &head.headers);
-    let mut trip = RequestContext::new(site.clone(), wanted);
-    trip.secure = head.extensions.get::<TlsSession>().is_some();
+    let mut context = RequestContext::new(site.clone(), wanted);
+    context.secure = head.extensions.get::<TlsSession>().is_some();
     if head.method == Method::CONNECT {
-        return refuse(&trip, StatusCode::METHOD_NOT_ALLOWED, "not by this server");
+        return refuse(
+            &context,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this server does not support CONNECT",
+        );
     }
     if !is_for_http(&head) {
         return refuse(
-            &trip,
+            &context,
             StatusCode::BAD_REQUEST,
-            "it is for another scheme than http",
+            "the scheme of the request is not http",
         );
     }
     if !names_its_host(&head) {
-        return refuse(
-            &trip,
-            StatusCode::BAD_REQUEST,
-            "it does not say for which host it is",
-        );
+        return refuse(&context, StatusCode::BAD_REQUEST, "it names no host");
     }
     if misdirected {
         return refuse(
-            &trip,
+            &context,
             StatusCode::MISDIRECTED_REQUEST,
             "its connection is for another host",
         );
     }
     let readings = Readings::of(head.uri.path());
-    trip.places = site.places_of(&readings.httpd);
-    if !site.lets_in(&readings, &head.extensions, here) {
-        return refuse(&trip, StatusCode::FORBIDDEN, "this is not for everybody");
+    context.locations = site.locations_of(&readings.httpd);
+    if !site.allows(&readings, &head.extensions, here) {
+        return refuse(&context, StatusCode::FORBIDDEN, "access is denied");
     }
-    let layers = site.layers(&trip.places);
-    let (destination, path) = match site.onward(&readings, &trip.places, &head.uri) {
+    let layers = site.layers(&context.locations);
+    let (destination, path) = match site.route(&readings, &context.locations, &head.uri) {
         Ok(RequestRoute::To(destination, path)) => (destination, path),
         Ok(RequestRoute::Nowhere) => {
             return match layers.top(|layer| layer.handler) {
-                Some(Handler::Heartbeat) => report(trip, Request::from_parts(head, body)),
+                Some(Handler::Heartbeat) => report(context, Request::from_parts(head, body)),
                 Some(Handler::Manager) => {
-                    let why = "this version has no such page";
-                    refuse(&trip, StatusCode::NOT_IMPLEMENTED, why)
+                    let why = "the balancer manager is not implemented in this version";
+                    refuse(&context, StatusCode::NOT_IMPLEMENTED, why)
                 }
                 None => {
                     let why = "nothing is served under this address";
-                    refuse(&trip, StatusCode::NOT_FOUND, why)
+                    refuse(&context, StatusCode::NOT_FOUND, why)
                 }
             };
         }
-        Err(error) => return refuse(&trip, error.status(), "it cannot be passed on as it is"),
+        Err(error) => return refuse(&context, error.status(), "it cannot be passed on as it is"),
     };
     drop(readings);
-    // By the name that the client asked for, whatever members get to see.
+    // Uses the name in the client's request, even if members receive another one.
     if layers.upwards().any(|layer| layer.reverse.is_some()) {
-        trip.origin = origin(&head.headers, &head.uri, trip.secure);
+        context.origin = origin(&head.headers, &head.uri, context.secure);
     }
     let edits = || layers.upwards().flat_map(|layer| &layer.request_headers);
     for edit in edits() {
         edit.keep(&mut head.headers);
-        edit.apply(&mut head.headers, |name| trip.early_variable(&layers, name));
+        edit.apply(&mut head.headers, |name| {
+            context.early_variable(&layers, name)
+        });
     }
     if edits().next().is_some() {
         let names = edits().map(|edit| edit.name().clone()).collect();
@@ -108,44 +109,48 @@ pub(super) fn receive(
     if first && layers.variable(INITIAL_NOT_POOLED).is_some() {
         head.extensions.insert(FreshConnection::new());
     }
-    let speaks = layers
+    let edits_response = layers
         .upwards()
         .any(|layer| !layer.response_headers.is_empty());
     if redirect(&mut head, path).is_err() {
         return refuse(
-            &trip,
+            &context,
             StatusCode::BAD_REQUEST,
             "it cannot be passed on as it is",
         );
     }
-    if let Some(sticky) = destination.sticky.as_ref().filter(|_| speaks) {
+    if let Some(sticky) = destination.sticky.as_ref().filter(|_| edits_response) {
         let found = sticky.find(&head.uri, &head.headers);
-        trip.presented = found.and_then(|it| RequestSession::of(&it));
+        context.presented = found.and_then(|it| RequestSession::of(&it));
     }
-    let Some(lane) = destination.lane(forwarded) else {
-        return refuse(&trip, StatusCode::INTERNAL_SERVER_ERROR, "it leads nowhere");
+    let Some(client) = destination.client(forwarded) else {
+        return refuse(
+            &context,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the mapping has no target",
+        );
     };
-    let sent = lane.proxy.clone().call(Request::from_parts(head, body));
-    trip.balancer = Some(lane.balancer.clone());
-    trip.destination = Some(destination);
-    FrontFuture::sent(sent, trip)
+    let sent = client.proxy.clone().call(Request::from_parts(head, body));
+    context.balancer = Some(client.balancer.clone());
+    context.destination = Some(destination);
+    FrontFuture::sent(sent, context)
 }
 
-fn refuse(trip: &RequestContext, status: StatusCode, why: &'static str) -> FrontFuture {
-    let answer: FrontResponse = ErrorPage::new(status, why, trip.wanted).answer(None);
-    let answer = trip.finish(answer);
-    FrontFuture::answered(answer)
+fn refuse(context: &RequestContext, status: StatusCode, why: &'static str) -> FrontFuture {
+    let response: FrontResponse = ErrorPage::new(status, why, context.wanted).answer(None);
+    let response = context.finish(response);
+    FrontFuture::ready(response)
 }
 
-/// Takes a report of idle capacity in.
-fn report(trip: RequestContext, request: Request<ClientBody>) -> FrontFuture {
-    let Some(monitor) = &trip.site.heartbeats else {
-        let why = "this server does not listen to heartbeats";
-        return refuse(&trip, StatusCode::SERVICE_UNAVAILABLE, why);
+/// Accepts a heartbeat.
+fn report(context: RequestContext, request: Request<ClientBody>) -> FrontFuture {
+    let Some(monitor) = &context.site.heartbeats else {
+        let why = "this server does not receive heartbeats";
+        return refuse(&context, StatusCode::SERVICE_UNAVAILABLE, why);
     };
     let client = |known: &Extensions| known.get::<ClientAddr>().map(|it| it.0.ip());
     let form = HeartbeatService::new(monitor, client).call(request);
-    FrontFuture::reported(form, trip)
+    FrontFuture::reported(form, context)
 }
 
 fn redirect(head: &mut Parts, path: PathAndQuery) -> Result<(), http::uri::InvalidUriParts> {
@@ -155,7 +160,8 @@ fn redirect(head: &mut Parts, path: PathAndQuery) -> Result<(), http::uri::Inval
     Ok(())
 }
 
-/// As what the client knows this server, so far as it says so.
+/// Returns the origin of this server as the client knows it, as far as the request contains
+/// it.
 fn origin(headers: &HeaderMap, uri: &Uri, secure: bool) -> Option<Origin> {
     let authority = match uri.authority() {
         Some(authority) => authority.as_str(),

@@ -1,6 +1,6 @@
-//! One host, made ready: its places, its mappings, and where they lead. [`Site`].
+//! A prepared host: its locations, its mappings, and their targets. [`Site`].
 //!
-//! What does not live here: what is done with a request (`receive`).
+//! Elsewhere: handling a request (`receive`).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,58 +11,58 @@ use http::{Extensions, Uri};
 
 use super::access::AccessCheck;
 use super::layer::{HostLayer, RequestLayers};
-use super::places::Paths;
+use super::paths::Paths;
 use crate::balancer::Balancer;
 use crate::heartbeat::HeartbeatMonitor;
 use crate::proxy::{Endpoint, MapError, MappedPath, PathMap, Readings, ReverseProxy};
 use crate::session::StickySession;
 
-/// One host: the main server, or a virtual one with what it inherits.
+/// A host: the main server, or a virtual host with its inherited settings.
 #[derive(Debug)]
 pub(in crate::config) struct Site {
     pub(in crate::config) layer: HostLayer,
-    pub(in crate::config) places: Vec<PathSettings>,
-    pub(in crate::config) way: MappingRoute,
+    pub(in crate::config) locations: Vec<PathSettings>,
+    pub(in crate::config) mappings: MappingRoute,
     pub(in crate::config) via: ViaHandling,
     /// The files of its certificate and key; `None` without TLS.
     pub(in crate::config) certificate: Option<(String, String)>,
-    /// What takes reports of idle capacity in; `None` unless it listens to them.
+    /// Receives heartbeats over HTTP; `None` without `HeartbeatListen`.
     pub(in crate::config) heartbeats: Option<HeartbeatMonitor>,
 }
 
-/// What becomes of the `ViaHandling` of requests before anything is added to it.
+/// What happens to the `Via` header of requests before this proxy adds itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::config) enum ViaHandling {
     Passed,
     Removed,
 }
 
-/// What holds for some paths, and perhaps leads somewhere.
+/// The settings for some paths, and the mapping if there is one.
 #[derive(Debug)]
 pub(in crate::config) struct PathSettings {
     pub(in crate::config) paths: Paths,
     pub(in crate::config) layer: HostLayer,
-    pub(in crate::config) way: Option<MappingRoute>,
+    pub(in crate::config) mappings: Option<MappingRoute>,
 }
 
-/// Mappings, and where each of them leads.
+/// Mappings, and the target of each.
 #[derive(Debug, Default)]
 pub(in crate::config) struct MappingRoute {
     pub(in crate::config) map: PathMap,
-    /// By rule of the map; `None` for exclusions.
+    /// Targets by rule of the map; `None` for exclusions.
     pub(in crate::config) destinations: Vec<Option<Arc<HostDestination>>>,
 }
 
-/// A balancer as it is reached from one host.
+/// A balancer as one host uses it.
 pub(in crate::config) struct HostDestination {
-    /// Its name, unless it is a member that is alone.
+    /// The name of the balancer; `None` for a single member.
     pub(in crate::config) name: Option<String>,
     pub(in crate::config) sticky: Option<StickySession>,
-    /// As its members are told who asks.
-    pub(in crate::config) lanes: Vec<MemberClient>,
+    /// One client for each value of `ProxyAddHeaders` in use.
+    pub(in crate::config) clients: Vec<MemberClient>,
 }
 
-/// One way of speaking to the members of a destination.
+/// Sends requests to the members of a destination, with or without `X-Forwarded-*`.
 pub(in crate::config) struct MemberClient {
     pub(in crate::config) forwarded_headers: bool,
     pub(in crate::config) balancer: Balancer<Endpoint>,
@@ -70,8 +70,8 @@ pub(in crate::config) struct MemberClient {
 }
 
 impl MappingRoute {
-    /// Whether it leads nowhere, and only keeps others from it.
-    fn keeps_back(&self) -> bool {
+    /// Returns whether all rules are exclusions.
+    fn excludes_all(&self) -> bool {
         self.destinations.iter().all(Option::is_none)
     }
 }
@@ -86,84 +86,95 @@ impl fmt::Debug for HostDestination {
 }
 
 impl HostDestination {
-    /// The lane of this setting; all that the host can ask for were made.
-    pub(super) fn lane(&self, forwarded_headers: bool) -> Option<&MemberClient> {
-        let mut lanes = self.lanes.iter();
-        lanes.find(|lane| lane.forwarded_headers == forwarded_headers)
+    /// Returns the client with this setting; one exists for each value that the host can
+    /// use.
+    pub(super) fn client(&self, forwarded_headers: bool) -> Option<&MemberClient> {
+        let mut clients = self.clients.iter();
+        clients.find(|client| client.forwarded_headers == forwarded_headers)
     }
 }
 
-/// Where a request goes.
+/// The target of a request.
 pub(super) enum RequestRoute {
     To(Arc<HostDestination>, PathAndQuery),
-    /// No member is to answer it.
+    /// The request is not forwarded.
     Nowhere,
 }
 
 impl Site {
-    /// The layers that hold where a request asks.
-    pub(super) fn layers(&self, places: &[usize]) -> RequestLayers<'_> {
-        let places = places.iter().filter_map(|&place| self.places.get(place));
+    /// Returns the layers of these locations.
+    pub(super) fn layers(&self, locations: &[usize]) -> RequestLayers<'_> {
+        let locations = locations
+            .iter()
+            .filter_map(|&location| self.locations.get(location));
         RequestLayers {
             host: &self.layer,
-            places: places.map(|place| &place.layer).collect(),
+            locations: locations.map(|location| &location.layer).collect(),
         }
     }
 
-    pub(super) fn places_of(&self, reading: &str) -> Vec<usize> {
-        let places = self.places.iter().enumerate();
-        let here = places.filter(|(_, place)| place.paths.contain(reading));
+    pub(super) fn locations_of(&self, reading: &str) -> Vec<usize> {
+        let locations = self.locations.iter().enumerate();
+        let here = locations.filter(|(_, location)| location.paths.contain(reading));
         here.map(|(index, _)| index).collect()
     }
 
-    /// Whether a client may ask there, however the path is read.
-    pub(super) fn lets_in(
+    /// Returns whether a client has access to a path, in every reading of the path.
+    pub(super) fn allows(
         &self,
         path: &Readings<'_>,
         client: &Extensions,
         here: SocketAddr,
     ) -> bool {
-        let mut gates = path.all().filter_map(|reading| self.gate_of(reading));
-        gates.all(|gate| gate.lets_in(client, here))
+        let mut checks = path.all().filter_map(|reading| self.access_check(reading));
+        checks.all(|check| check.allows(client, here))
     }
 
-    /// Who may ask there, by one reading; the last place that says so counts.
-    fn gate_of(&self, reading: &str) -> Option<&AccessCheck> {
-        let mut places = self.places.iter().rev();
-        let gate = places.find_map(|place| {
-            let gate = place.layer.access.as_ref()?;
-            place.paths.contain(reading).then_some(gate)
+    /// Returns the access check for one reading of a path: that of the last matching
+    /// location with one.
+    fn access_check(&self, reading: &str) -> Option<&AccessCheck> {
+        let mut locations = self.locations.iter().rev();
+        let check = locations.find_map(|location| {
+            let check = location.layer.access.as_ref()?;
+            location.paths.contain(reading).then_some(check)
         });
-        gate.or(self.layer.access.as_ref())
+        check.or(self.layer.access.as_ref())
     }
 
-    /// The mapping of the last place counts before those of the host. One that keeps
-    /// something back does so in every reading of the path.
-    pub(super) fn onward(
+    /// Returns the target. The mapping of the last location comes before those of the host.
+    /// An exclusion applies in every reading of the path.
+    pub(super) fn route(
         &self,
         path: &Readings<'_>,
-        places: &[usize],
+        locations: &[usize],
         uri: &Uri,
     ) -> Result<RequestRoute, MapError> {
-        let Some(asked) = uri.path_and_query() else {
+        let Some(requested) = uri.path_and_query() else {
             return Ok(RequestRoute::Nowhere);
         };
-        let way_of = |place: &usize| self.places.get(*place)?.way.as_ref();
-        let last = places
+        let mappings_of = |location: &usize| self.locations.get(*location)?.mappings.as_ref();
+        let last = locations
             .iter()
             .copied()
-            .rfind(|place| way_of(place).is_some());
-        let later = self.places.iter().skip(last.map_or(0, |last| last + 1));
-        let mut kept_back =
-            later.filter(|place| place.way.as_ref().is_some_and(MappingRoute::keeps_back));
-        if kept_back.any(|place| path.all().any(|reading| place.paths.contain(reading))) {
+            .rfind(|location| mappings_of(location).is_some());
+        let later = self.locations.iter().skip(last.map_or(0, |last| last + 1));
+        let mut excluding = later.filter(|location| {
+            location
+                .mappings
+                .as_ref()
+                .is_some_and(MappingRoute::excludes_all)
+        });
+        if excluding.any(|location| path.all().any(|reading| location.paths.contain(reading))) {
             return Ok(RequestRoute::Nowhere);
         }
-        let way = last.as_ref().and_then(way_of).unwrap_or(&self.way);
-        let Some((rule, mapped)) = way.map.find(asked)? else {
+        let mappings = last
+            .as_ref()
+            .and_then(mappings_of)
+            .unwrap_or(&self.mappings);
+        let Some((rule, mapped)) = mappings.map.find(requested)? else {
             return Ok(RequestRoute::Nowhere);
         };
-        let destination = way.destinations.get(rule).cloned().flatten();
+        let destination = mappings.destinations.get(rule).cloned().flatten();
         Ok(match (mapped, destination) {
             (MappedPath::To(path), Some(destination)) => RequestRoute::To(destination, path),
             _ => RequestRoute::Nowhere,

@@ -1,8 +1,9 @@
-//! Who may ask, and who answers if no member does: [`AccessRule`], [`Handler`].
+//! Access control, and handlers that respond in place of a member: [`AccessRule`],
+//! [`Handler`].
 
 use ipnet::IpNet;
 
-/// Who may ask (Apache: `Require`).
+/// Which clients have access (Apache: `Require`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -11,17 +12,17 @@ use ipnet::IpNet;
 )]
 #[non_exhaustive]
 pub enum AccessRule {
-    /// Nobody (Apache: `all denied`).
+    /// No client (Apache: `all denied`).
     Denied,
-    /// Everybody (Apache: `all granted`).
+    /// Every client (Apache: `all granted`).
     Granted,
-    /// Who asks from this machine (Apache: `local`).
+    /// Clients on this machine (Apache: `local`).
     Local,
-    /// Who asks from one of these networks (Apache: `ip`).
+    /// Clients with an address in one of these networks (Apache: `ip`).
     Networks(Vec<IpNet>),
 }
 
-/// Who answers, if no member does (Apache: `SetHandler`).
+/// Responds to a request in place of a member (Apache: `SetHandler`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -30,8 +31,8 @@ pub enum AccessRule {
 )]
 #[non_exhaustive]
 pub enum Handler {
-    /// What takes members' reports (Apache: `heartbeat`).
+    /// Receives the heartbeats of members (Apache: `heartbeat`).
     Heartbeat,
-    /// The page that shows and changes balancers (Apache: `balancer-manager`).
+    /// Serves the page that shows and changes balancers (Apache: `balancer-manager`).
     Manager,
 }

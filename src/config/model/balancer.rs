@@ -1,4 +1,4 @@
-//! A balancer, as it is configured: [`BalancerConfig`].
+//! The configuration of a balancer: [`BalancerConfig`].
 
 use std::time::Duration;
 
@@ -15,35 +15,35 @@ use super::MemberConfig;
 pub struct BalancerConfig {
     /// Its name, in lower case, without `balancer://`.
     pub name: String,
-    /// Who picks (Apache: `lbmethod`).
+    /// The scheduler that picks a member (Apache: `lbmethod`).
     pub scheduler: Option<SchedulerName>,
-    /// How sessions are recognised (Apache: `stickysession`); it has to be set before the
-    /// other settings of sessions mean anything.
+    /// How sessions are recognised (Apache: `stickysession`). Without names, the other
+    /// settings of sessions have no effect.
     pub session: SessionConfig,
-    /// How long a request waits for a member when there is none (Apache: `timeout`); it
-    /// does not wait by default.
+    /// How long a request waits for a member when none is available (Apache: `timeout`). By
+    /// default it does not wait.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::text::duration"))]
     pub wait: Option<Duration>,
-    /// How many members more than the first are tried for a request (Apache:
-    /// `maxattempts`); by default, all.
+    /// How many more members are tried after the first one (Apache: `maxattempts`). By
+    /// default, all are.
     pub max_failovers: Option<u32>,
-    /// Statuses of members that put them in error (Apache: `failonstatus`).
+    /// Response statuses that put a member in error (Apache: `failonstatus`).
     pub fail_on_status: Vec<u16>,
-    /// Whether a member that lets a time limit pass is put in error (Apache:
+    /// Whether a member that exceeds a time limit is put in error (Apache:
     /// `failontimeout`).
     pub fail_on_timeout: Option<bool>,
-    /// Whether, when all members are in error, all are forgiven (Apache:
+    /// Whether all members are recovered when all of them are in error (Apache:
     /// `forcerecovery`).
     pub forced_recovery: Option<bool>,
-    /// How many members may be added while it runs (Apache: `growth`), 1 to 100.
+    /// How many members may be added at run time (Apache: `growth`), 1 to 100.
     pub growth: Option<u16>,
-    /// The secret of the manager's forms (Apache: `nonce`).
+    /// The nonce in the forms of the balancer manager (Apache: `nonce`).
     pub nonce: Option<String>,
     /// The members, in order.
     pub members: Vec<MemberConfig>,
 }
 
-/// Who picks, by name (Apache: `lbmethod`).
+/// The scheduler of a balancer, by name (Apache: `lbmethod`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -71,14 +71,15 @@ pub enum SchedulerName {
 )]
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// The names of cookie and URL parameter, as in `JSESSIONID|jsessionid`, or one for
-    /// both (Apache: `stickysession`).
+    /// The names of the cookie and of the URL parameter, as in `JSESSIONID|jsessionid`, or
+    /// one name for both (Apache: `stickysession`).
     pub names: Option<String>,
-    /// What separates the session from the route (Apache: `stickysessionsep`): one
-    /// character, `.` by default, or `off` if the whole value is the route.
+    /// The character that separates the session from the route (Apache:
+    /// `stickysessionsep`), `.` by default. With `off`, the whole value is the route.
     pub separator: Option<String>,
-    /// Whether a `;` ends a parameter in the path (Apache: `scolonpathdelim`).
+    /// Whether a `;` ends a path parameter (Apache: `scolonpathdelim`).
     pub semicolon_path_delimiter: Option<bool>,
-    /// Whether a session whose member cannot serve is refused (Apache: `nofailover`).
+    /// Whether a request is refused if the member of its session is not available (Apache:
+    /// `nofailover`).
     pub no_failover: Option<bool>,
 }

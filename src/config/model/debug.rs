@@ -1,7 +1,7 @@
-//! `Debug` of the nouns that may hold secrets: stars stand in their place.
+//! `Debug` of the model types that may hold secrets; asterisks replace the secrets.
 //!
-//! What does not live here: `Display` of a configuration and `serde`, which keep secrets, as
-//! what they write is read again; what is secret (`config::secret`).
+//! Elsewhere: `Display` and `serde` of a configuration, which keep secrets because their
+//! output is read again; what counts as a secret (`config::secret`).
 
 use std::fmt;
 
@@ -13,14 +13,15 @@ use crate::config::secret::{masked, masked_header, sounds_secret};
 
 const HIDDEN: &str = "***";
 
-/// What stands before the name of a balancer in a URL.
+/// The prefix of a balancer's URL.
 const BALANCER: &str = "balancer://";
 
 fn shown(text: &str) -> String {
     masked(text).into_owned()
 }
 
-/// A balancer may have been named by what was meant to be the URL of a member.
+/// Masks secrets in a balancer's name: the URL of a member may have been written there by
+/// mistake.
 fn balancer(name: &str) -> String {
     shown(&format!("{BALANCER}{name}")).split_off(BALANCER.len())
 }
@@ -55,8 +56,8 @@ macro_rules! show {
     };
 }
 
-/// As it is derived, but for the fields that name a function. A field that is forgotten
-/// does not compile.
+/// Implements `Debug` as the derive would, but with a function for some fields. A field
+/// that is left out is a compile error.
 macro_rules! debug {
     ($noun:ident { $($field:ident $(: $how:ident)?),* $(,)? }) => {
         impl fmt::Debug for $noun {
@@ -171,7 +172,8 @@ impl fmt::Debug for HeaderRule {
 
 impl fmt::Debug for ProxyTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Masked as a whole: a password may have a slash in it, where the path seems to begin.
+        // Masked as a whole: a password may contain a slash, which would seem to begin the
+        // path.
         let whole = shown(&self.to_string());
         let part = |from: usize, length: usize| -> String {
             whole.chars().skip(from).take(length).collect()

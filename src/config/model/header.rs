@@ -1,6 +1,6 @@
-//! What is done to headers: [`HeaderRule`].
+//! Changes to headers: [`HeaderRule`].
 
-/// What is done to a header of requests or answers (Apache: `RequestHeader`, `Header`).
+/// A change to a header of requests or responses (Apache: `RequestHeader`, `Header`).
 #[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -9,23 +9,24 @@
 )]
 #[non_exhaustive]
 pub struct HeaderRule {
-    /// What is done.
+    /// What the rule does to the header.
     pub action: HeaderAction,
-    /// The header's name.
+    /// The name of the header.
     pub name: String,
-    /// Its value, with `%{NAME}e` for the variable `NAME`, and `%%` for a percent sign.
+    /// The value, with `%{NAME}e` for the variable `NAME`, and `%%` for a percent sign.
     /// Empty for [`Unset`](HeaderAction::Unset).
     #[cfg_attr(feature = "serde", serde(default))]
     pub value: String,
-    /// To which answers it is done. It means nothing for requests.
+    /// Which responses are changed. It has no effect for requests.
     #[cfg_attr(feature = "serde", serde(default))]
     pub when: HeaderWhen,
-    /// The variable that has to be set (Apache: `env=NAME`), or, with a `!` before it, not.
+    /// The variable that must be set, or, after a `!`, must not be set (Apache:
+    /// `env=NAME`).
     #[cfg_attr(feature = "serde", serde(default))]
     pub condition: Option<String>,
 }
 
-/// What is done to a header.
+/// What a rule does to a header.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -34,18 +35,18 @@ pub struct HeaderRule {
 )]
 #[non_exhaustive]
 pub enum HeaderAction {
-    /// Another line is added.
+    /// Adds another field line with the value.
     Add,
-    /// The value is appended to the one that is there, after a comma.
+    /// Appends the value to the existing one, after a comma.
     Append,
-    /// It replaces what is there.
+    /// Replaces the existing value.
     #[default]
     Set,
-    /// It is removed.
+    /// Removes the header.
     Unset,
 }
 
-/// To which answers something is done.
+/// Which responses a rule changes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -54,9 +55,9 @@ pub enum HeaderAction {
 )]
 #[non_exhaustive]
 pub enum HeaderWhen {
-    /// To all, also to those that this server makes itself (Apache: `always`).
+    /// All responses, including those that this server creates itself (Apache: `always`).
     Always,
-    /// To those of members (Apache: `onsuccess`).
+    /// Responses of members (Apache: `onsuccess`).
     #[default]
     Delivered,
 }

@@ -1,4 +1,4 @@
-//! What is served under a name: [`Host`], [`VirtualHost`], [`Location`].
+//! The configuration of a host: [`Host`], [`VirtualHost`], [`Location`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,17 +18,17 @@ use super::{
 )]
 #[non_exhaustive]
 pub struct ListenAddress {
-    /// The local address; `None` for all of them.
+    /// The local address; `None` for all addresses.
     #[cfg_attr(feature = "serde", serde(default))]
     pub ip: Option<IpAddr>,
     /// The port.
     pub port: u16,
-    /// `http` or `https`, if it was said.
+    /// `http` or `https`, if it is written.
     #[cfg_attr(feature = "serde", serde(default))]
     pub protocol: Option<String>,
 }
 
-/// What is served under one name: the main server, or the inside of a virtual host.
+/// The main server, or the content of a virtual host.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -37,37 +37,40 @@ pub struct ListenAddress {
 )]
 #[non_exhaustive]
 pub struct Host {
-    /// Its name, with scheme and port if they are said (Apache: `ServerName`).
+    /// The name, with scheme and port if they are written (Apache: `ServerName`).
     pub name: Option<String>,
-    /// Other names; `*` and `?` stand for anything (Apache: `ServerAlias`).
+    /// Other names; `*` and `?` are wildcards (Apache: `ServerAlias`).
     pub aliases: Vec<String>,
-    /// The time limit of everything that has none of its own (Apache: `Timeout`).
+    /// The time limit for everything that has no time limit of its own (Apache: `Timeout`).
     #[cfg_attr(feature = "serde", serde(with = "crate::config::text::duration"))]
     pub timeout: Option<Duration>,
-    /// The time limit of members that have none of their own (Apache: `ProxyTimeout`).
+    /// The time limit of members that have no time limit of their own (Apache:
+    /// `ProxyTimeout`).
     #[cfg_attr(feature = "serde", serde(with = "crate::config::text::duration"))]
     pub member_timeout: Option<Duration>,
-    /// What becomes of `ViaPolicy` (Apache: `ProxyVia`).
+    /// What happens to the `Via` header (Apache: `ProxyVia`).
     pub via: Option<ViaPolicy>,
-    /// How many balancers may be added while it runs (Apache: `BalancerGrowth`), 0 to 1000.
+    /// How many balancers may be added at run time (Apache: `BalancerGrowth`), 0 to 1000.
     pub balancer_growth: Option<u16>,
-    /// Whether a virtual host has the main server's balancers (Apache: `BalancerInherit`).
+    /// Whether a virtual host inherits the balancers of the main server (Apache:
+    /// `BalancerInherit`).
     pub inherit_balancers: Option<bool>,
-    /// Whether a virtual host has the main server's mappings (Apache: `ProxyPassInherit`).
+    /// Whether a virtual host inherits the mappings of the main server (Apache:
+    /// `ProxyPassInherit`).
     pub inherit_mappings: Option<bool>,
-    /// TLS towards clients.
+    /// TLS for connections from clients.
     pub tls: TlsConfig,
-    /// TLS towards members.
+    /// TLS for connections to members.
     pub member_tls: MemberTlsConfig,
-    /// Its balancers.
+    /// The balancers.
     pub balancers: Vec<BalancerConfig>,
-    /// What holds for all of its paths.
+    /// Settings for all paths.
     pub settings: HostSettings,
-    /// What holds for some of its paths (Apache: `<Location>`), in order.
+    /// Settings for some paths (Apache: `<Location>`), in order.
     pub locations: Vec<Location>,
 }
 
-/// A host of its own, by address, port and name (Apache: `<VirtualHost>`).
+/// A virtual host, selected by address, port and name (Apache: `<VirtualHost>`).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -76,9 +79,9 @@ pub struct Host {
 )]
 #[non_exhaustive]
 pub struct VirtualHost {
-    /// The local addresses at which it answers.
+    /// The local addresses that it serves.
     pub addresses: Vec<HostAddress>,
-    /// What it serves.
+    /// The content of the virtual host.
     pub host: Host,
 }
 
@@ -91,13 +94,13 @@ pub struct VirtualHost {
 )]
 #[non_exhaustive]
 pub struct HostAddress {
-    /// The address; `None` for any.
+    /// The address; `None` for any address.
     pub ip: Option<IpAddr>,
-    /// The port; `None` for any.
+    /// The port; `None` for any port.
     pub port: Option<u16>,
 }
 
-/// What holds for some paths only (Apache: `<Location>`).
+/// Settings for some paths (Apache: `<Location>`).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -106,15 +109,16 @@ pub struct HostAddress {
 )]
 #[non_exhaustive]
 pub struct Location {
-    /// The path, of which whole segments match, or a regular expression.
+    /// The path, compared by whole segments, or a regular expression.
     pub path: String,
-    /// Whether it is a regular expression (Apache: `<Location ~ ...>`, `<LocationMatch>`).
+    /// Whether `path` is a regular expression (Apache: `<Location ~ ...>`,
+    /// `<LocationMatch>`).
     pub is_pattern: bool,
-    /// What holds there.
+    /// The settings for these paths.
     pub settings: HostSettings,
 }
 
-/// What can be said of a whole host as well as of some of its paths.
+/// Settings that a whole host can have, and also a location of it.
 #[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -123,38 +127,38 @@ pub struct Location {
 )]
 #[non_exhaustive]
 pub struct HostSettings {
-    /// Where requests go, in order (Apache: `ProxyPass`, `ProxyPassMatch`). In a location
-    /// there is one at most, and its path is the location's.
+    /// The mappings of paths to members, in order (Apache: `ProxyPass`, `ProxyPassMatch`).
+    /// A location has at most one, and its path is the location's.
     pub mappings: Vec<Mapping>,
-    /// How URLs in answers are mapped back (Apache: `ProxyPassReverse`).
+    /// How URLs in response headers are rewritten (Apache: `ProxyPassReverse`).
     pub reverse: Vec<ReverseMapping>,
-    /// How paths of cookies are mapped back (Apache: `ProxyPassReverseCookiePath`).
+    /// How the paths of cookies are rewritten (Apache: `ProxyPassReverseCookiePath`).
     pub cookie_paths: Vec<CookieMapping>,
-    /// How domains of cookies are mapped back (Apache: `ProxyPassReverseCookieDomain`).
+    /// How the domains of cookies are rewritten (Apache: `ProxyPassReverseCookieDomain`).
     pub cookie_domains: Vec<CookieMapping>,
-    /// Whether members see the client's `Host` (Apache: `ProxyPreserveHost`).
+    /// Whether members receive the client's `Host` (Apache: `ProxyPreserveHost`).
     pub preserve_host: Option<bool>,
-    /// Whether members are told who asks, by `X-Forwarded-*` (Apache: `ProxyAddHeaders`).
+    /// Whether `X-Forwarded-*` headers are added to requests (Apache: `ProxyAddHeaders`).
     pub forwarded_headers: Option<bool>,
-    /// Which of members' answers are replaced by pages of our own (Apache:
+    /// Which responses of members are replaced by error pages of this server (Apache:
     /// `ProxyErrorOverride`).
     pub error_override: Option<ErrorOverride>,
-    /// What is done to the headers of requests (Apache: `RequestHeader`), in order.
+    /// Changes to the headers of requests (Apache: `RequestHeader`), in order.
     pub request_headers: Vec<HeaderRule>,
-    /// What is done to the headers of answers (Apache: `Header`), in order.
+    /// Changes to the headers of responses (Apache: `Header`), in order.
     pub response_headers: Vec<HeaderRule>,
-    /// Variables that rules of headers may ask for (Apache: `SetEnv`), in order. With
-    /// `proxy-initial-not-pooled`, the first request of each client's connection goes to its
-    /// member on a new connection.
+    /// Variables that header rules may refer to (Apache: `SetEnv`), in order. With
+    /// `proxy-initial-not-pooled`, the first request of each client connection uses a new
+    /// connection to its member.
     pub variables: Vec<(String, String)>,
-    /// Who may ask (Apache: `Require`): whoever one of them lets in; all, if there are
-    /// none.
+    /// Which clients have access (Apache: `Require`): those that match at least one rule.
+    /// Without rules, all clients do.
     pub access: Vec<AccessRule>,
-    /// Who answers, if no member does (Apache: `SetHandler`).
+    /// The handler that responds in place of a member (Apache: `SetHandler`).
     pub handler: Option<Handler>,
 }
 
-/// Which of members' answers are replaced by pages of our own (Apache:
+/// Which responses of members are replaced by error pages of this server (Apache:
 /// `ProxyErrorOverride`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(
@@ -164,15 +168,15 @@ pub struct HostSettings {
 )]
 #[non_exhaustive]
 pub enum ErrorOverride {
-    /// None.
+    /// No response.
     Off,
-    /// All with a status of 400 and above.
+    /// Responses with a status of 400 or above.
     On,
-    /// Those with one of these statuses.
+    /// Responses with one of these statuses.
     Statuses(Vec<u16>),
 }
 
-/// What becomes of `ViaPolicy` (Apache: `ProxyVia`).
+/// What happens to the `Via` header (Apache: `ProxyVia`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -181,13 +185,13 @@ pub enum ErrorOverride {
 )]
 #[non_exhaustive]
 pub enum ViaPolicy {
-    /// It is removed from requests.
+    /// Removes it from requests.
     Block,
     /// As `On`, with the name and version of the program.
     Full,
-    /// It stays as it is.
+    /// Leaves it unchanged.
     Off,
-    /// This proxy is added to it, both ways.
+    /// Adds this proxy to it, in requests and in responses.
     On,
 }
 
@@ -220,6 +224,6 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// The variable by which the first request of a client's connection gets a new connection to
+/// The variable that makes the first request of a client connection use a new connection to
 /// its member.
 pub(in crate::config) const INITIAL_NOT_POOLED: &str = "proxy-initial-not-pooled";

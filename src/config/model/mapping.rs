@@ -1,4 +1,4 @@
-//! Where requests go, and how what answers say is mapped back: [`Mapping`].
+//! Mappings of paths to members, and how responses are rewritten: [`Mapping`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,8 @@ use std::str::FromStr;
 use super::MemberConfig;
 use crate::config::secret::masked;
 
-/// Which paths go where (Apache: `ProxyPass`, `ProxyPassMatch`).
+/// Sends the requests for some paths to a balancer or member (Apache: `ProxyPass`,
+/// `ProxyPassMatch`).
 #[derive(Clone, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -15,21 +16,22 @@ use crate::config::secret::masked;
 )]
 #[non_exhaustive]
 pub struct Mapping {
-    /// A path, of which whole segments match, or a regular expression. Empty in a
-    /// location, whose path it is.
+    /// The path, compared by whole segments, or a regular expression. Empty in a location,
+    /// whose path is used.
     pub path: String,
-    /// Which of the two it is.
+    /// How the path is compared.
     pub kind: MappingKind,
-    /// Where they go.
+    /// The balancer or member.
     pub target: ProxyTarget,
-    /// Whether the path is passed on as it came (Apache: `nocanon`). Here it always is.
+    /// Whether the path is passed on as received (Apache: `nocanon`). It always is in this
+    /// crate.
     pub raw_path: bool,
-    /// Settings of the member, if the target is one and not a balancer; its `url` is empty,
-    /// as the target says it.
+    /// Settings of the member, if the target is a member and not a balancer. Its `url` is
+    /// empty, because the target holds the URL.
     pub member: MemberConfig,
 }
 
-/// How a mapping's path is compared.
+/// How the path of a mapping is compared.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -45,7 +47,7 @@ pub enum MappingKind {
     Prefix,
 }
 
-/// Where requests go: `!`, `balancer://name/path`, or the URL of a member.
+/// The target of a mapping: `!`, `balancer://name/path`, or the URL of a member.
 ///
 /// # Examples
 ///
@@ -65,26 +67,28 @@ pub enum MappingKind {
 )]
 #[non_exhaustive]
 pub enum ProxyTarget {
-    /// To a balancer.
+    /// A balancer.
     Balancer {
-        /// Its name, in lower case.
+        /// The name of the balancer, in lower case.
         name: String,
-        /// What is put before the rest of the path; in a mapping by pattern, with `$1`.
+        /// The path to prepend to the rest of the request's path; with `$1` in a mapping by
+        /// pattern.
         path: String,
     },
-    /// Nowhere: the request is not passed on.
+    /// No target: the request is not passed on.
     #[default]
     Exclude,
-    /// To a member of its own.
+    /// A single member, without a balancer.
     Member {
         /// Scheme and authority: `http://10.0.0.1:8080`, or `unix:/run/app.sock|http://app`.
         url: String,
-        /// What is put before the rest of the path; in a mapping by pattern, with `$1`.
+        /// The path to prepend to the rest of the request's path; with `$1` in a mapping by
+        /// pattern.
         path: String,
     },
 }
 
-/// What cannot be the target of a mapping.
+/// The error for a text that is not the target of a mapping.
 ///
 /// # Examples
 ///
@@ -92,16 +96,19 @@ pub enum ProxyTarget {
 /// use equipoise::config::ProxyTarget;
 ///
 /// let error = "nowhere".parse::<ProxyTarget>().unwrap_err();
-/// assert_eq!(error.to_string(), "\"nowhere\" is neither `!` nor a URL like `http://host/` or `balancer://name/`");
+/// assert_eq!(
+///     error.to_string(),
+///     "\"nowhere\" is not a target: write `!`, `http://host/` or `balancer://name/`"
+/// );
 /// ```
 #[derive(Clone, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{:?} is neither `!` nor a URL like `http://host/` or `balancer://name/`",
+    "{:?} is not a target: write `!`, `http://host/` or `balancer://name/`",
     masked(text)
 )]
 #[non_exhaustive]
 pub struct ProxyTargetError {
-    /// What was read.
+    /// The text that was read.
     pub text: String,
 }
 
@@ -115,7 +122,7 @@ impl FromStr for ProxyTarget {
         let error = || ProxyTargetError {
             text: text.to_owned(),
         };
-        // A socket's path is part of whom to ask, not of what to ask for.
+        // The path of a socket names the member; it is not part of the request's path.
         let socket = match text.get(..5) {
             Some(unix) if unix.eq_ignore_ascii_case("unix:") => {
                 text.find('|').ok_or_else(error)? + 1
@@ -171,7 +178,7 @@ impl TryFrom<String> for ProxyTarget {
     }
 }
 
-/// How URLs in the headers of answers are mapped back (Apache: `ProxyPassReverse`).
+/// How URLs in response headers are rewritten (Apache: `ProxyPassReverse`).
 #[derive(Clone, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -180,13 +187,13 @@ impl TryFrom<String> for ProxyTarget {
 )]
 #[non_exhaustive]
 pub struct ReverseMapping {
-    /// The path that clients see. Empty in a location, whose path it is.
+    /// The path that clients use. Empty in a location, whose path is used.
     pub path: String,
-    /// What is replaced by it: a balancer (any of its members), a URL, or a path.
+    /// What the path replaces: a balancer (any of its members), a URL, or a path.
     pub url: String,
 }
 
-/// How the path or domain of cookies is mapped back.
+/// How the path or domain of cookies is rewritten.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -195,8 +202,8 @@ pub struct ReverseMapping {
 )]
 #[non_exhaustive]
 pub struct CookieMapping {
-    /// What the member says.
+    /// The value in the member's response.
     pub internal: String,
-    /// What the client hears.
+    /// The value in the response to the client.
     pub public: String,
 }

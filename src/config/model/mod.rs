@@ -1,8 +1,8 @@
-//! The nouns of a configuration, under the crate's own names: [`Config`] and what it is
-//! made of.
+//! The data types of a configuration, under the names of this crate: [`Config`] and its
+//! parts.
 //!
-//! What does not live here: Apache's words for them (`directive`, `print`), and what is
-//! made of them (`assemble`).
+//! Elsewhere: Apache's names for them (`directive`, `print`), and the services built from
+//! them (`assemble`).
 
 mod access;
 mod balancer;
@@ -29,24 +29,24 @@ pub use tls::{MemberTlsConfig, TlsConfig};
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// A whole configuration: what is listened to, what is served where, and by whom.
+/// A whole configuration: addresses to listen on, hosts, mappings and balancers.
 ///
-/// It is read from Apache's words by [`parse`](super::parse), or from TOML, YAML or JSON
-/// by its own names (feature `serde`); its `Display` writes it in Apache's words again.
-/// What is not set is `None`, so that it can be inherited.
+/// [`parse`](super::parse) reads it from Apache's format. With the feature `serde` it can
+/// also be read from TOML, YAML or JSON, under the names of its fields. `Display` writes it
+/// in Apache's format. Settings that are not set are `None`, so that they can be inherited.
 ///
-/// What it writes has its passwords and other secrets in it, as they are needed when it is
-/// read again: do not log it. `Debug` shows stars in their place.
+/// `Display` and `serde` write passwords and other secrets, because their output can be
+/// read again: do not log it. `Debug` shows asterisks instead.
 ///
 /// # Examples
 ///
 /// ```
-/// let (config, complaints) = equipoise::config::parse(
+/// let (config, diagnostics) = equipoise::config::parse(
 ///     "Listen 8080\n\
 ///      ProxyPass /app balancer://c\n\
 ///      <Proxy balancer://c>\n  BalancerMember http://10.0.0.1 loadfactor=2\n</Proxy>\n",
 /// );
-/// assert!(complaints.is_empty());
+/// assert!(diagnostics.is_empty());
 /// assert_eq!(config.server.balancers[0].members[0].url, "http://10.0.0.1");
 /// let (again, _) = equipoise::config::parse(&config.to_string());
 /// assert_eq!(again, config);
@@ -59,25 +59,26 @@ use std::path::Path;
 )]
 #[non_exhaustive]
 pub struct Config {
-    /// Where clients connect (Apache: `Listen`).
+    /// Addresses to listen on (Apache: `Listen`).
     pub listeners: Vec<ListenAddress>,
-    /// What is served wherever no virtual host is, and what virtual hosts inherit.
+    /// The main server: it serves requests that no virtual host serves, and virtual hosts
+    /// inherit from it.
     pub server: Host,
-    /// Hosts of their own, by address, port and name.
+    /// Virtual hosts, selected by address, port and name.
     pub virtual_hosts: Vec<VirtualHost>,
-    /// Named conditions on the answers to health checks (Apache: `ProxyHCExpr`).
+    /// Named conditions on the responses to health checks (Apache: `ProxyHCExpr`).
     pub conditions: Vec<CheckCondition>,
-    /// Named settings of health checks (Apache: `ProxyHCTemplate`).
+    /// Named settings for health checks (Apache: `ProxyHCTemplate`).
     pub check_templates: Vec<CheckTemplate>,
-    /// Where members' reports come from.
+    /// Heartbeats of members and of this server.
     pub heartbeats: HeartbeatConfig,
-    /// There is less in it than the text said: it had errors.
+    /// Whether the text had errors, so that the configuration is incomplete.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) incomplete: bool,
 }
 
 impl Config {
-    /// Makes relative names of files begin in a directory.
+    /// Resolves relative file names against a directory.
     pub(super) fn files_begin_at(&mut self, base: &Path) {
         let hosts = self.virtual_hosts.iter_mut().map(|it| &mut it.host);
         for host in std::iter::once(&mut self.server).chain(hosts) {
@@ -97,7 +98,7 @@ fn begin_at(base: &Path, file: &mut String) {
     *file = base.join(&*file).to_string_lossy().into_owned();
 }
 
-/// A named condition on the answer to a health check (Apache: `ProxyHCExpr`).
+/// A named condition on the response to a health check (Apache: `ProxyHCExpr`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -106,13 +107,13 @@ fn begin_at(base: &Path, file: &mut String) {
 )]
 #[non_exhaustive]
 pub struct CheckCondition {
-    /// Its name, at most 15 bytes; letter case does not count.
+    /// The name, at most 15 bytes; letter case is ignored.
     pub name: String,
-    /// The expression, as it was written, without braces.
+    /// The expression as it is written, without braces.
     pub expression: String,
 }
 
-/// Named settings of a health check (Apache: `ProxyHCTemplate`).
+/// Named settings for a health check (Apache: `ProxyHCTemplate`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -121,13 +122,13 @@ pub struct CheckCondition {
 )]
 #[non_exhaustive]
 pub struct CheckTemplate {
-    /// Its name; letter case does not count.
+    /// The name; letter case is ignored.
     pub name: String,
-    /// What it sets.
+    /// The settings.
     pub check: CheckConfig,
 }
 
-/// Where members' reports of idle capacity come from, and where this server's own go.
+/// Where the heartbeats of members arrive, and where this server sends its own.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -136,18 +137,17 @@ pub struct CheckTemplate {
 )]
 #[non_exhaustive]
 pub struct HeartbeatConfig {
-    /// The address, usually of multicast, on which they arrive (Apache:
-    /// `HeartbeatListen`).
+    /// The address that receives heartbeats, usually multicast (Apache: `HeartbeatListen`).
     pub listen: Option<SocketAddr>,
-    /// The file that holds them (Apache: `HeartbeatStorage`). It is read, unless this server
-    /// listens to reports itself; then it is written, if `max_members` is 0.
+    /// The file that holds heartbeats (Apache: `HeartbeatStorage`). It is read, unless this
+    /// server receives heartbeats itself. Then it is written if `max_members` is 0.
     pub storage: Option<String>,
-    /// How many servers are remembered that report and are no members, 10 at least; 0 for the
+    /// How many servers that are not members are remembered, at least 10; 0 to write the
     /// file (Apache: `HeartbeatMaxServers`).
     pub max_members: Option<u32>,
-    /// Where this server reports its own capacity to, each second (Apache: `HeartbeatAddress`).
+    /// Where this server sends a heartbeat each second (Apache: `HeartbeatAddress`).
     pub send_to: Option<SocketAddr>,
-    /// How many requests this server serves at once, 400 by default; what is not in flight is
-    /// reported as idle (Apache: `MaxRequestWorkers`).
+    /// How many requests this server can serve at once, 400 by default. Heartbeats report
+    /// this number minus the requests in flight as idle (Apache: `MaxRequestWorkers`).
     pub capacity: Option<u32>,
 }

@@ -1,6 +1,6 @@
-//! TLS on both sides: [`TlsConfig`], [`MemberTlsConfig`].
+//! TLS for clients and for members: [`TlsConfig`], [`MemberTlsConfig`].
 
-/// TLS towards clients.
+/// TLS for connections from clients.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -9,16 +9,16 @@
 )]
 #[non_exhaustive]
 pub struct TlsConfig {
-    /// Whether clients come by TLS (Apache: `SSLEngine`).
+    /// Whether TLS is used (Apache: `SSLEngine`).
     pub enabled: Option<bool>,
-    /// The file with the certificate and its chain, PEM (Apache: `SSLCertificateFile`).
+    /// The PEM file with the certificate and its chain (Apache: `SSLCertificateFile`).
     pub certificate: Option<String>,
-    /// The file with its key, PEM; if there is none, the certificate's file has it
-    /// (Apache: `SSLCertificateKeyFile`).
+    /// The PEM file with the private key; by default, the certificate's file (Apache:
+    /// `SSLCertificateKeyFile`).
     pub key: Option<String>,
 }
 
-/// TLS towards members with `https://`.
+/// TLS for connections to members with `https://`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -27,12 +27,12 @@ pub struct TlsConfig {
 )]
 #[non_exhaustive]
 pub struct MemberTlsConfig {
-    /// Whether members may be reached by TLS (Apache: `SSLProxyEngine`).
+    /// Whether members may be connected to with TLS (Apache: `SSLProxyEngine`).
     pub enabled: Option<bool>,
-    /// Whether their certificates are verified (Apache: `SSLProxyVerify`); they are, by
-    /// default.
+    /// Whether the certificates of members are verified, as they are by default (Apache:
+    /// `SSLProxyVerify`).
     pub verify: Option<bool>,
-    /// The file with the certificates to trust, PEM (Apache: `SSLProxyCACertificateFile`);
-    /// those of the system, by default.
+    /// The PEM file with the certificates to trust; by default, those of the system
+    /// (Apache: `SSLProxyCACertificateFile`).
     pub roots: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a host serves, in Apache's words.
+//! Prints a host in Apache's format.
 
 use super::line::PrintedLines;
 use crate::config::directive::{BALANCER, MEMBER, print_all, print_switch};
@@ -37,7 +37,7 @@ pub(super) fn print(host: &Host, lines: &mut PrintedLines) {
     for balancer in &host.balancers {
         print_balancer(balancer, lines);
     }
-    settings(&host.settings, Where::Host, lines);
+    settings(&host.settings, PrintContext::Host, lines);
     // httpd allows it in a location only.
     if !host.settings.access.is_empty() {
         lines.open("Location", &["/"]);
@@ -78,25 +78,25 @@ fn print_location(location: &Location, lines: &mut PrintedLines) {
         "Location"
     };
     lines.open(name, &[&location.path]);
-    settings(&location.settings, Where::Location, lines);
+    settings(&location.settings, PrintContext::Location, lines);
     access(&location.settings.access, lines);
     lines.close(name);
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Where {
+enum PrintContext {
     Host,
     Location,
 }
 
-fn settings(settings: &HostSettings, place: Where, lines: &mut PrintedLines) {
+fn settings(settings: &HostSettings, context: PrintContext, lines: &mut PrintedLines) {
     for mapping in &settings.mappings {
-        print_mapping(mapping, place, lines);
+        print_mapping(mapping, context, lines);
     }
     for reverse in &settings.reverse {
-        match place {
-            Where::Host => lines.put("ProxyPassReverse", &[&reverse.path, &reverse.url]),
-            Where::Location => lines.put("ProxyPassReverse", &[&reverse.url]),
+        match context {
+            PrintContext::Host => lines.put("ProxyPassReverse", &[&reverse.path, &reverse.url]),
+            PrintContext::Location => lines.put("ProxyPassReverse", &[&reverse.url]),
         }
     }
     for cookie in &settings.cookie_paths {
@@ -150,9 +150,9 @@ fn settings(settings: &HostSettings, place: Where, lines: &mut PrintedLines) {
     );
 }
 
-fn print_mapping(mapping: &Mapping, place: Where, lines: &mut PrintedLines) {
+fn print_mapping(mapping: &Mapping, context: PrintContext, lines: &mut PrintedLines) {
     let mut words = Vec::new();
-    if place == Where::Host {
+    if context == PrintContext::Host {
         words.push(mapping.path.clone());
     }
     words.push(mapping.target.to_string());

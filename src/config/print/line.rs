@@ -1,6 +1,6 @@
-//! Lines of directives, with quotes where they are needed.
+//! Prints lines of directives, with quotes where they are needed.
 
-/// Lines that are written, section within section.
+/// The printed lines, with nested sections.
 #[derive(Debug, Default)]
 pub(super) struct PrintedLines {
     text: String,
@@ -12,7 +12,7 @@ impl PrintedLines {
         &self.text
     }
 
-    /// `Name word word`
+    /// Prints `Name word word`.
     pub(super) fn put(&mut self, name: &str, words: &[impl AsRef<str>]) {
         let mut line = name.to_owned();
         for word in words {
@@ -28,7 +28,7 @@ impl PrintedLines {
         }
     }
 
-    /// A line of which nothing needs quotes.
+    /// Prints a line that needs no quotes.
     pub(super) fn raw(&mut self, line: &str) {
         for _ in 0..self.depth {
             self.text.push_str("  ");
@@ -37,7 +37,7 @@ impl PrintedLines {
         self.text.push('\n');
     }
 
-    /// `<Name word word>`
+    /// Prints `<Name word word>`.
     pub(super) fn open(&mut self, name: &str, words: &[impl AsRef<str>]) {
         let mut line = format!("<{name}");
         for word in words {
@@ -55,7 +55,7 @@ impl PrintedLines {
     }
 }
 
-/// Quotes a word if it would come apart without.
+/// Quotes a word if it could not be read back otherwise.
 fn quoted(word: &str) -> String {
     let special = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '>');
     let needs =
@@ -64,7 +64,7 @@ fn quoted(word: &str) -> String {
     let mut letters = word.chars().peekable();
     while let Some(letter) = letters.next() {
         let next = letters.peek();
-        // A backslash stands for itself before anything but another and the quote.
+        // A backslash is literal unless another backslash or the quote follows.
         let escaped = match letter {
             '"' => needs,
             '\\' => matches!(next, None | Some('\\' | '"' | '\'')),

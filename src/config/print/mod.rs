@@ -1,12 +1,12 @@
-//! A configuration in Apache's words: `Display` of [`Config`].
+//! Prints a configuration in Apache's format: `Display` of [`Config`].
 //!
-//! What is printed is read as the same again, with one exception: who may ask cannot be
-//! said of a whole host in Apache's words, and is written as a location `/`.
+//! The output reads back as the same configuration, with one exception: Apache's format has
+//! no access rules for a whole host, so they are printed as a location `/`.
 //!
-//! Secrets are printed as well: without them, it would not be the same.
+//! Secrets are printed as well; otherwise the output would not be the same configuration.
 //!
-//! What does not live here: the words of parameters, which the tables in `directive` have
-//! for both ways; how words are quoted (`line`).
+//! Elsewhere: the names and values of parameters, which the tables in `directive` define
+//! for reading and printing; quoting (`line`).
 
 mod host;
 mod line;

@@ -1,12 +1,12 @@
-//! How secrets are told in a text: by the shape of a URL, by the name before them.
+//! Finds secrets in a text, by the shape of a URL and by the names before them.
 //!
-//! What does not live here: what is secret by its place in a directive, and the names.
+//! Elsewhere: secrets by their position in a directive, and the list of names (`names`).
 
 use std::ops::Range;
 
 use super::names::{is_of_name, nearly_sounds_secret, sounds_secret};
 
-/// All that is secret wherever it stands.
+/// Finds the secrets that can be recognised anywhere in a text.
 pub(super) fn everywhere(text: &str) -> Vec<Range<usize>> {
     let mut found = urls(text);
     found.extend(pairs(text));
@@ -18,7 +18,7 @@ fn ends_word(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')
 }
 
-/// Users and passwords in URLs.
+/// Finds users and passwords in URLs.
 pub(super) fn urls(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, sign) in text.match_indices("://") {
@@ -28,16 +28,16 @@ pub(super) fn urls(text: &str) -> Vec<Range<usize>> {
         let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
         let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
         let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) || port.ends_with(']');
-        // A slash in a password should be escaped, but it may not be.
+        // A slash in a password should be escaped, but may not be.
         let has_user = authority.contains('@') || !is_port;
         let user = rest.rfind('@').filter(|_| has_user);
         found.extend(user.map(|user| begin..begin + user));
-        // A fragment is not sent, so it may hold what no server is to see.
+        // A fragment is not sent to servers, and may therefore hold a secret.
         let behind = user.unwrap_or(0);
         let fragment = rest[behind..].find('#');
         found.extend(fragment.map(|at| begin + behind + at + 1..begin + rest.len()));
     }
-    // A scheme may have been forgotten.
+    // The scheme may be missing.
     for word in text.split(ends_word).filter(|word| !word.contains("://")) {
         let (Some(colon), Some(user)) = (word.find(':'), word.rfind('@')) else {
             continue;
@@ -48,19 +48,19 @@ pub(super) fn urls(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Values of `name=..` and `name: ..` with names that sound secret.
+/// Finds the values of `name=..` and `name: ..` where the name suggests a secret.
 fn pairs(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, sign) in text.match_indices(['=', ':']) {
         let before = &text[..at];
         let begin = before.bytes().rposition(|byte| !is_of_name(byte));
         let name = &before[begin.map_or(0, |begin| begin + 1)..];
-        // Hints write `key=value` for any of them.
+        // Hints contain `key=value` literally; it is not a secret there.
         let is_typed_wrong = sign == "=" && nearly_sounds_secret(name);
         if !(sounds_secret(name) || is_typed_wrong) || text[at..].starts_with("=value") {
             continue;
         }
-        // In a path or a host, a colon belongs to it.
+        // A colon in a path or host belongs to the URL.
         let is_of_url = match before[..before.len() - name.len()].chars().next_back() {
             Some('/') => true,
             Some('.' | '@') => !text[at + 1..].starts_with(' '),
@@ -69,7 +69,7 @@ fn pairs(text: &str) -> Vec<Range<usize>> {
         if sign == ":" && is_of_url {
             continue;
         }
-        // A quote before the name goes on to the next one.
+        // A quote before the name extends to the next quote.
         let quote = before[..before.len() - name.len()].chars().next_back();
         let quote = quote.filter(|quote| matches!(quote, '"' | '\'' | '`'));
         let rest = &text[at + sign.len()..];
@@ -87,7 +87,7 @@ fn pairs(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// What follows a scheme of `Authorization`, and tokens that say what they are.
+/// Finds the credentials after a scheme of `Authorization`, and tokens with a known prefix.
 fn credentials(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let all: Vec<&str> = text.split_whitespace().collect();
@@ -97,10 +97,10 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
         let schemes = ["basic", "bearer", "digest", "negotiate"];
         let value = unquoted(value);
         let begin = value.as_ptr() as usize - text.as_ptr() as usize;
-        // `AuthType Basic` is followed by nothing, and prose by short words.
+        // Nothing follows `AuthType Basic`, and short words follow in prose.
         let is_long = value.len() >= 6 || value.contains(|c: char| c.is_ascii_digit());
         let is_scheme = schemes.iter().any(|known| known.eq_ignore_ascii_case(name));
-        // An option of a program, as in `|log --password x`.
+        // A command-line option, as in `|log --password x`.
         let is_option = name.starts_with('-') && sounds_secret(name);
         if (is_scheme && is_long) || is_option {
             found.push(begin..begin + value.len());
@@ -117,7 +117,7 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the words of a text are, with their quotes.
+/// Finds the words of a text, with their quotes.
 pub(super) fn words(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -150,7 +150,7 @@ pub(super) fn unquoted(word: &str) -> &str {
     word.trim_matches(['"', '\'', '`', '<', '>'])
 }
 
-/// In a condition, all that follows the first name that sounds secret, as in
+/// Finds, in a condition, everything after the first name that suggests a secret, as in
 /// `%{HTTP:Authorization} == 'x'`.
 pub(super) fn after_names(condition: &str) -> Option<Range<usize>> {
     let mut names = condition.split(|c: char| !(c.is_ascii() && is_of_name(c as u8)));
@@ -160,7 +160,7 @@ pub(super) fn after_names(condition: &str) -> Option<Range<usize>> {
     Some(condition.len() - rest.len()..condition.len())
 }
 
-/// The value of the cookie that a `Set-Cookie` sets, unless it is made of variables.
+/// Finds the value of the cookie in a `Set-Cookie`, unless it consists of variables.
 pub(super) fn cookie_value(word: &str) -> Option<Range<usize>> {
     let (name, rest) = word.split_once('=')?;
     if name.eq_ignore_ascii_case("env") || name.eq_ignore_ascii_case("expr") {

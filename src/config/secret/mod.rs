@@ -1,9 +1,9 @@
-//! What is secret in a text that a person will see: passwords in URLs, values of names that
-//! sound secret, credentials. One room, so that configuration, errors and `Debug` agree.
+//! Masks secrets in texts that a person will see: passwords in URLs, values with names that
+//! suggest a secret, credentials. Configuration, errors and `Debug` all use this module.
 //!
-//! What does not live here: where texts are shown, which names sound secret (`names`), and how
-//! secrets are told in a text (`find`). A configuration that is printed to be read again keeps
-//! its secrets.
+//! Elsewhere: where texts are shown, which names suggest a secret (`names`), and how
+//! secrets are found in a text (`find`). A configuration that is printed to be read again
+//! keeps its secrets.
 
 mod find;
 mod names;
@@ -14,17 +14,18 @@ use std::ops::Range;
 use find::{after_names, cookie_value, everywhere, unquoted, urls, words};
 pub(in crate::config) use names::sounds_secret;
 
-/// What is shown for each character of a secret, so that columns stay where they are.
+/// Replaces each character of a secret, so that columns do not change.
 const MASK: char = '*';
 
-/// The text with its secrets masked, character by character: the password in a URL, the
-/// value of `password=..`, and what follows `Basic`, `Bearer` and the like.
+/// Masks the secrets in a text, character by character: the password in a URL, the value of
+/// `password=..`, and what follows `Basic`, `Bearer` and similar schemes.
 pub(in crate::config) fn masked(text: &str) -> Cow<'_, str> {
     mask(text, everywhere(text))
 }
 
-/// A line of a configuration with its secrets masked: as [`masked`], and all that follows a
-/// word that sounds secret, as in `SetEnv DB_PASSWORD x` or `Header set Authorization x`.
+/// Masks the secrets in a line of a configuration: as [`masked`], and everything after a
+/// word that suggests a secret, as in `SetEnv DB_PASSWORD x` or `Header set Authorization
+/// x`.
 pub(in crate::config) fn masked_line(line: &str) -> Cow<'_, str> {
     let mut found = everywhere(line);
     let places = words(line);
@@ -35,7 +36,7 @@ pub(in crate::config) fn masked_line(line: &str) -> Cow<'_, str> {
     for part in by_position(&shown) {
         let begin = part.as_ptr() as usize - line.as_ptr() as usize;
         let end = begin + part.len();
-        // A word goes with its quotes.
+        // A word is masked with its quotes.
         let mut whole = shown.iter().zip(&places);
         let whole = whole.find(|(word, _)| std::ptr::eq(**word, part));
         found.push(whole.map_or(begin..end, |(_, place)| place.clone()));
@@ -43,7 +44,7 @@ pub(in crate::config) fn masked_line(line: &str) -> Cow<'_, str> {
     mask(line, found)
 }
 
-/// The value of this header, masked: cookies that are set are secret.
+/// Masks the value of this header if it is secret; the value of a cookie always is.
 pub(in crate::config) fn masked_header<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
     let mut found = everywhere(value);
     found.extend(sets_cookie(name).then(|| cookie_value(value)).flatten());
@@ -56,7 +57,7 @@ fn sets_cookie(name: &str) -> bool {
     known.any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// The secrets among the words of a directive, of which the first is its name.
+/// Returns the secrets among the words of a directive; the first word is its name.
 pub(in crate::config) fn of_words<'w>(words: &[&'w str]) -> Vec<&'w str> {
     let mut found = by_position(words);
     for word in words {
@@ -65,8 +66,8 @@ pub(in crate::config) fn of_words<'w>(words: &[&'w str]) -> Vec<&'w str> {
     found
 }
 
-/// What is said by us, of what the user wrote: that stands in quotes, and only there anything
-/// but a URL is taken for a secret.
+/// Masks secrets in a message of this crate. Text of the user stands in quotes there;
+/// outside of quotes only URLs are masked.
 pub(in crate::config) fn masked_message(message: &str) -> Cow<'_, str> {
     let mut found = urls(message);
     for quote in ['`', '"'] {
@@ -79,7 +80,7 @@ pub(in crate::config) fn masked_message(message: &str) -> Cow<'_, str> {
     mask(message, found)
 }
 
-/// A message without these secrets, and with whatever else is secret in what it quotes masked.
+/// Removes these secrets from a message, and masks all other secrets in its quoted parts.
 pub(in crate::config) fn without<'s>(
     message: &str,
     secrets: impl IntoIterator<Item = &'s str>,
@@ -87,7 +88,7 @@ pub(in crate::config) fn without<'s>(
     let mut found = Vec::new();
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
-        // It may have been cut where a part of a URL seemed to end.
+        // The secret may have been cut where a part of a URL seemed to end.
         let parts = quoted
             .iter()
             .filter(|part| part.len() > 2 && secret.contains(*part));
@@ -99,7 +100,8 @@ pub(in crate::config) fn without<'s>(
             let end = at + secret.len();
             let open = message[..at].ends_with(|c: char| c.is_alphanumeric());
             let goes_on = message[end..].starts_with(|c: char| c.is_alphanumeric());
-            // A short one may be any word of ours, but for what is quoted from the text.
+            // A short secret may equal any word of a message, so it is only removed from
+            // quoted text.
             let is_quoted = ['`', '"']
                 .iter()
                 .any(|&quote| message[..at].matches(quote).count() % 2 == 1);
@@ -111,7 +113,7 @@ pub(in crate::config) fn without<'s>(
     masked_message(&mask(message, found)).into_owned()
 }
 
-/// Directives with a secret among their words, and how many stand before it.
+/// Directives with a secret among their words, and how many words precede it.
 const POSITIONS: [(&str, usize); 9] = [
     ("AuthBasicFake", 2),
     ("CryptoIV", 1),
@@ -124,10 +126,11 @@ const POSITIONS: [(&str, usize); 9] = [
     ("SSLSRPUnknownUserSeed", 1),
 ];
 
-/// Directives that compare: what is compared with a secret is one.
+/// Directives with a condition: a value that is compared with a secret is a secret.
 const CONDITIONS: [&str; 5] = ["ElseIf", "If", "Require", "RewriteCond", "SetEnvIfExpr"];
 
-/// What is secret for where it stands in a directive, of which the first word is its name.
+/// Returns the words that are secret by their position in a directive; the first word is
+/// its name.
 fn by_position<'w>(words: &[&'w str]) -> Vec<&'w str> {
     let Some((name, rest)) = words.split_first() else {
         return Vec::new();
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_no_secret_of_its_line() {
+    fn a_message_masks_the_secrets_of_its_line() {
         let words = ["ProxyPas", "/", "http://u:pw@h/", "secret=a", "x"];
         assert_eq!(of_words(&words), ["u:pw", "a"]);
         let said = without("`http://u:pw@h/` and `a`, not about", ["u:pw", "a"]);

@@ -1,6 +1,7 @@
-//! Which names sound secret.
+//! Names that suggest a secret.
 
-/// Whether what has this name is likely to be secret: a variable, a header, a parameter.
+/// Returns whether the value of a variable, header or parameter of this name is likely to
+/// be secret.
 pub(in crate::config) fn sounds_secret(name: &str) -> bool {
     let name = name.strip_suffix(':').unwrap_or(name);
     if name.is_empty() || !name.bytes().all(is_of_name) {
@@ -29,7 +30,8 @@ pub(in crate::config) fn sounds_secret(name: &str) -> bool {
         "sig",
         "signature",
     ];
-    // `stickysession` is a name, and `ServerTokens` says how much is told of the server.
+    // `stickysession` is a name, and `ServerTokens` selects how much of the version is
+    // shown.
     let known = ["servertokens", "www-authenticate"];
     !known.contains(&name)
         && (name == "cookie"
@@ -37,11 +39,11 @@ pub(in crate::config) fn sounds_secret(name: &str) -> bool {
             || name.split(['-', '_']).any(|part| parts.contains(&part)))
 }
 
-/// Whether a parameter of this name is probably one that is secret, mistyped.
+/// Returns whether this is probably a misspelt name of a secret parameter.
 pub(super) fn nearly_sounds_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let known = [("secret", 2), ("password", 2), ("nonce", 1), ("token", 1)];
-    // No name of a parameter is as long, and likeness is not cheap.
+    // No parameter has a longer name, and comparing names is slow.
     (4..=12).contains(&name.len())
         && name != "secure"
         && known

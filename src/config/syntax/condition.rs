@@ -1,18 +1,18 @@
-//! Which conditions hold: `<IfDefine>`, `<IfModule>`, `<IfVersion>`.
+//! Conditional sections: `<IfDefine>`, `<IfModule>`, `<IfVersion>`.
 //!
-//! What does not live here: what becomes of their content (`tree`).
+//! Elsewhere: what happens to their content (`tree`).
 
 use std::cmp::Ordering;
 
 use super::state::ParserState;
 use super::{ConfigWord, Diagnostic};
 
-/// The httpd whose behaviour is followed.
+/// The version of httpd that this crate follows.
 const VERSION: [u32; 3] = [2, 4, 71];
 
-/// The modules of httpd's distribution: `x` for `mod_x.c` and `x_module`. What their
-/// directives mean here is known of every one of them, if only that they cannot be carried
-/// out, so all of them count as loaded: who may ask must not depend on it.
+/// The modules of httpd's distribution: `x` for `mod_x.c` and `x_module`. All of them count
+/// as loaded, because this crate knows their directives, even if only to refuse them.
+/// Access control must not depend on it.
 const MODULES: &str = "access_compat actions alias allowmethods asis auth_basic auth_digest auth_form \
      authn_anon authn_core authn_dbd authn_dbm authn_file authn_socache authnz_fcgi \
      authnz_ldap authz_core authz_dbd authz_dbm authz_groupfile authz_host authz_owner \
@@ -29,7 +29,7 @@ const MODULES: &str = "access_compat actions alias allowmethods asis auth_basic 
      socache_memcache socache_redis socache_shmcb speling ssl status substitute suexec \
      unique_id unixd userdir usertrack version vhost_alias watchdog xml2enc";
 
-/// Those with names of another kind, by file and by identifier.
+/// Modules whose file or identifier has another form.
 const OTHERS: [(&str, &str); 4] = [
     ("core.c", "core_module"),
     ("event.c", "mpm_event_module"),
@@ -37,22 +37,23 @@ const OTHERS: [(&str, &str); 4] = [
     ("util_ldap.c", "ldap_module"),
 ];
 
-/// Those of which another takes the place.
+/// Modules that another module replaces.
 const ABSENT: [(&str, &str); 2] = [
     ("prefork.c", "mpm_prefork_module"),
     ("worker.c", "mpm_worker_module"),
 ];
 
-/// What a section says about its content.
+/// The value of a condition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SectionCondition {
     False,
-    /// It is no condition.
+    /// The section is not a condition.
     None,
     True,
 }
 
-/// Whether the content of a section counts; false, after a complaint, if nobody can tell.
+/// Returns whether the content of a section is read. If the condition cannot be evaluated,
+/// adds a diagnostic and returns false.
 pub(super) fn holds(
     state: &mut ParserState<'_>,
     name: &ConfigWord,
@@ -64,7 +65,7 @@ pub(super) fn holds(
         }),
         "ifmodule" => {
             let holds = one(state, name, words, |_, name| is_loaded(name));
-            note_stranger(state, holds, words);
+            note_unknown_module(state, holds, words);
             holds
         }
         "ifversion" => version(state, name, words),
@@ -77,7 +78,7 @@ pub(super) fn holds(
     }
 }
 
-/// `<IfDefine NAME>`, `<IfDefine !NAME>`
+/// Evaluates `<IfDefine NAME>` or `<IfDefine !NAME>`.
 fn one(
     state: &mut ParserState<'_>,
     name: &ConfigWord,
@@ -112,8 +113,9 @@ fn is_one_of(module: &str, known: &[(&str, &str)]) -> bool {
     known.iter().any(is)
 }
 
-/// Whether a section is for an httpd of before 2.4, as recipes for both have it.
-pub(super) fn is_of_old(words: &[ConfigWord]) -> bool {
+/// Returns whether a section is for an httpd before 2.4, as in configurations that support
+/// both.
+pub(super) fn is_for_old_httpd(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let name = word.text.strip_prefix('!').unwrap_or_default();
     let new = [
@@ -125,26 +127,26 @@ pub(super) fn is_of_old(words: &[ConfigWord]) -> bool {
     new.contains(&name)
 }
 
-/// Whether a section is for a module that is none of httpd's.
-pub(super) fn is_stranger(words: &[ConfigWord]) -> bool {
+/// Returns whether a section is for a module that is not part of httpd.
+pub(super) fn is_unknown_module(words: &[ConfigWord]) -> bool {
     let [word] = words else { return false };
     let known = word.text.starts_with('!') || is_one_of(&word.text, &ABSENT);
     !known && !is_loaded(&word.text)
 }
 
-/// Says that something is not read for want of a module that is none of httpd's.
-fn note_stranger(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord]) {
+/// Adds a note that a section is not read because its module is not part of httpd.
+fn note_unknown_module(state: &mut ParserState<'_>, holds: bool, words: &[ConfigWord]) {
     let [word] = words else { return };
-    if !holds && is_stranger(words) {
+    if !holds && is_unknown_module(words) {
         let message = format!(
-            "there is no module `{}` here: what it is for is not read",
+            "unknown module `{}`: the section for it is not read",
             word.text
         );
-        state.complain(word.span, Diagnostic::note(message));
+        state.report(word.span, Diagnostic::note(message));
     }
 }
 
-/// `<IfVersion >= 2.4>`, `<IfVersion !< 2.4.40>`, `<IfVersion 2.4.71>`
+/// Evaluates `<IfVersion >= 2.4>`, `<IfVersion !< 2.4.40>` or `<IfVersion 2.4.71>`.
 fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) -> bool {
     let (operator, version) = match words {
         [version] => (None, version),
@@ -155,9 +157,9 @@ fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord])
         }
     };
     let Some(wanted) = parse_version(&version.text) else {
-        let complaint = Diagnostic::error(format!("`{}` is no version", version.text));
-        let hint = "write it in numbers, as in `2.4.71`; a regular expression is not read";
-        state.complain(version.span, complaint.with_hint(hint));
+        let diagnostic = Diagnostic::error(format!("`{}` is not a version", version.text));
+        let hint = "write numbers, as in `2.4.71`; regular expressions are not supported";
+        state.report(version.span, diagnostic.with_hint(hint));
         return false;
     };
     let order = VERSION.cmp(&wanted);
@@ -173,18 +175,18 @@ fn version(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord])
         "<" => order == Ordering::Less,
         "<=" | "=<" => order != Ordering::Greater,
         _ => {
-            let complaint = Diagnostic::error(format!("`{text}` compares no versions"));
+            let diagnostic = Diagnostic::error(format!("`{text}` is not a comparison of versions"));
             let hint =
-                "write `=`, `==`, `>`, `>=`, `<` or `<=`, with `!` before it for the opposite";
+                "write `=`, `==`, `>`, `>=`, `<` or `<=`, or one of them after `!` to negate it";
             let span = operator.map_or(name.span, |operator| operator.span);
-            state.complain(span, complaint.with_hint(hint));
+            state.report(span, diagnostic.with_hint(hint));
             return false;
         }
     };
     holds != negated
 }
 
-/// What is left out is 0.
+/// Parts that are left out are 0.
 fn parse_version(text: &str) -> Option<[u32; 3]> {
     let mut version = [0; 3];
     let mut parts = text.split('.');

@@ -1,15 +1,16 @@
-//! `${NAME}` in a line.
+//! Expands `${NAME}` in a line.
 //!
-//! httpd (`ap_build_config` calls `ap_resolve_env`) fills in a whole line before it looks
-//! for words, so that a value with blanks is several words unless there are quotes around
-//! it. Values are not looked through again.
+//! httpd (`ap_build_config` calls `ap_resolve_env`) expands a whole line before it splits
+//! it into words. A value with blanks becomes several words, unless there are quotes around
+//! it. Values are not expanded again.
 //!
-//! What does not live here: what is defined (`variables`).
+//! Elsewhere: the definitions (`variables`).
 
 use super::lines::{Fill, LogicalLine};
 use super::state::ParserState;
 
-/// Puts values in place of `${NAME}`. False, after a complaint, if they are too large.
+/// Replaces `${NAME}` by its value. If the values are too large, adds a diagnostic and
+/// returns false.
 pub(super) fn fill(state: &mut ParserState<'_>, line: &mut LogicalLine) -> bool {
     let Some(last_brace) = line.chars.iter().rposition(|&c| c == '}') else {
         return true;
@@ -18,7 +19,7 @@ pub(super) fn fill(state: &mut ParserState<'_>, line: &mut LogicalLine) -> bool 
     let mut fills = Vec::new();
     let mut at = 0;
     while let Some(&c) = line.chars.get(at) {
-        // Without a `}` behind it nothing is a variable.
+        // Without a `}` after it, `${` is literal.
         let opens = at < last_brace && line.chars[at..].starts_with(&['$', '{']);
         let brace = || line.chars[at..].iter().position(|&c| c == '}');
         let Some(length) = opens.then(brace).flatten() else {
@@ -42,7 +43,7 @@ pub(super) fn fill(state: &mut ParserState<'_>, line: &mut LogicalLine) -> bool 
             continue;
         }
         filled.extend(&line.chars[whole.clone()]);
-        // `${map:key}` is no variable of the configuration.
+        // `${map:key}` is not a variable of the configuration.
         if !name.contains(':') {
             state.undefined(line.span(whole), &name);
         }

@@ -1,7 +1,6 @@
-//! `Include`: which files a path names, and their texts.
+//! `Include`: finds and reads the files.
 //!
-//! What does not live here: how a pattern matches a name (`glob`), and what stands in a
-//! text (`tree`).
+//! Elsewhere: pattern matching (`glob`), and parsing (`tree`).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,12 @@ use super::lines::number;
 use super::state::ParserState;
 use super::{ConfigWord, Diagnostic, Span, glob};
 
-/// How many files may include each other.
+/// The maximum depth of nested includes.
 const DEPTH: usize = 16;
 
-const MISSING: &str = "write `IncludeOptional` if it may be missing";
+const MISSING: &str = "write `IncludeOptional` if the file may be missing";
 
-/// The files that a path names, in the order of their names.
+/// Returns the files that a path names, sorted by name.
 pub(super) fn files(
     state: &mut ParserState<'_>,
     word: &ConfigWord,
@@ -24,17 +23,17 @@ pub(super) fn files(
 ) -> Vec<PathBuf> {
     let path = &word.text;
     let Some(base) = &state.base else {
-        let complaint = Diagnostic::error("there is no directory to include files from");
-        let hint = "name one by `Reader::base`, or read the file by `Reader::parse_file`";
-        state.complain(word.span, complaint.with_hint(hint));
+        let diagnostic = Diagnostic::error("`Include` needs a base directory");
+        let hint = "set one with `Reader::base`, or read the file with `Reader::parse_file`";
+        state.report(word.span, diagnostic.with_hint(hint));
         return Vec::new();
     };
     match glob::files(base, path) {
         Ok(Some(files)) => files,
         Ok(None) => {
             if !optional {
-                let complaint = Diagnostic::error(format!("no file matches `{path}`"));
-                state.complain(word.span, complaint.with_hint(MISSING));
+                let diagnostic = Diagnostic::error(format!("no file matches `{path}`"));
+                state.report(word.span, diagnostic.with_hint(MISSING));
             }
             Vec::new()
         }
@@ -45,8 +44,8 @@ pub(super) fn files(
     }
 }
 
-/// Opens a file that is included: its number and its text. It is the last of
-/// `open_files` then. `None`, perhaps after a complaint, if it is not to be read.
+/// Opens an included file, and appends it to `open_files`; returns its source number and
+/// text. Returns `None`, sometimes with a diagnostic, if it is not to be read.
 pub(super) fn open(
     state: &mut ParserState<'_>,
     span: Span,
@@ -55,27 +54,25 @@ pub(super) fn open(
 ) -> Option<(u32, Arc<str>)> {
     if !file.exists() {
         if !optional {
-            let complaint = format!("there is no file `{}`", file.display());
-            state.complain(span, Diagnostic::error(complaint).with_hint(MISSING));
+            let message = format!("file `{}` does not exist", file.display());
+            state.report(span, Diagnostic::error(message).with_hint(MISSING));
         }
         return None;
     }
     let identity = identity(file);
     if state.open_files.contains(&identity) {
-        let complaint = Diagnostic::error(format!("`{}` includes itself", file.display()));
-        let complaint = complaint.with_hint("it is being read already when it is read here");
-        state.complain(span, complaint);
+        let diagnostic = Diagnostic::error(format!("`{}` includes itself", file.display()));
+        let diagnostic =
+            diagnostic.with_hint("the file is already being read: remove this `Include`");
+        state.report(span, diagnostic);
         return None;
     }
     if state.open_files.len() >= DEPTH {
-        let complaint = Diagnostic::error(format!(
-            "`{}` is not read: more than {DEPTH} files are within each other",
+        let diagnostic = Diagnostic::error(format!(
+            "`{}` is not read: includes are nested more than {DEPTH} deep",
             file.display()
         ));
-        state.complain(
-            span,
-            complaint.with_hint("include it from a file further out"),
-        );
+        state.report(span, diagnostic.with_hint("include it from an outer file"));
         return None;
     }
     let bytes = match read_bytes(file, state.budget()) {
@@ -85,7 +82,7 @@ pub(super) fn open(
             return None;
         }
     };
-    // An empty file costs something too, lest there be any number of them.
+    // An empty file counts as one byte, so that the number of files is limited.
     if !state.spend(bytes.len() as u64 + 1) {
         state.too_large(span);
         return None;
@@ -94,9 +91,9 @@ pub(super) fn open(
     Some(add(state, &file.display().to_string(), &bytes))
 }
 
-/// Adds to the sources what may be no text at all; its number and its text.
+/// Adds bytes that may not be UTF-8 to the sources; returns the source number and the text.
 pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32, Arc<str>) {
-    // Editors put a mark before a text; it belongs to the file, not to the first line.
+    // A byte order mark is part of the file, not of the first line.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes);
     let (source, text) = state.sources.add(name, &text);
@@ -109,18 +106,18 @@ pub(super) fn add(state: &mut ParserState<'_>, name: &str, bytes: &[u8]) -> (u32
             column: number(line.chars().count()).saturating_add(1),
             length: 1,
         };
-        let complaint = Diagnostic::error("this is not UTF-8");
-        let hint = "save the file as UTF-8, or write what is not ASCII in another way";
-        state.complain(span, complaint.with_hint(hint));
+        let diagnostic = Diagnostic::error("the file is not UTF-8");
+        let hint = "save the file as UTF-8, or use only ASCII characters";
+        state.report(span, diagnostic.with_hint(hint));
     }
     (source, text)
 }
 
-/// One byte more than there may be is enough to know that it is too much.
+/// Reads one byte more than the limit, to detect a file that is too large.
 fn read_bytes(file: &Path, most: u64) -> std::io::Result<Vec<u8>> {
-    // A pipe might never end, and opening one might never return.
+    // Opening or reading a pipe might block for ever.
     if !std::fs::metadata(file)?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
+        return Err(std::io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(file)?;
@@ -129,11 +126,11 @@ fn read_bytes(file: &Path, most: u64) -> std::io::Result<Vec<u8>> {
 }
 
 fn unreadable(state: &mut ParserState<'_>, span: Span, file: &Path, error: &std::io::Error) {
-    let complaint = Diagnostic::error(format!("cannot read `{}`: {error}", file.display()));
-    state.complain(span, complaint);
+    let diagnostic = Diagnostic::error(format!("cannot read `{}`: {error}", file.display()));
+    state.report(span, diagnostic);
 }
 
-/// The one name of a file that may be reached by several.
+/// Returns the canonical path of a file.
 pub(super) fn identity(file: &Path) -> PathBuf {
     file.canonicalize().unwrap_or_else(|_| file.to_path_buf())
 }

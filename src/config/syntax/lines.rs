@@ -1,35 +1,35 @@
-//! Logical lines: physical ones, joined where a backslash stands before the line's end.
+//! Logical lines: physical lines, joined where a line ends with a backslash.
 //!
-//! What does not live here: what stands in a line (`fill`, `words`, `tree`).
+//! Elsewhere: the content of a line (`fill`, `words`, `tree`).
 
 use std::ops::Range;
 
 use super::Span;
 
-/// A logical line. Places in it are counted in characters, from 0.
+/// A logical line. Positions in it are counted in characters, from 0.
 #[derive(Debug)]
 pub(super) struct LogicalLine {
     pub(super) chars: Vec<char>,
     source: u32,
-    /// How many characters it had as it was written.
+    /// The length in characters before variables were expanded.
     written: usize,
-    /// Where each physical line begins in what was written, and the number of that line.
+    /// The position and line number of each physical line, before variables were expanded.
     parts: Vec<(usize, u32)>,
     fills: Vec<Fill>,
 }
 
-/// A value that was put in place of what was written.
+/// An expanded variable.
 #[derive(Debug)]
 pub(super) struct Fill {
-    /// What was written.
+    /// The range of `${NAME}` in the original line.
     pub(super) from: Range<usize>,
-    /// Where the value is.
+    /// The range of the value in the expanded line.
     pub(super) to: Range<usize>,
 }
 
 impl LogicalLine {
-    /// The stretch in the source; of a stretch that goes on in the next physical line, the
-    /// part in the first.
+    /// Returns the span in the source. If it crosses physical lines, only the part in the
+    /// first line is returned.
     pub(super) fn span(&self, range: Range<usize>) -> Span {
         let begin = self.origin(range.start).start;
         let end = match range.is_empty() {
@@ -51,7 +51,7 @@ impl LogicalLine {
         }
     }
 
-    /// What was written where now this character is.
+    /// Returns the range of the original line that this character came from.
     fn origin(&self, at: usize) -> Range<usize> {
         let before = self.fills.partition_point(|fill| fill.to.start <= at);
         match before.checked_sub(1).map(|last| &self.fills[last]) {
@@ -64,13 +64,13 @@ impl LogicalLine {
         }
     }
 
-    /// Puts values in, once.
+    /// Replaces the characters after variables were expanded; call it once.
     pub(super) fn fill(&mut self, chars: Vec<char>, fills: Vec<Fill>) {
         self.chars = chars;
         self.fills = fills;
     }
 
-    /// The stretch without the blanks around it.
+    /// Returns the range without the blanks around it.
     pub(super) fn trimmed(&self) -> Range<usize> {
         let solid = |c: &char| !is_blank(*c);
         let Some(begin) = self.chars.iter().position(solid) else {
@@ -85,7 +85,7 @@ impl LogicalLine {
     }
 }
 
-/// The logical lines of a text.
+/// An iterator over the logical lines of a text.
 #[derive(Debug)]
 pub(super) struct LogicalLines<'a> {
     rest: Option<&'a str>,
@@ -119,7 +119,7 @@ impl Iterator for LogicalLines<'_> {
             self.line = self.line.saturating_add(1);
             line.parts.push((line.chars.len(), self.line));
             let Some((physical, rest)) = rest.split_once('\n') else {
-                // Without a line's end behind it a backslash stands for itself.
+                // A backslash at the end of the text is literal.
                 line.chars.extend(rest.chars());
                 self.rest = None;
                 break;
@@ -137,12 +137,13 @@ impl Iterator for LogicalLines<'_> {
     }
 }
 
-/// What separates words: `apr_isspace`.
+/// Returns whether the character separates words: `apr_isspace`.
 pub(super) fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n' | '\x0b' | '\x0c')
 }
 
-/// What a span can count; texts that are larger have no place worth pointing at.
+/// Converts to the type of a span; larger numbers are clamped, since no position in such a
+/// text is useful.
 pub(super) fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

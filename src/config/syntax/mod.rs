@@ -1,7 +1,7 @@
-//! From text to a tree of directives and sections: lines, words, variables, conditions
-//! and included files.
+//! Parses a text into a tree of directives and sections: lines, words, variables,
+//! conditions and included files.
 //!
-//! What does not live here: what a directive means (`directive`).
+//! Elsewhere: the meaning of a directive (`directive`).
 
 mod condition;
 mod fill;
@@ -19,34 +19,31 @@ mod words;
 
 pub(super) use node::{ConfigWord, Directive, Section, Span, SyntaxNode};
 pub(super) use sources::Sources;
-pub(super) use state::ReadEnvironment;
+pub(super) use state::ReaderInput;
 
-use super::complaints::Complaints;
 use super::diagnostic::Diagnostic;
+use super::diagnostic_list::DiagnosticList;
 use state::ParserState;
 
-/// Reads a text, and those it includes, into a tree. Whatever cannot be read is left out
-/// and complained of.
-pub(super) fn read(
-    text: &str,
-    surroundings: &ReadEnvironment,
-) -> (Vec<SyntaxNode>, Sources, Complaints) {
-    read_bytes(text.as_bytes(), surroundings)
+/// Parses a text, and the files it includes, into a tree. Parts that cannot be parsed are
+/// left out, with a diagnostic.
+pub(super) fn read(text: &str, input: &ReaderInput) -> (Vec<SyntaxNode>, Sources, DiagnosticList) {
+    read_bytes(text.as_bytes(), input)
 }
 
-/// Reads what may be no text at all; see [`read`].
+/// Parses bytes that may not be UTF-8; see [`read`].
 pub(super) fn read_bytes(
     bytes: &[u8],
-    surroundings: &ReadEnvironment,
-) -> (Vec<SyntaxNode>, Sources, Complaints) {
-    let mut state = ParserState::new(surroundings);
-    if let Some(file) = &surroundings.file {
+    input: &ReaderInput,
+) -> (Vec<SyntaxNode>, Sources, DiagnosticList) {
+    let mut state = ParserState::new(input);
+    if let Some(file) = &input.file {
         state.open_files.push(include::identity(file));
     }
-    let name = surroundings.name.as_deref().unwrap_or("configuration");
+    let name = input.name.as_deref().unwrap_or("configuration");
     let (source, text) = include::add(&mut state, name, bytes);
     let nodes = tree::read(&mut state, source, &text);
     state.sources.base = state.base;
     state.sources.secrets = state.variables.secrets().map(str::to_owned).collect();
-    (nodes, state.sources, state.complaints)
+    (nodes, state.sources, state.diagnostics)
 }

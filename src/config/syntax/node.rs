@@ -1,35 +1,35 @@
-//! What a text is read into: words with their places, directives and sections.
+//! The syntax tree: words with their positions, directives and sections.
 //!
-//! What does not live here: how a text becomes a tree (`tree`).
+//! Elsewhere: how a text is parsed into a tree (`tree`).
 
-/// A stretch of a source text.
+/// A range of a source text.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(in crate::config) struct Span {
-    /// Which source, by its place in [`Sources`](super::Sources).
+    /// The index of the source in [`Sources`](super::Sources).
     pub(in crate::config) source: u32,
     /// The line, from 1.
     pub(in crate::config) line: u32,
     /// The column, in characters, from 1.
     pub(in crate::config) column: u32,
-    /// How many characters.
+    /// The length in characters.
     pub(in crate::config) length: u32,
 }
 
-/// A word of a line, without its quotes and with its variables filled in.
+/// A word of a line, without its quotes and with its variables expanded.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::config) struct ConfigWord {
     pub(in crate::config) text: String,
     pub(in crate::config) span: Span,
 }
 
-/// `Name word word`
+/// A directive: `Name word word`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::config) struct Directive {
     pub(in crate::config) name: ConfigWord,
     pub(in crate::config) words: Vec<ConfigWord>,
 }
 
-/// `<Name word> ... </Name>`
+/// A section: `<Name word> ... </Name>`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::config) struct Section {
     /// Without the angle bracket.
@@ -39,7 +39,7 @@ pub(in crate::config) struct Section {
 }
 
 /// A directive or a section. `Define`, `UnDefine`, `Include`, `IncludeOptional`,
-/// `<IfModule>`, `<IfDefine>` and `<IfVersion>` are carried out already.
+/// `<IfModule>`, `<IfDefine>` and `<IfVersion>` have been evaluated and do not occur.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::config) enum SyntaxNode {
     Directive(Directive),

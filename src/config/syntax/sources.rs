@@ -1,6 +1,6 @@
-//! The texts that were read, with the places in them that a person can look at: [`Sources`].
+//! The texts that were read, and the conversion of spans to positions: [`Sources`].
 //!
-//! What does not live here: finding and opening files (`include`).
+//! Elsewhere: finding and opening files (`include`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::config::secret;
 /// The texts that were read.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Sources {
-    /// Where relative names of files begin.
+    /// The directory for relative file names.
     pub(in crate::config) base: Option<PathBuf>,
     /// The values of variables that must not be shown.
     pub(in crate::config) secrets: Vec<String>,
@@ -24,12 +24,12 @@ pub(in crate::config) struct Sources {
 struct TextSource {
     name: Arc<str>,
     text: Arc<str>,
-    /// Where the lines begin.
+    /// The offset of each line.
     lines: Vec<usize>,
 }
 
 impl Sources {
-    /// The place in the text that a person can look at.
+    /// Returns the position of a span, as a diagnostic shows it.
     pub(in crate::config) fn place(&self, span: Span) -> Position {
         let source = &self.files[span.source as usize];
         let line = span.line as usize;
@@ -48,8 +48,8 @@ impl Sources {
         }
     }
 
-    /// A physical line without its secrets: the lines that it continues may announce them, and
-    /// those that continue it may show that there was one.
+    /// Returns a physical line with its secrets masked. The lines before and after it that
+    /// belong to the same logical line may show which words are secrets.
     fn shown(&self, span: Span, text: &str) -> Arc<str> {
         fn joined(line: &str) -> Option<&str> {
             let line = line.strip_suffix('\n').unwrap_or(line);
@@ -65,7 +65,7 @@ impl Sources {
         parts.reverse();
         let announced: usize = parts.iter().map(|part| part.chars().count()).sum();
         let own = joined(text).unwrap_or(text);
-        // Without a line's end behind it a backslash stands for itself.
+        // A backslash at the end of the text is literal.
         let mut following = rest
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'));
@@ -83,7 +83,8 @@ impl Sources {
         shown.chain(sign.chars()).collect::<String>().into()
     }
 
-    /// Where a place comes among all that were read; what is nowhere comes last.
+    /// Returns a sort key for a position in the order of reading; diagnostics without a
+    /// position come last.
     pub(in crate::config) fn rank(&self, place: Option<&Position>) -> (usize, u32, u32) {
         let Some(place) = place else {
             return (usize::MAX, 0, 0);
@@ -92,7 +93,7 @@ impl Sources {
         (file.unwrap_or(usize::MAX), place.line, place.column)
     }
 
-    /// Adds a text, and says which it is.
+    /// Adds a text, and returns its number.
     pub(super) fn add(&mut self, name: &str, text: &str) -> (u32, Arc<str>) {
         let text: Arc<str> = text.into();
         let ends = text.match_indices('\n').map(|(end, _)| end + 1);

@@ -1,7 +1,6 @@
-//! What is carried along while reading: what was told from outside, sources, variables,
-//! complaints and bounds.
+//! The state of the parser: environment, sources, variables, diagnostics and limits.
 //!
-//! What does not live here: the open sections, which end with their file (`tree`).
+//! Elsewhere: open sections, which end with their file (`tree`).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,37 +8,37 @@ use std::path::{Path, PathBuf};
 use super::node::{ConfigWord, Span};
 use super::sources::Sources;
 use super::variables::Variables;
-use crate::config::complaints::Complaints;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic_list::DiagnosticList;
 
-/// How many bytes included files and values of variables may have together. A few lines
-/// that define a variable as twice the one before are enough to ask for more than there is.
+/// The total size in bytes of included files and values of variables. Without a limit, a
+/// few lines that each define a variable as twice the previous one could use all memory.
 const BYTES: u64 = 16 << 20;
 
-/// What the reader is told from outside.
+/// The parser's input from outside the text.
 #[derive(Clone, Default)]
-pub(in crate::config) struct ReadEnvironment {
+pub(in crate::config) struct ReaderInput {
     /// The name of the first text.
     pub(in crate::config) name: Option<String>,
-    /// Where relative names in `Include` begin; without it there are no includes.
+    /// The directory for relative names in `Include`; without it, includes are an error.
     pub(in crate::config) base: Option<PathBuf>,
-    /// Where they begin as long as neither `base` nor a `ServerRoot` says so.
-    pub(in crate::config) nearby: Option<PathBuf>,
-    /// The file that the first text is from, which then is not to be included.
+    /// The directory for relative names if neither `base` nor `ServerRoot` is set.
+    pub(in crate::config) fallback_base: Option<PathBuf>,
+    /// The file of the first text, which must not include itself.
     pub(in crate::config) file: Option<PathBuf>,
-    /// What is defined (httpd: `-D`), with a value or without.
+    /// The definitions (httpd: `-D`), with or without a value.
     pub(in crate::config) defines: Vec<(String, String)>,
-    /// What `${NAME}` stands for where nothing of that name is defined.
+    /// The values of `${NAME}` for names that are not defined.
     pub(in crate::config) environment: Vec<(String, String)>,
 }
 
-impl fmt::Debug for ReadEnvironment {
+impl fmt::Debug for ReaderInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |all: &[(String, String)]| -> Vec<String> {
             all.iter().map(|(name, _)| name.clone()).collect()
         };
         // Values may be secret.
-        f.debug_struct("ReadEnvironment")
+        f.debug_struct("ReaderInput")
             .field("name", &self.name)
             .field("base", &self.base)
             .field("defines", &names(&self.defines))
@@ -50,29 +49,29 @@ impl fmt::Debug for ReadEnvironment {
 
 #[derive(Debug)]
 pub(super) struct ParserState<'a> {
-    pub(super) surroundings: &'a ReadEnvironment,
-    /// Where relative names of files begin.
+    pub(super) input: &'a ReaderInput,
+    /// The directory for relative file names.
     pub(super) base: Option<PathBuf>,
     pub(super) sources: Sources,
-    pub(super) complaints: Complaints,
+    pub(super) diagnostics: DiagnosticList,
     pub(super) variables: Variables,
-    /// The files that are being read, from the outermost.
+    /// The files that are being read, from the outermost to the innermost.
     pub(super) open_files: Vec<PathBuf>,
-    /// How many sections are open, in all files that are being read.
+    /// The number of open sections in all files that are being read.
     pub(super) depth: usize,
-    /// Nothing more is to be read.
+    /// Whether reading has stopped.
     pub(super) stopped: bool,
     budget: u64,
 }
 
 impl<'a> ParserState<'a> {
-    pub(super) fn new(surroundings: &'a ReadEnvironment) -> Self {
+    pub(super) fn new(input: &'a ReaderInput) -> Self {
         Self {
-            surroundings,
-            base: surroundings.base.clone().or(surroundings.nearby.clone()),
+            input,
+            base: input.base.clone().or(input.fallback_base.clone()),
             sources: Sources::default(),
-            complaints: Complaints::default(),
-            variables: Variables::new(&surroundings.defines, &surroundings.environment),
+            diagnostics: DiagnosticList::default(),
+            variables: Variables::new(&input.defines, &input.environment),
             open_files: Vec::new(),
             depth: 0,
             stopped: false,
@@ -80,63 +79,65 @@ impl<'a> ParserState<'a> {
         }
     }
 
-    /// `ServerRoot`, unless somebody from outside has said it.
+    /// Applies `ServerRoot`, unless the caller has set the directory.
     pub(super) fn server_root(&mut self, root: &str) {
-        let from_file = self.surroundings.nearby.is_some() && self.surroundings.base.is_none();
+        let from_file = self.input.fallback_base.is_some() && self.input.base.is_none();
         if from_file && Path::new(root).is_absolute() {
             self.base = Some(PathBuf::from(root));
         }
     }
 
-    pub(super) fn complain(&mut self, span: Span, complaint: Diagnostic) {
+    pub(super) fn report(&mut self, span: Span, diagnostic: Diagnostic) {
         if self.stopped {
             return;
         }
         let secrets = self.variables.secrets();
-        self.complaints
-            .add(complaint, secrets, || self.sources.place(span));
-        self.stopped |= self.complaints.are_too_many();
+        self.diagnostics
+            .add(diagnostic, secrets, || self.sources.place(span));
+        self.stopped |= self.diagnostics.are_too_many();
     }
 
-    /// Complains that a directive, or a condition, does not take these words.
+    /// Adds a diagnostic for a directive or a condition with the wrong number of words.
     pub(super) fn wrong_count(&mut self, name: &ConfigWord, words: &[ConfigWord], takes: &str) {
         let span = words.last().map_or(name.span, |word| word.span);
-        let complaint = Diagnostic::error(format!("`{}` takes {takes}", name.text));
-        self.complain(span, complaint);
+        let diagnostic = Diagnostic::error(format!("`{}` takes {takes}", name.text));
+        self.report(span, diagnostic);
     }
 
     pub(super) fn undefined(&mut self, span: Span, name: &str) {
-        // Likeness is not cheap; nobody would see it.
-        if !self.complaints.take_warnings() {
+        // Comparing names is slow, and the result would not be shown.
+        if !self.diagnostics.take_warnings() {
             return;
         }
-        let complaint = Diagnostic::warning(format!("the variable `${{{name}}}` is not defined"));
+        let diagnostic = Diagnostic::warning(format!("the variable `${{{name}}}` is not defined"));
         let hint = match self.variables.nearest(name) {
             Some(near) => format!("did you mean `${{{near}}}`?"),
-            None => format!("write `Define {name} value` above, or give it to the reader"),
+            None => format!(
+                "write `Define {name} value` before this line, or pass it with `Reader::define`"
+            ),
         };
-        self.complain(span, complaint.with_hint(hint));
+        self.report(span, diagnostic.with_hint(hint));
     }
 
-    /// Takes from the bytes that may still come; false if there are not as many.
+    /// Subtracts from the remaining bytes; returns false if too few remain.
     pub(super) fn spend(&mut self, bytes: u64) -> bool {
         let left = self.budget.checked_sub(bytes);
         self.budget = left.unwrap_or(0);
         left.is_some()
     }
 
-    /// How many bytes may still come.
+    /// Returns the remaining bytes.
     pub(super) fn budget(&self) -> u64 {
         self.budget
     }
 
-    /// Stops, since [`ParserState::spend`] said no.
+    /// Stops reading, after [`ParserState::spend`] has returned false.
     pub(super) fn too_large(&mut self, span: Span) {
         let mebibytes = BYTES >> 20;
-        let complaint = Diagnostic::error(format!(
-            "included files and values of variables are larger than {mebibytes} MiB together"
+        let diagnostic = Diagnostic::error(format!(
+            "included files and values of variables exceed {mebibytes} MiB in total"
         ));
-        self.complain(span, complaint.with_hint("the rest is not read"));
+        self.report(span, diagnostic.with_hint("the rest is not read"));
         self.stopped = true;
     }
 }

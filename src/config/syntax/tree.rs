@@ -1,7 +1,8 @@
-//! Lines to a tree: directives, sections, and those of them that steer the reading.
+//! Parses lines into a tree of directives and sections, and evaluates the directives that
+//! control parsing.
 //!
-//! What does not live here: which conditions hold (`condition`), which files an `Include`
-//! names, and their opening (`include`).
+//! Elsewhere: evaluating conditions (`condition`), and finding and opening the files of an
+//! `Include` (`include`).
 
 use std::ops::Range;
 
@@ -11,10 +12,10 @@ use super::state::ParserState;
 use super::words::words;
 use super::{ConfigWord, Diagnostic, Directive, Section, SyntaxNode, fill, include};
 
-/// How many sections may be open at once. Whoever walks the tree does it by recursion.
+/// The maximum depth of nested sections. The tree is walked by recursion.
 const DEPTH: usize = 64;
 
-/// A section that waits for its end.
+/// An open section.
 #[derive(Debug)]
 struct OpenSection {
     name: ConfigWord,
@@ -27,19 +28,19 @@ struct OpenSection {
 enum SectionKind {
     /// A condition that holds: its content belongs to the section around it.
     On,
-    /// A condition that does not hold, or a section in one.
+    /// A condition that does not hold, or a section inside of one.
     Off,
     Section,
 }
 
-/// The sections that are open in one file; each ends in the file in which it began.
+/// The open sections of one file. A section must end in the file in which it began.
 #[derive(Debug, Default)]
 struct Tree {
     nodes: Vec<SyntaxNode>,
     open: Vec<OpenSection>,
 }
 
-/// Reads one source.
+/// Parses one source.
 pub(super) fn read(state: &mut ParserState<'_>, source: u32, text: &str) -> Vec<SyntaxNode> {
     let mut tree = Tree::default();
     for mut line in LogicalLines::new(source, text) {
@@ -55,7 +56,7 @@ pub(super) fn read(state: &mut ParserState<'_>, source: u32, text: &str) -> Vec<
     tree.nodes
 }
 
-/// Directives that say who may ask, or could hold such.
+/// Directives for access control, and sections that can contain them.
 const ACCESS: [&str; 20] = [
     "Allow",
     "AllowMethods",
@@ -86,9 +87,9 @@ impl Tree {
             return;
         }
         if let Some(nul) = line.chars.iter().position(|&c| c == '\0') {
-            let complaint = Diagnostic::error("there is a NUL character in this line");
-            let complaint = complaint.with_hint("is it a text at all?");
-            state.complain(line.span(nul..nul + 1), complaint);
+            let diagnostic = Diagnostic::error("this line contains a NUL character");
+            let diagnostic = diagnostic.with_hint("check that the file is a text file");
+            state.report(line.span(nul..nul + 1), diagnostic);
             return;
         }
         if !self.is_off() && !fill::fill(state, line) {
@@ -103,11 +104,12 @@ impl Tree {
         }
     }
 
-    /// Passes over a line, but not in silence if it says who may ask.
+    /// Skips a line; adds a diagnostic if it is about access control.
     fn skip(&self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let off = self.open.iter().find(|open| open.kind == SectionKind::Off);
         let for_module = |open: &OpenSection| {
-            open.name.text.eq_ignore_ascii_case("IfModule") && !condition::is_of_old(&open.words)
+            open.name.text.eq_ignore_ascii_case("IfModule")
+                && !condition::is_for_old_httpd(&open.words)
         };
         if !off.is_some_and(for_module) {
             return;
@@ -118,10 +120,10 @@ impl Tree {
         let end = first.map_or(stretch.end, |at| stretch.start + at);
         let name = line.text(stretch.start..end);
         if ACCESS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-            let complaint =
-                Diagnostic::warning(format!("`{name}` is not read, and may close something"));
-            let complaint = complaint.with_hint("close it outside of the `<IfModule>`");
-            state.complain(line.span(stretch.start..end), complaint);
+            let diagnostic =
+                Diagnostic::warning(format!("`{name}` is not read, and may restrict access"));
+            let diagnostic = diagnostic.with_hint("restrict access outside of the `<IfModule>`");
+            state.report(line.span(stretch.start..end), diagnostic);
         }
     }
 
@@ -156,8 +158,8 @@ impl Tree {
         }
         let name = words.remove(0);
         if name.text.is_empty() {
-            let complaint = Diagnostic::error("the name of a directive is empty");
-            state.complain(name.span, complaint);
+            let diagnostic = Diagnostic::error("the directive has an empty name");
+            state.report(name.span, diagnostic);
             return;
         }
         traps(state, line, stretch.end, &words);
@@ -183,7 +185,7 @@ impl Tree {
         optional: bool,
     ) {
         let [path] = words else {
-            state.wrong_count(name, words, "one path: put quotes around blanks");
+            state.wrong_count(name, words, "one path: quote a path that contains blanks");
             return;
         };
         for file in include::files(state, path, optional) {
@@ -199,10 +201,10 @@ impl Tree {
         }
     }
 
-    /// `<Name word word>`
+    /// Parses `<Name word word>`.
     fn begin(&mut self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let chars = &line.chars[..stretch.end];
-        // httpd looks for the last one too: a regular expression may have some.
+        // httpd also looks for the last `>`: a regular expression may contain others.
         let last = chars[stretch.start..].iter().rposition(|&c| c == '>');
         let end = last.map_or(stretch.end, |at| stretch.start + at);
         let begin = stretch.start + 1;
@@ -213,19 +215,19 @@ impl Tree {
             span: line.span(begin..name_end),
         };
         if last.is_none() && !self.is_off() {
-            let complaint = Diagnostic::error(format!("`<{}` has no `>`", name.text));
+            let diagnostic = Diagnostic::error(format!("`<{}` has no `>`", name.text));
             let whole = line.text(stretch.clone());
-            let complaint = complaint.with_hint(format!("write `{whole}>`"));
-            state.complain(line.span(stretch.clone()), complaint);
+            let diagnostic = diagnostic.with_hint(format!("write `{whole}>`"));
+            state.report(line.span(stretch.clone()), diagnostic);
         } else if name.text.is_empty() && !self.is_off() {
-            let complaint = Diagnostic::error("a section has no name");
-            let complaint = complaint.with_hint("write its name just behind the `<`");
-            state.complain(line.span(stretch.clone()), complaint);
+            let diagnostic = Diagnostic::error("the section has no name");
+            let diagnostic = diagnostic.with_hint("write its name directly after the `<`");
+            state.report(line.span(stretch.clone()), diagnostic);
         } else if end + 1 < stretch.end && !self.is_off() {
-            let note = Diagnostic::note("what follows `>` is not read");
-            let note = note.with_hint("a comment needs a line of its own");
+            let note = Diagnostic::note("text after `>` is not read");
+            let note = note.with_hint("put the comment on its own line");
             let rest = (end + 1..stretch.end).find(|&at| !is_blank(chars[at]));
-            state.complain(line.span(rest.unwrap_or(end + 1)..stretch.end), note);
+            state.report(line.span(rest.unwrap_or(end + 1)..stretch.end), note);
         }
         let mut kind = if self.is_off() {
             SectionKind::Off
@@ -234,7 +236,8 @@ impl Tree {
         };
         let mut arguments = Vec::new();
         if kind == SectionKind::Section {
-            // Even without words it is opened, lest its end and its content be complained of.
+            // A section without words is opened as well, so that its end and its content
+            // are not reported too.
             match words(state, line, name_end..end, false) {
                 Some(words) => arguments = words,
                 None => kind = SectionKind::Off,
@@ -249,9 +252,9 @@ impl Tree {
         }
         state.depth += 1;
         if state.depth > DEPTH {
-            let complaint =
-                Diagnostic::error(format!("more than {DEPTH} sections are within each other"));
-            state.complain(name.span, complaint.with_hint("the rest is not read"));
+            let diagnostic =
+                Diagnostic::error(format!("sections are nested more than {DEPTH} deep"));
+            state.report(name.span, diagnostic.with_hint("the rest is not read"));
             state.stopped = true;
         }
         self.open.push(OpenSection {
@@ -262,7 +265,7 @@ impl Tree {
         });
     }
 
-    /// `</Name>`
+    /// Parses `</Name>`.
     fn end(&mut self, state: &mut ParserState<'_>, line: &LogicalLine, stretch: Range<usize>) {
         let chars = &line.chars[..stretch.end];
         let begin = stretch.start + 2;
@@ -271,28 +274,28 @@ impl Tree {
         let name = name.trim_end_matches(is_blank);
         let span = line.span(stretch.start..end.map_or(stretch.end, |at| at + 1));
         if end.is_none() {
-            let complaint = Diagnostic::error(format!("`</{name}` has no `>`"));
-            state.complain(span, complaint.with_hint(format!("write `</{name}>`")));
+            let diagnostic = Diagnostic::error(format!("`</{name}` has no `>`"));
+            state.report(span, diagnostic.with_hint(format!("write `</{name}>`")));
         }
         let opened = |open: &OpenSection| open.name.text.eq_ignore_ascii_case(name);
         let Some(place) = self.open.iter().rposition(opened) else {
-            let complaint = Diagnostic::error(format!("`</{name}>` closes nothing"));
+            let diagnostic = Diagnostic::error(format!("`</{name}>` does not close a section"));
             let hint = match self.open.last() {
                 Some(open) => {
                     let (name, line) = (&open.name.text, open.name.span.line);
-                    format!("`<{name}>` of line {line} is to be closed first, by `</{name}>`")
+                    format!("close `<{name}>` of line {line} first, with `</{name}>`")
                 }
-                None => format!("there is no `<{name}>` above that is still open"),
+                None => format!("no open `<{name}>` precedes it"),
             };
-            state.complain(span, complaint.with_hint(hint));
+            state.report(span, diagnostic.with_hint(hint));
             return;
         };
         while self.open.len() > place + 1 {
             let Some(open) = self.open.pop() else { break };
             let (opened, at) = (&open.name.text, open.name.span.line);
-            let complaint = Diagnostic::error(format!("`</{name}>` comes before `</{opened}>`"));
+            let diagnostic = Diagnostic::error(format!("`</{name}>` comes before `</{opened}>`"));
             let hint = format!("`<{opened}>` was opened in line {at} and is still open");
-            state.complain(span, complaint.with_hint(hint));
+            state.report(span, diagnostic.with_hint(hint));
             self.close(state, open);
         }
         if let Some(open) = self.open.pop() {
@@ -314,28 +317,29 @@ impl Tree {
     }
 }
 
-/// Notes what looks like something that it is not.
+/// Adds notes for text that does not mean what it seems to mean.
 fn traps(state: &mut ParserState<'_>, line: &LogicalLine, end: usize, words: &[ConfigWord]) {
-    // With quotes it would be longer.
+    // A word with quotes has a longer span.
     let bare = |word: &&ConfigWord, text: &str| word.text == text && word.span.length == 1;
     if let Some(word) = words.iter().rev().skip(1).find(|word| bare(word, "#")) {
-        let note = Diagnostic::note("a `#` behind a directive begins no comment");
-        let note = note.with_hint("a comment needs a line of its own; a word needs quotes");
-        state.complain(word.span, note);
+        let note = Diagnostic::note("a `#` after a directive does not begin a comment");
+        let note = note.with_hint("put a comment on its own line, and a word with `#` in quotes");
+        state.report(word.span, note);
     }
     let last = words.last().filter(|word| bare(word, "\\"));
     if let Some(word) = last.filter(|_| end < line.chars.len()) {
-        let note = Diagnostic::note("blanks follow this backslash, so that the line ends here");
-        let note = note.with_hint("take them away if the next line belongs to this one");
-        state.complain(word.span, note);
+        let note =
+            Diagnostic::note("blanks follow this backslash, so the next line is a separate one");
+        let note = note.with_hint("remove the blanks to join the lines");
+        state.report(word.span, note);
     }
 }
 
 fn unclosed(state: &mut ParserState<'_>, open: &OpenSection) {
     let name = &open.name.text;
-    let complaint = Diagnostic::error(format!("`<{name}>` is never closed"));
-    let complaint = complaint.with_hint(format!("write `</{name}>` where it ends"));
-    state.complain(open.name.span, complaint);
+    let diagnostic = Diagnostic::error(format!("`<{name}>` is never closed"));
+    let diagnostic = diagnostic.with_hint(format!("write `</{name}>` where it ends"));
+    state.report(open.name.span, diagnostic);
 }
 
 fn define(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) {
@@ -346,13 +350,13 @@ fn define(state: &mut ParserState<'_>, name: &ConfigWord, words: &[ConfigWord]) 
             return state.wrong_count(
                 name,
                 words,
-                "a name and, if any, one value: put quotes around blanks",
+                "a name and at most one value: quote a value that contains blanks",
             );
         }
     };
     if variable.text.contains(':') {
-        let complaint = Diagnostic::error("the name of a variable must not contain `:`");
-        return state.complain(variable.span, complaint);
+        let diagnostic = Diagnostic::error("the name of a variable must not contain `:`");
+        return state.report(variable.span, diagnostic);
     }
     state.variables.define(&variable.text, value);
 }

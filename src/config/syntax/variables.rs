@@ -1,25 +1,28 @@
-//! What is defined: `Define`, `UnDefine`, `${NAME}`.
+//! Variables: `Define`, `UnDefine`, `${NAME}`.
 //!
-//! What does not live here: finding `${` in a line (`fill`).
+//! Elsewhere: finding `${` in a line (`fill`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::config::secret::sounds_secret;
 
-/// The longest name of which likeness is judged; the time for it grows as the square.
+/// The longest name for which a similar name is searched; the time grows with the square of
+/// the length.
 const LONGEST: usize = 64;
 
-/// The names that are defined, and the values that some of them have.
+/// The defined names, and the values of some of them.
 ///
-/// As in httpd these are two lists: `<IfDefine>` minds the case of a name, `${NAME}` does
-/// not, and a name that was defined without a value, or with an empty one, has none to fill in.
+/// As in httpd these are two lists: `<IfDefine>` respects the case of a name, `${NAME}`
+/// ignores it. A name that was defined without a value, or with an empty one, is not
+/// expanded.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
     names: HashSet<String>,
-    /// By the name in lower case: the name as it was written, and the value.
+    /// The key is the name in lower case; the value is the name as written, and its value.
     values: BTreeMap<String, (String, String)>,
     environment: HashMap<String, String>,
-    /// All values of names that sound secret, whatever has become of them.
+    /// All values of names that suggest a secret, including values that were replaced
+    /// later.
     secrets: HashSet<String>,
 }
 
@@ -53,7 +56,7 @@ impl Variables {
         self.values.remove(&name.to_ascii_lowercase());
     }
 
-    /// What must not be shown.
+    /// Returns the values that must not be shown.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(String::as_str)
     }
@@ -70,7 +73,7 @@ impl Variables {
             .map(String::as_str)
     }
 
-    /// The name with a value that was probably meant.
+    /// Returns the most similar name that has a value.
     pub(super) fn nearest(&self, name: &str) -> Option<&str> {
         if name.len() > LONGEST {
             return None;

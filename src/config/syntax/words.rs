@@ -1,7 +1,7 @@
-//! Words of a line: blanks, quotes, backslashes.
+//! Splits a line into words: blanks, quotes, backslashes.
 //!
-//! The rules are those of httpd's `ap_getword_conf` and `ap_getword_conf2`, but that a
-//! quote has to be closed.
+//! The rules are those of httpd's `ap_getword_conf` and `ap_getword_conf2`, except that a
+//! quote must be closed.
 
 use std::ops::Range;
 
@@ -9,8 +9,8 @@ use super::lines::{LogicalLine, is_blank};
 use super::state::ParserState;
 use super::{ConfigWord, Diagnostic};
 
-/// The words in a stretch of a line. `None`, after a complaint, if they cannot be read.
-/// With `braces`, what stands in `{` and `}` is one word.
+/// Returns the words in a range of a line. Returns `None`, after a diagnostic, if they
+/// cannot be parsed. With `braces`, text between `{` and `}` is one word.
 pub(super) fn words(
     state: &mut ParserState<'_>,
     line: &LogicalLine,
@@ -26,7 +26,8 @@ pub(super) fn words(
     Some(words)
 }
 
-/// The next word, and where to go on behind it; or that there is none, or none to be read.
+/// Returns the next word and the position after it; or that there is no more word, or an
+/// error.
 fn next(
     state: &mut ParserState<'_>,
     line: &LogicalLine,
@@ -41,9 +42,9 @@ fn next(
         quote @ ('"' | '\'') => {
             let Some(end) = quote_end(chars, begin + 1, quote) else {
                 let span = line.span(begin..stretch.end);
-                let complaint = Diagnostic::error(format!("the quote `{quote}` is not closed"));
-                let hint = format!("write `{quote}` where the word ends");
-                state.complain(span, complaint.with_hint(hint));
+                let diagnostic = Diagnostic::error(format!("the quote `{quote}` is not closed"));
+                let hint = format!("write `{quote}` at the end of the word");
+                state.report(span, diagnostic.with_hint(hint));
                 return None;
             };
             (unescaped(chars, begin + 1..end, Some(quote)), end + 1)
@@ -51,8 +52,11 @@ fn next(
         '{' if braces => {
             let Some(end) = brace_end(chars, begin + 1) else {
                 let span = line.span(begin..stretch.end);
-                let complaint = Diagnostic::error("the brace `{` is not closed");
-                state.complain(span, complaint.with_hint("write `}` where the word ends"));
+                let diagnostic = Diagnostic::error("the brace `{` is not closed");
+                state.report(
+                    span,
+                    diagnostic.with_hint("write `}` at the end of the word"),
+                );
                 return None;
             };
             (unescaped(chars, begin + 1..end, None), end + 1)
@@ -93,8 +97,8 @@ fn brace_end(chars: &[char], begin: usize) -> Option<usize> {
     }
 }
 
-/// Takes the backslash away before a backslash, in words without quotes too, and before
-/// the quote that the word is in.
+/// Removes the backslash before a backslash, also in words without quotes, and before the
+/// quote character around the word.
 fn unescaped(chars: &[char], stretch: Range<usize>, quote: Option<char>) -> String {
     let mut found = String::new();
     let mut at = stretch.start;

@@ -1,4 +1,4 @@
-//! Making a configuration run: [`RunningConfigBuilder`], [`build`].
+//! Builds a running configuration: [`RunningConfigBuilder`], [`build`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,26 +10,27 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::handle::RunningConfig;
-use super::state::{RunningState, SharedConfig, carry_out};
+use super::state::{RunningState, SharedConfig, apply};
 use crate::balancer::events::Observer;
 use crate::config::Config;
 use crate::config::assemble::{
-    BuildEnvironment, ConfigError, Faults, Heart, Means, check_doors, open, prepare, sites,
+    ApplyContext, BuildEnvironment, ConfigError, Faults, HeartbeatTasks, check_listeners, open,
+    prepare, sites,
 };
 use crate::sync::{Mutex, Published};
 
-/// Creates a configuration run: opens what it listens on, reads its certificates, makes its
-/// balancers, and begins to check members and to take in their heartbeats. Nothing is served
-/// before [`RunningConfig::serve`].
+/// Builds a running configuration: binds its listeners, reads its certificates, creates its
+/// balancers, and starts health checks and heartbeats. Nothing is served before
+/// [`RunningConfig::serve`].
 ///
 /// # Errors
 ///
-/// If any of it cannot be done; then nothing is.
+/// If any part of it fails. Then nothing is started.
 pub fn build(config: Config) -> Result<RunningConfig, ConfigError> {
     RunningConfig::builder(config).build()
 }
 
-/// Creates a [`RunningConfig`].
+/// Builds a [`RunningConfig`].
 ///
 /// # Examples
 ///
@@ -50,13 +51,13 @@ pub fn build(config: Config) -> Result<RunningConfig, ConfigError> {
 #[must_use]
 pub struct RunningConfigBuilder {
     config: Config,
-    around: BuildEnvironment,
+    environment: BuildEnvironment,
     observer: Option<Arc<dyn Observer>>,
 }
 
 impl RunningConfigBuilder {
-    /// Sets the directory in which relative names of files begin, such as those of
-    /// certificates; that of the process by default.
+    /// Sets the directory for relative file names, such as those of certificates; the
+    /// current directory by default.
     ///
     /// # Examples
     ///
@@ -66,25 +67,25 @@ impl RunningConfigBuilder {
     /// # let _ = system;
     /// ```
     pub fn base(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.around.base = Some(directory.into());
+        self.environment.base = Some(directory.into());
         self
     }
 
-    /// Adds an address to listen on if the configuration names none.
+    /// Adds an address to listen on if the configuration contains no `Listen`.
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.around.listen.push(address);
+        self.environment.listen.push(address);
         self
     }
 
-    /// Says where the members of a host name are, instead of asking the DNS. With port 0
-    /// the port is the one that the member's URL says.
+    /// Sets the address of a host name of members, in place of DNS. With port 0, the port
+    /// of the member's URL is used.
     pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
         let host = host.into().to_ascii_lowercase();
-        self.around.addresses.insert(host, address);
+        self.environment.addresses.insert(host, address);
         self
     }
 
-    /// Adds `observer` to all balancers. It is also told what is wrong with heartbeats
+    /// Adds `observer` to all balancers. It also receives problems with heartbeats
     /// ([`HeartbeatFault`](crate::balancer::events::EventKind::HeartbeatFault)).
     ///
     /// # Examples
@@ -102,12 +103,12 @@ impl RunningConfigBuilder {
         self
     }
 
-    /// Looks whether it could be built, without opening anything: members, mappings and
+    /// Checks whether it can be built, without opening sockets: members, mappings and
     /// certificates.
     ///
     /// # Errors
     ///
-    /// As for [`build`], but for what the system says when sockets are opened.
+    /// As [`build`], except for errors of the operating system when sockets are opened.
     ///
     /// # Examples
     ///
@@ -119,12 +120,23 @@ impl RunningConfigBuilder {
     /// ```
     pub fn check(&self) -> Result<(), ConfigError> {
         let mut faults = Faults::default();
-        faults.look_at(&self.config);
+        faults.check(&self.config);
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
-        let changes = prepare(&self.config, &none, &self.around, observer, &mut faults);
-        let heart = Heart::new(&self.config.heartbeats, observer);
-        sites(&self.config, &changes, &heart.monitor, &mut faults);
-        check_doors(&self.config, &self.around, &mut faults);
+        let changes = prepare(
+            &self.config,
+            &none,
+            &self.environment,
+            observer,
+            &mut faults,
+        );
+        let heartbeat_tasks = HeartbeatTasks::new(&self.config.heartbeats, observer);
+        sites(
+            &self.config,
+            &changes,
+            &heartbeat_tasks.monitor,
+            &mut faults,
+        );
+        check_listeners(&self.config, &self.environment, &mut faults);
         faults.into_result(())
     }
 
@@ -132,53 +144,54 @@ impl RunningConfigBuilder {
     ///
     /// # Errors
     ///
-    /// As for [`build`]; and outside a tokio runtime with `enable_io`.
+    /// As [`build`]; also outside of a tokio runtime with `enable_io`.
     pub fn build(self) -> Result<RunningConfig, ConfigError> {
         let mut faults = Faults::default();
         let (none, observer) = (BTreeMap::new(), self.observer.as_ref());
-        let (config, around) = (self.config, self.around);
-        faults.look_at(&config);
-        let heart = Heart::new(&config.heartbeats, observer);
+        let (config, environment) = (self.config, self.environment);
+        faults.check(&config);
+        let heartbeat_tasks = HeartbeatTasks::new(&config.heartbeats, observer);
         let runtime = Handle::try_current().ok();
-        let changes = prepare(&config, &none, &around, observer, &mut faults);
-        let hosts = sites(&config, &changes, &heart.monitor, &mut faults);
-        let doors = open(&config, &[], &around, &mut faults);
-        let beats = heart.prepare(&config, &around, runtime.as_ref(), &mut faults);
-        let made = (changes, hosts, doors, beats);
-        let (changes, hosts, doors, beats) = faults.into_result(made)?;
+        let changes = prepare(&config, &none, &environment, observer, &mut faults);
+        let hosts = sites(&config, &changes, &heartbeat_tasks.monitor, &mut faults);
+        let listeners = open(&config, &[], &environment, &mut faults);
+        let heartbeat_change =
+            heartbeat_tasks.prepare(&config, &environment, runtime.as_ref(), &mut faults);
+        let made = (changes, hosts, listeners, heartbeat_change);
+        let (changes, hosts, listeners, heartbeat_change) = faults.into_result(made)?;
         let mut open = Vec::new();
-        doors.carry_out(&mut open);
-        let means = Means {
+        listeners.apply(&mut open);
+        let context = ApplyContext {
             runtime: runtime.as_ref(),
-            heart: &heart,
-            around: &around,
+            heartbeat_tasks: &heartbeat_tasks,
+            environment: &environment,
         };
         let state = RunningState {
             config,
-            balancers: carry_out(changes, means),
-            heart,
-            doors: open,
+            balancers: apply(changes, context),
+            heartbeat_tasks,
+            listeners: open,
             ended: false,
         };
         let shared = Arc::new(SharedConfig {
-            around,
+            environment,
             observer: self.observer,
             runtime,
             hosts: Arc::new(Published::new(hosts)),
             state: Mutex::new(state),
             opened: Notify::new(),
         });
-        shared.beat(&mut shared.state.lock(), beats);
+        shared.apply_heartbeats(&mut shared.state.lock(), heartbeat_change);
         Ok(RunningConfig { shared })
     }
 }
 
 impl RunningConfig {
-    /// Begins with a configuration.
+    /// Returns a builder for a configuration.
     pub fn builder(config: Config) -> RunningConfigBuilder {
         RunningConfigBuilder {
             config,
-            around: BuildEnvironment::default(),
+            environment: BuildEnvironment::default(),
             observer: None,
         }
     }
@@ -187,7 +200,7 @@ impl RunningConfig {
 impl fmt::Debug for RunningConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningConfigBuilder")
-            .field("around", &self.around)
+            .field("environment", &self.environment)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! A configuration that runs, as users have it: [`RunningConfig`].
+//! A handle to a running configuration: [`RunningConfig`].
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::state::{SharedConfig, carry_out};
+use super::state::{SharedConfig, apply};
 use crate::balancer::Balancer;
 use crate::config::Config;
 use crate::config::assemble::{
-    ConfigError, Faults, Means, RunningBalancer, open, order, prepare, sites,
+    ApplyContext, ConfigError, Faults, RunningBalancer, open, order, prepare, sites,
 };
 use crate::config::front::AddressService;
 use crate::heartbeat::HeartbeatMonitor;
@@ -19,7 +19,7 @@ use crate::net::Stopped;
 use crate::proxy::Endpoint;
 use crate::scheduler::HeartbeatReadings;
 
-/// A configuration that runs; clones are the same one.
+/// A handle to a running configuration; clones refer to the same one.
 ///
 /// # Examples
 ///
@@ -27,14 +27,14 @@ use crate::scheduler::HeartbeatReadings;
 /// use equipoise::config::{build, parse};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let (config, complaints) = parse(
+/// let (config, diagnostics) = parse(
 ///     "Listen 127.0.0.1:0\n\
 ///      <Proxy balancer://app>\n\
 ///        BalancerMember http://10.0.0.1:8080 route=one\n\
 ///      </Proxy>\n\
 ///      ProxyPass / balancer://app/ stickysession=JSESSIONID\n",
 /// );
-/// assert!(complaints.is_empty());
+/// assert!(diagnostics.is_empty());
 /// let system = build(config)?;
 /// println!("listening on {}", system.local_addrs()[0]);
 /// # let stop = async {};
@@ -50,16 +50,16 @@ pub struct RunningConfig {
 }
 
 impl RunningConfig {
-    /// Returns the addresses at which it listens, in the order of the configuration.
+    /// Returns the addresses it listens on, in the order of the configuration.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         let state = self.shared.state.lock();
-        state.doors.iter().map(|door| door.local).collect()
+        state.listeners.iter().map(|opened| opened.local).collect()
     }
 
-    /// Returns a balancer by its name, or a member that is alone by its URL: the main
-    /// server's, or else that of the first virtual host that has one. To change its members
-    /// while it runs, and to look at them.
+    /// Returns a balancer by its name, or a single member by its URL. The main server is
+    /// searched first, then the virtual hosts in order. Use it to inspect members and to
+    /// change them at run time.
     ///
     /// # Examples
     ///
@@ -81,9 +81,9 @@ impl RunningConfig {
         self.running(name, |running| running.balancer.clone())
     }
 
-    /// Returns where the reports of a balancer's members are put in, for one that picks
-    /// by heartbeats. What comes in by `HeartbeatListen` and `HeartbeatStorage` is put in
-    /// already.
+    /// Returns the handle that accepts heartbeats for a balancer's members, if the balancer
+    /// picks by heartbeats. Heartbeats from `HeartbeatListen` and `HeartbeatStorage` are
+    /// added without it.
     ///
     /// # Examples
     ///
@@ -110,8 +110,8 @@ impl RunningConfig {
         self.running(name, |running| running.readings.clone())
     }
 
-    /// Returns what takes in the heartbeats of members: to look at what has come in and what was
-    /// dropped, and to put in what came in another way.
+    /// Returns the monitor that receives heartbeats. Use it to inspect received and dropped
+    /// heartbeats, and to add heartbeats that arrive in another way.
     ///
     /// # Examples
     ///
@@ -129,11 +129,11 @@ impl RunningConfig {
     /// ```
     #[must_use]
     pub fn heartbeats(&self) -> HeartbeatMonitor {
-        self.shared.state.lock().heart.monitor.clone()
+        self.shared.state.lock().heartbeat_tasks.monitor.clone()
     }
 
-    /// Returns all balancers with their names, the main server's first. Virtual
-    /// hosts can have others of the same name.
+    /// Returns all balancers with their names, those of the main server first. Names can
+    /// occur several times, once per virtual host.
     ///
     /// # Examples
     ///
@@ -166,24 +166,25 @@ impl RunningConfig {
         first.map(|(_, running)| of(running))
     }
 
-    /// Returns the configuration that runs.
+    /// Returns the running configuration.
     #[must_use]
     pub fn config(&self) -> Config {
         self.shared.state.lock().config.clone()
     }
 
-    /// Changes to another configuration: to all of it, or to nothing.
+    /// Replaces the running configuration with another one, completely or not at all.
     ///
-    /// Requests that have begun end as they began. Members that stay keep their counters,
-    /// sessions and connections. Listeners that stay are not closed. A new `Timeout` holds
-    /// for listeners that are opened from now on. [Overrides](Balancer::override_member) stay
-    /// until they are cleared; what [`Balancer::update`] did lasts until the file changes
-    /// anything about that member. Health changes where the file begins or ends to name it.
+    /// Requests in flight are not affected. Members that stay keep their counters, sessions
+    /// and connections. Listeners that stay are not closed. A new `Timeout` applies to
+    /// listeners that are opened from now on. [Overrides](Balancer::override_member) stay
+    /// until they are cleared. Changes by [`Balancer::update`] stay until the file changes
+    /// something about that member. Health changes where the file starts or stops setting
+    /// it.
     ///
     /// # Errors
     ///
-    /// As for [`build`](super::build); and if a listener is to change between TLS and plain HTTP, or from
-    /// one address to all of them, or if serving has ended.
+    /// As [`build`](super::build). Also if a listener would change between TLS and plain
+    /// HTTP, or from one address to all addresses, and if serving has ended.
     ///
     /// # Examples
     ///
@@ -204,37 +205,38 @@ impl RunningConfig {
         let shared = &self.shared;
         let observer = shared.observer.as_ref();
         let mut faults = Faults::default();
-        faults.look_at(&config);
-        // Held to the end, so that two reloads do not mix.
+        faults.check(&config);
+        // The lock is held to the end, so that two reloads do not interleave.
         let mut state = shared.state.lock();
         if state.ended {
-            faults.add("serving has ended", "build it anew");
+            faults.add("serving has ended", "build the configuration again");
         }
         let changes = prepare(
             &config,
             &state.balancers,
-            &shared.around,
+            &shared.environment,
             observer,
             &mut faults,
         );
-        let monitor = state.heart.monitor.clone();
+        let monitor = state.heartbeat_tasks.monitor.clone();
         let hosts = sites(&config, &changes, &monitor, &mut faults);
-        let doors = open(&config, &state.doors, &shared.around, &mut faults);
+        let listeners = open(&config, &state.listeners, &shared.environment, &mut faults);
         let runtime = shared.runtime.as_ref();
-        let beats = state
-            .heart
-            .prepare(&config, &shared.around, runtime, &mut faults);
-        let made = (changes, hosts, doors, beats);
-        let (changes, hosts, doors, beats) = faults.into_result(made)?;
-        let means = Means {
+        let heartbeat_change =
+            state
+                .heartbeat_tasks
+                .prepare(&config, &shared.environment, runtime, &mut faults);
+        let made = (changes, hosts, listeners, heartbeat_change);
+        let (changes, hosts, listeners, heartbeat_change) = faults.into_result(made)?;
+        let context = ApplyContext {
             runtime,
-            heart: &state.heart,
-            around: &shared.around,
+            heartbeat_tasks: &state.heartbeat_tasks,
+            environment: &shared.environment,
         };
-        state.balancers = carry_out(changes, means);
-        shared.beat(&mut state, beats);
+        state.balancers = apply(changes, context);
+        shared.apply_heartbeats(&mut state, heartbeat_change);
         let before = shared.hosts.swap(hosts);
-        doors.carry_out(&mut state.doors);
+        listeners.apply(&mut state.listeners);
         state.config = config;
         drop(state);
         drop(before);
@@ -242,22 +244,22 @@ impl RunningConfig {
         Ok(())
     }
 
-    /// Serves until `stop` resolves; then it ends as [`Server::serve`] does, at all
+    /// Serves until `stop` resolves; then it shuts down as [`Server::serve`] does, at all
     /// listeners at once, which are closed.
     ///
-    /// It is to be called once; after it has ended, nothing is reloaded any more.
+    /// Call it once. After it has ended, a reload is an error.
     ///
     /// [`Server::serve`]: crate::proxy::Server::serve
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it cuts all connections at once.
+    /// If the future is dropped, all connections are closed at once.
     pub async fn serve(&self, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = std::pin::pin!(stop);
         let mut tasks = JoinSet::new();
         let mut cut = 0;
         loop {
-            self.stand_at_doors(&mut tasks);
+            self.serve_listeners(&mut tasks);
             tokio::select! {
                 () = &mut stop => break,
                 () = self.shared.opened.notified() => {}
@@ -271,11 +273,11 @@ impl RunningConfig {
         Stopped::after(cut)
     }
 
-    fn stand_at_doors(&self, tasks: &mut JoinSet<Stopped>) {
-        for door in &mut self.shared.state.lock().doors {
-            if let Some((server, listener)) = door.unserved.take() {
-                let front = AddressService::new(self.shared.hosts.clone(), door.local);
-                let closed = closed(door.close.subscribe());
+    fn serve_listeners(&self, tasks: &mut JoinSet<Stopped>) {
+        for opened in &mut self.shared.state.lock().listeners {
+            if let Some((server, listener)) = opened.unserved.take() {
+                let front = AddressService::new(self.shared.hosts.clone(), opened.local);
+                let closed = closed(opened.close.subscribe());
                 tasks.spawn(server.serve(listener, front, closed));
             }
         }
@@ -292,6 +294,6 @@ impl fmt::Debug for RunningConfig {
 }
 
 async fn closed(mut close: watch::Receiver<bool>) {
-    // If nobody can say so any more, it is time as well.
+    // If the sender is gone, the listener closes as well.
     drop(close.wait_for(|closed| *closed).await);
 }

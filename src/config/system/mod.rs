@@ -1,10 +1,10 @@
-//! A configuration that runs.
+//! A running configuration.
 //!
 //! ```text
 //! builder ─► state: what runs, and what a reload changes ◄─ handle: `RunningConfig`
 //! ```
 //!
-//! What does not live here: making it ready (`assemble`), and what becomes of a request (`front`).
+//! Elsewhere: preparing it (`assemble`), and handling a request (`front`).
 
 mod builder;
 mod handle;

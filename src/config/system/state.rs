@@ -1,4 +1,5 @@
-//! What runs, and what a reload changes: [`SharedConfig`], [`RunningState`].
+//! The state of a running configuration, and the part that a reload changes:
+//! [`SharedConfig`], [`RunningState`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,69 +10,75 @@ use tokio::sync::Notify;
 use crate::balancer::events::Observer;
 use crate::config::Config;
 use crate::config::assemble::{
-    BalancerChange, BalancerKey, BuildEnvironment, Heart, HeartChange, Means, OpenListener,
-    RunningBalancer,
+    ApplyContext, BalancerChange, BalancerKey, BuildEnvironment, HeartbeatChange, HeartbeatTasks,
+    OpenListener, RunningBalancer,
 };
 use crate::config::front::Hosts;
 use crate::sync::{Mutex, Published};
 
 pub(super) struct SharedConfig {
-    pub(super) around: BuildEnvironment,
+    pub(super) environment: BuildEnvironment,
     pub(super) observer: Option<Arc<dyn Observer>>,
-    /// Where checks and heartbeats run.
+    /// The runtime for health checks and heartbeats.
     pub(super) runtime: Option<Handle>,
     pub(super) hosts: Arc<Published<Hosts>>,
     pub(super) state: Mutex<RunningState>,
-    /// There is another door to stand at.
+    /// Notified when a listener has been opened.
     pub(super) opened: Notify,
 }
 
-/// What a reload changes.
+/// The part that a reload changes.
 pub(super) struct RunningState {
     pub(super) config: Config,
     pub(super) balancers: BTreeMap<BalancerKey, RunningBalancer>,
-    pub(super) heart: Heart,
-    pub(super) doors: Vec<OpenListener>,
-    /// Serving has ended.
+    pub(super) heartbeat_tasks: HeartbeatTasks,
+    pub(super) listeners: Vec<OpenListener>,
+    /// Whether serving has ended.
     pub(super) ended: bool,
 }
 
 impl RunningState {
-    /// Closes all doors for good, and ends what runs beside them.
+    /// Closes all listeners, and ends health checks and heartbeats.
     pub(super) fn end(&mut self) {
         self.ended = true;
         self.balancers.values().for_each(|it| it.checks.end());
-        self.heart.end();
-        for door in self.doors.drain(..) {
-            door.close.send_replace(true);
+        self.heartbeat_tasks.end();
+        for opened in self.listeners.drain(..) {
+            opened.close.send_replace(true);
         }
     }
 }
 
 impl SharedConfig {
-    /// Carries out what is to become of heartbeats.
-    pub(super) fn beat(self: &Arc<Self>, state: &mut RunningState, change: HeartChange) {
+    /// Applies a change of the heartbeats.
+    pub(super) fn apply_heartbeats(
+        self: &Arc<Self>,
+        state: &mut RunningState,
+        change: HeartbeatChange,
+    ) {
         let system = Arc::downgrade(self);
         let busy = move || {
             let system = system.upgrade();
             system.map_or(0, |system| in_flight(&system.state.lock().balancers))
         };
-        state.heart.carry_out(change, self.runtime.as_ref(), busy);
+        state
+            .heartbeat_tasks
+            .apply(change, self.runtime.as_ref(), busy);
     }
 }
 
-/// How many requests members have in flight.
+/// Returns how many requests are in flight at members.
 fn in_flight(balancers: &BTreeMap<BalancerKey, RunningBalancer>) -> u32 {
     let members = balancers.values().flat_map(|it| it.balancer.members());
     members.fold(0, |sum: u32, member| sum.saturating_add(member.in_flight()))
 }
 
-pub(super) fn carry_out(
+pub(super) fn apply(
     changes: BTreeMap<BalancerKey, BalancerChange>,
-    means: Means<'_>,
+    context: ApplyContext<'_>,
 ) -> BTreeMap<BalancerKey, RunningBalancer> {
     let changes = changes.into_iter();
     changes
-        .map(|(key, change)| (key, change.carry_out(means)))
+        .map(|(key, change)| (key, change.apply(context)))
         .collect()
 }

@@ -1,10 +1,10 @@
-//! What a ClientHello tells, and how it is parsed: [`ClientHello`].
+//! The contents of a ClientHello, and how it is parsed: [`ClientHello`].
 //!
-//! Nothing but the name and the protocols is looked at. What two readers could understand in two
-//! ways is refused, so that a connection never goes to one member by a name that the member does
-//! not see.
+//! Only the name and the protocols are read. A message that two parsers could interpret
+//! differently is rejected, so that a connection is never routed by a name that its member
+//! does not see.
 //!
-//! What does not live here: how it is put together of records (`records`).
+//! What does not live here: how the message is assembled from records (`records`).
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -19,22 +19,22 @@ use crate::net::{ProxyHeader, normal};
 const SERVER_NAME: u16 = 0;
 const ALPN: u16 = 16;
 
-/// What a client of TLS asks for in the clear: a host (SNI), and protocols (ALPN).
+/// What a TLS client requests in plain text: a host (SNI) and protocols (ALPN).
 ///
-/// All versions of TLS, and SSL 3.0, are read alike. With Encrypted Client Hello, this is the
-/// outer one: its name is the public name of the service, and the one behind it is not known.
-/// Values without a meaning (GREASE) are passed over.
+/// All versions of TLS, and SSL 3.0, are supported. With Encrypted Client Hello this is the
+/// outer message: its name is the public name of the service, and the inner name is
+/// unknown. Reserved random values (GREASE) are ignored.
 ///
 /// # The name
 ///
-/// | the client asks for | [`server_name`](Self::server_name) |
+/// | the client requests | [`server_name`](Self::server_name) |
 /// |---|---|
 /// | `DB.Example.ORG` | `db.example.org` |
 /// | `db.example.org.` | `db.example.org` |
-/// | `xn--bcher-kva.example`, a name with letters beyond ASCII | the same: names are compared in this form |
-/// | an empty name, none, or an IP address, which is no name | none |
-/// | what is no host name: other bytes than letters, digits, `-`, `_` and dots, empty labels, too long | none |
-/// | two names, another type of name, or two lists of names | the hello is malformed |
+/// | `xn--bcher-kva.example`, a name with non-ASCII letters | unchanged: names are compared in this form |
+/// | an empty name, no name, or an IP address, which is not a name | `None` |
+/// | no valid host name: bytes other than letters, digits, `-`, `_` and dots, empty labels, too long | `None` |
+/// | two names, another type of name, or two lists of names | the ClientHello is malformed |
 ///
 /// # Examples
 ///
@@ -48,7 +48,7 @@ const ALPN: u16 = 16;
 #[derive(Clone, Eq, PartialEq)]
 pub struct ClientHello {
     server_name: Option<Box<str>>,
-    /// As they are sent, each whole and with something in it.
+    /// As sent; each entry is complete and not empty.
     protocols: Bytes,
 }
 
@@ -63,7 +63,7 @@ impl ClientHello {
         let compressions = left.sized_by_8().ok_or(CUT)?;
         if session.len() > 32 || suites.is_empty() || suites.len() % 2 != 0 {
             return Err(Malformed(
-                "its session or its cipher suites have a wrong length",
+                "its session ID or its cipher suites have an invalid length",
             ));
         }
         if compressions.is_empty() {
@@ -73,13 +73,13 @@ impl ClientHello {
             server_name: None,
             protocols: Bytes::new(),
         };
-        // Old clients have no extensions at all.
+        // Old clients send no extensions at all.
         if left.is_empty() {
             return Ok(hello);
         }
         let mut extensions = ByteReader(left.sized_by_16().ok_or(CUT)?);
         if !left.is_empty() {
-            return Err(Malformed("something follows its extensions"));
+            return Err(Malformed("it has bytes after its extensions"));
         }
         let (mut named, mut offered) = (false, false);
         while !extensions.is_empty() {
@@ -100,12 +100,12 @@ impl ClientHello {
                 return Err(Malformed("it has an extension twice"));
             }
         }
-        // The list is kept by itself, not with all of the message.
+        // The list is copied so that it does not keep the whole message in memory.
         hello.protocols = Bytes::copy_from_slice(&hello.protocols);
         Ok(hello)
     }
 
-    /// Returns the host that the client asks for, in its normal form.
+    /// Returns the host that the client requests, in its normal form.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
@@ -133,8 +133,8 @@ impl ClientHello {
         self.alpn().any(|offered| offered == protocol)
     }
 
-    /// Adds to a PROXY header what a member could see itself: the name as the authority, and the
-    /// protocol, if the client offers but one. What has no room in the header is left out.
+    /// Adds the contents to a PROXY header: the name as the authority, and the protocol if
+    /// the client offers exactly one. A value without room in the header is left out.
     ///
     /// # Examples
     ///
@@ -143,10 +143,10 @@ impl ClientHello {
     /// use equipoise::net::{Accepted, ProxyHeader};
     ///
     /// fn header(accepted: &Accepted, hello: &ClientHello) -> ProxyHeader {
-    ///     hello.describe_in(accepted.next_proxy_header())
+    ///     hello.add_to(accepted.next_proxy_header())
     /// }
     /// ```
-    pub fn describe_in(&self, header: ProxyHeader) -> ProxyHeader {
+    pub fn add_to(&self, header: ProxyHeader) -> ProxyHeader {
         let mut header = header;
         if let Some(name) = self.server_name() {
             header = header.clone().with_authority(name).unwrap_or(header);
@@ -159,9 +159,9 @@ impl ClientHello {
     }
 }
 
-const CUT: Malformed = Malformed("a length goes beyond its end");
+const CUT: Malformed = Malformed("a length exceeds the remaining bytes");
 
-/// The name in an extension.
+/// Returns the name in an extension.
 fn name_in(data: &[u8]) -> Result<Option<Box<str>>, Malformed> {
     if data.is_empty() {
         return Ok(None);
@@ -169,7 +169,7 @@ fn name_in(data: &[u8]) -> Result<Option<Box<str>>, Malformed> {
     let mut left = ByteReader(data);
     let mut names = ByteReader(left.sized_by_16().ok_or(CUT)?);
     if !left.is_empty() {
-        return Err(Malformed("something follows its name"));
+        return Err(Malformed("it has bytes after its name"));
     }
     if names.is_empty() {
         return Ok(None);
@@ -184,12 +184,12 @@ fn name_in(data: &[u8]) -> Result<Option<Box<str>>, Malformed> {
     Ok(host_name(name))
 }
 
-/// The protocols in an extension.
+/// Returns the protocols in an extension.
 fn protocols_in(data: &[u8]) -> Result<&[u8], Malformed> {
     let mut left = ByteReader(data);
     let protocols = left.sized_by_16().ok_or(CUT)?;
     if !left.is_empty() {
-        return Err(Malformed("something follows its protocols"));
+        return Err(Malformed("it has bytes after its protocols"));
     }
     let mut left = ByteReader(protocols);
     while !left.is_empty() {
@@ -200,7 +200,7 @@ fn protocols_in(data: &[u8]) -> Result<&[u8], Malformed> {
     Ok(protocols)
 }
 
-/// The normal form of a host name; `None` if it is none.
+/// Returns the normal form of a host name; `None` if it is not one.
 pub(in crate::forward) fn host_name(name: &[u8]) -> Option<Box<str>> {
     let name = normal(str::from_utf8(name).ok()?);
     let is_label = |label: &str| {
@@ -211,7 +211,7 @@ pub(in crate::forward) fn host_name(name: &[u8]) -> Option<Box<str>> {
     (is_name && name.parse::<Ipv4Addr>().is_err()).then(|| name.into())
 }
 
-/// Bytes of which each part is taken once. What is cut short is `None`.
+/// A reader of bytes that returns each part once. It returns `None` for a truncated part.
 struct ByteReader<'a>(&'a [u8]);
 
 impl<'a> ByteReader<'a> {
@@ -230,7 +230,7 @@ impl<'a> ByteReader<'a> {
         Some(u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    /// A part with its length before it, in one byte.
+    /// Reads a part that is preceded by its length in one byte.
     fn sized_by_8(&mut self) -> Option<&'a [u8]> {
         let length = self.bytes(1)?[0];
         self.bytes(length.into())
@@ -242,7 +242,7 @@ impl<'a> ByteReader<'a> {
     }
 }
 
-/// Protocols are shown as text where they are.
+/// Protocols are shown as text if they are valid UTF-8.
 impl fmt::Debug for ClientHello {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let protocols: Vec<_> = self.alpn().map(<[u8]>::escape_ascii).collect();

@@ -1,9 +1,9 @@
-//! Why a greeting could not be read: [`GreetingError`].
+//! The error of reading a greeting: [`GreetingError`].
 
 use std::io;
 
-/// Why the first bytes of a client could not be read, or what is wrong with them. The connection
-/// is to be closed.
+/// The reason why the first bytes of a client could not be read, or are invalid. The
+/// connection should be closed.
 ///
 /// # Examples
 ///
@@ -12,7 +12,7 @@ use std::io;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// // It begins like TLS, but is none.
+/// // It begins like TLS, but is not.
 /// let sent: &[u8] = &[0x16, 3, 1, 0, 1, 0xff];
 /// let error = Greeting::read(sent, &GreetingLimits::new()).await.unwrap_err();
 /// assert!(matches!(error, GreetingError::Malformed { .. }));
@@ -21,23 +21,23 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GreetingError {
-    /// The stream ended before it was clear what the client wants.
-    #[error("the client ended the connection before its ClientHello was whole")]
+    /// The stream ended before the kind of client was known.
+    #[error("the client ended the connection before its ClientHello was complete")]
     Ended,
     /// The stream failed.
     #[error("the client's first bytes could not be read")]
     Io {
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It begins like TLS, but the ClientHello breaks the rules of TLS.
+    /// It begins like TLS, but the ClientHello violates the rules of TLS.
     #[error("the ClientHello is malformed: {what}")]
     Malformed {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// The client began its ClientHello, and did not end it in time.
-    #[error("the ClientHello took too long")]
+    /// The client began its ClientHello, and did not finish it in time.
+    #[error("the ClientHello was not complete within the time limit")]
     TimedOut,
     /// The ClientHello is longer than the limit.
     #[error("the ClientHello is longer than {limit} bytes")]

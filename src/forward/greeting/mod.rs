@@ -1,5 +1,5 @@
-//! What a client sends first, read without answering it: [`Greeting`]. A client of TLS names the
-//! host and the protocols that it wants, in the clear, in its [`ClientHello`].
+//! The first bytes of a client, read without responding to them: [`Greeting`]. A TLS client
+//! sends the host and the protocols that it wants in plain text, in its [`ClientHello`].
 //!
 //! ```text
 //! bytes ─► first bytes ─► records of TLS ─► ClientHello ─► name, protocols
@@ -8,10 +8,10 @@
 //!          Greeting ◄──────────────────────────────┘    all bytes are replayed
 //! ```
 //!
-//! rustls has a reader, too, but refuses clients that it could not serve itself, and would be
-//! needed where TLS only passes through.
+//! rustls also has a reader, but that rejects clients that rustls itself could not serve,
+//! and would add the dependency where TLS only passes through.
 //!
-//! What does not live here: what a greeting leads to (`name_routes`).
+//! What does not live here: which target a greeting leads to (`name_routes`).
 
 mod client_hello;
 mod error;

@@ -1,6 +1,6 @@
-//! Reading what a client sends first, within limits: [`Greeting`], [`GreetingLimits`].
+//! Reading the first bytes of a client, within limits: [`Greeting`], [`GreetingLimits`].
 //!
-//! What does not live here: how the bytes are understood (`records`, `client_hello`).
+//! What does not live here: how the bytes are parsed (`records`, `client_hello`).
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use super::records::{GreetingKind, Records};
 use crate::net::Replayed;
 use crate::timer::timeout;
 
-/// What a client has sent first, without having been answered.
+/// What a client has sent first, before any response.
 ///
 /// # Examples
 ///
-/// Connections are told apart by what they begin with, and nothing of it is lost.
+/// Distinguishes connections by their first bytes, and does not lose any byte:
 ///
 /// ```
 /// use equipoise::forward::{Greeting, GreetingLimits};
@@ -45,16 +45,16 @@ pub enum Greeting {
     ClientHello(ClientHello),
     /// Anything else.
     NotTls,
-    /// Nothing in the time that there was: a protocol in which the server speaks first, or a
-    /// client that is idle.
+    /// Nothing within the time limit: in the client's protocol the server speaks first, or
+    /// the client is idle.
     Silence,
-    /// TLS by a hello in the form of SSL 2.0, which names no host.
+    /// TLS with a hello in the form of SSL 2.0, which contains no host name.
     Ssl2,
 }
 
-/// How much of a client is read, and for how long, until it is clear what it wants.
+/// Limits for reading the first bytes of a client.
 ///
-/// | limit | by default | set by | beyond it |
+/// | limit | default | set by | beyond it |
 /// |---|---|---|---|
 /// | bytes | 16 KiB | [`with_bytes`](Self::with_bytes) | an error |
 /// | time | 10 s | [`with_time`](Self::with_time) | an error, or [`Greeting::Silence`] |
@@ -78,7 +78,7 @@ pub struct GreetingLimits {
 }
 
 impl GreetingLimits {
-    /// Creates the limits above.
+    /// Creates the default limits.
     pub const fn new() -> Self {
         Self {
             bytes: 16 * 1024,
@@ -86,13 +86,13 @@ impl GreetingLimits {
         }
     }
 
-    /// Limits how many bytes are read: those of the ClientHello, of the records that it comes
-    /// in, and what a client may have sent after it. Most have less than 2 KiB.
+    /// Limits how many bytes are read. All bytes count: the ClientHello, the records around
+    /// it, and what a client sent after it. Most clients send less than 2 KiB.
     pub const fn with_bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
-    /// Limits how long it may take, from the call on.
+    /// Limits how long reading may take, from the call on.
     pub fn with_time(self, time: Duration) -> Self {
         let time = time.min(LONGEST);
         Self { time, ..self }
@@ -105,31 +105,32 @@ impl Default for GreetingLimits {
     }
 }
 
-/// As good as without limit, and no time overflows.
+/// Practically no limit, and short enough that no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// So much is read at first. It is enough for most.
+/// The size of the first read. It suffices for most clients.
 const FIRST: usize = 2 * 1024;
 
 impl Greeting {
-    /// Reads what a client sends, until it is clear what that is. The stream that is returned
-    /// gives all of it once more.
+    /// Reads the first bytes of a client until their kind is known. The returned stream
+    /// replays all of them.
     ///
-    /// What is not TLS is known by its first bytes, mostly by the first one: nothing waits for
-    /// bytes that such a client would not send. Memory is taken as bytes come, 2 KiB at first.
+    /// A client without TLS is recognized by its first bytes, in most cases by the first
+    /// one: the function never waits for bytes that such a client would not send. Memory is
+    /// allocated as bytes arrive, beginning with 2 KiB.
     ///
     /// # Errors
     ///
-    /// If the stream fails or ends before that, or the client begins like TLS, but goes on
-    /// otherwise, takes too long, or sends too much.
+    /// Fails if the stream fails or ends before that, or if the client begins like TLS and
+    /// then violates TLS, takes too long, or sends too much.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it drops the stream.
+    /// Dropping the future drops the stream.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_time`.
+    /// Panics outside a tokio runtime with `enable_time`.
     pub async fn read<S>(
         stream: S,
         limits: &GreetingLimits,
@@ -152,7 +153,7 @@ impl Greeting {
     }
 }
 
-/// A stream, and what has been read of it.
+/// A stream, and the bytes read from it.
 struct GreetingReader<S> {
     stream: S,
     read: BytesMut,
@@ -167,7 +168,7 @@ impl<S: AsyncRead + Unpin> GreetingReader<S> {
                 return Err(GreetingError::TooLong { limit });
             }
             if self.read.spare_capacity_mut().is_empty() {
-                // As much again as has come.
+                // The capacity doubles.
                 self.read.reserve(self.read.len().max(FIRST).min(left));
             }
             let mut room = (&mut self.read).limit(left);
@@ -175,7 +176,7 @@ impl<S: AsyncRead + Unpin> GreetingReader<S> {
                 Ok(0) if self.read.is_empty() || self.records.is_tls() => {
                     return Err(GreetingError::Ended);
                 }
-                // A byte or two that TLS could begin with.
+                // One or two bytes that TLS could begin with.
                 Ok(0) => return Ok(Greeting::NotTls),
                 Ok(_) => {}
                 Err(source) => return Err(GreetingError::Io { source }),
@@ -189,7 +190,7 @@ impl<S: AsyncRead + Unpin> GreetingReader<S> {
         }
     }
 
-    /// What has been read, without the room that was made for more.
+    /// Returns the bytes read, without spare capacity.
     fn kept(&mut self) -> Bytes {
         Bytes::copy_from_slice(&self.read)
     }

@@ -1,21 +1,21 @@
-//! From bytes, as they come, to a ClientHello: [`Records`]. It may be cut over any number of
-//! records, and these over any number of reads.
+//! Assembling a ClientHello from bytes as they arrive: [`Records`]. It can be split over
+//! any number of records, and these over any number of reads.
 //!
-//! What does not live here: reading (`read`), and what the message tells (`client_hello`).
+//! What does not live here: reading (`read`), and parsing the message (`client_hello`).
 
 use bytes::Bytes;
 
 use super::client_hello::ClientHello;
 use super::error::{GreetingError, Malformed};
 
-/// The type of records with messages of the handshake.
+/// The type of records with handshake messages.
 const HANDSHAKE: u8 = 0x16;
-/// The type of the message; the one of SSL 2.0 has the same.
+/// The type of the message; the same number is used in SSL 2.0.
 const CLIENT_HELLO: u8 = 1;
-/// The most that there can be in one record without protection.
+/// The maximum length of an unencrypted record.
 const LONGEST: usize = 1 << 14;
 
-/// What the bytes so far show.
+/// What is known from the bytes so far.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum GreetingKind {
     Hello(ClientHello),
@@ -24,21 +24,21 @@ pub(super) enum GreetingKind {
     Ssl2,
 }
 
-/// The records that have been put together so far. Each byte is looked at once.
+/// The records assembled so far. Each byte is processed once.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    /// How many of the bytes have been looked at.
+    /// The number of processed bytes.
     done: usize,
-    /// How many are left of the present record.
+    /// The number of bytes left in the current record.
     left: usize,
-    /// Whether it has begun like TLS.
+    /// Whether the connection has begun like TLS.
     begun: bool,
     message: Vec<u8>,
 }
 
 impl Records {
-    /// Looks at all that has been read, of which what it has seen before is unchanged. `limit` is
-    /// the most that will be read.
+    /// Processes all bytes read so far; the bytes of earlier calls must be unchanged.
+    /// `limit` is the most that will be read.
     pub(super) fn look(
         &mut self,
         read: &[u8],
@@ -72,26 +72,26 @@ impl Records {
         }
     }
 
-    /// Whether it is TLS, as far as is known.
+    /// Returns whether it is TLS, as far as is known.
     pub(super) const fn is_tls(&self) -> bool {
         self.begun
     }
 
-    /// The message, if it is whole.
+    /// Returns the message, if it is complete.
     fn hello(&self, limit: usize) -> Result<Option<ClientHello>, GreetingError> {
         if self
             .message
             .first()
             .is_some_and(|&kind| kind != CLIENT_HELLO)
         {
-            return Err(Malformed("the first message is another one").into());
+            return Err(Malformed("the first message is not a ClientHello").into());
         }
         let Some((&[_, a, b, c], body)) = self.message.split_first_chunk() else {
             return Ok(None);
         };
         let length = u32::from_be_bytes([0, a, b, c]);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        // It is told at once, not after all of that has been read.
+        // Reported at once, not after all of that has been read.
         if length > limit {
             return Err(GreetingError::TooLong { limit });
         }
@@ -106,11 +106,11 @@ impl Records {
 fn length_of_record(head: [u8; 5]) -> Result<usize, Malformed> {
     let [kind, major, _, high, low] = head;
     if kind != HANDSHAKE || major != 3 {
-        return Err(Malformed("a record is none of a handshake"));
+        return Err(Malformed("a record is not of the handshake type"));
     }
     let length = usize::from(u16::from_be_bytes([high, low]));
     if !(1..=LONGEST).contains(&length) {
-        return Err(Malformed("a record has a wrong length"));
+        return Err(Malformed("a record has an invalid length"));
     }
     Ok(length)
 }
@@ -124,14 +124,14 @@ enum Begin {
     Tls,
 }
 
-/// It is known as early as it can be: no other protocol waits for bytes that a client of that
-/// protocol does not send before it is answered.
+/// Decides as early as possible: in other protocols, a client may send no more bytes before
+/// it gets a response.
 fn begin(read: &[u8]) -> Begin {
     match *read {
         [] | [HANDSHAKE] => Begin::More,
         [HANDSHAKE, 3, ..] => Begin::Tls,
-        // A hello in the form of SSL 2.0, for any version: two bytes of length, of which the
-        // highest bit is set, type, version.
+        // A hello in the form of SSL 2.0, for any version: two bytes of length with the
+        // highest bit set, then type and version.
         [0x80..=0xff, _, CLIENT_HELLO, 0, 2, ..] | [0x80..=0xff, _, CLIENT_HELLO, 3, ..] => {
             Begin::Ssl2
         }
@@ -155,7 +155,7 @@ mod tests {
             (b"\x16", Begin::More),
             (b"\x16\x02", Begin::NotTls),
             (b"\x16\x03", Begin::Tls),
-            // What a client of SSH, HTTP, PostgreSQL and RDP begins with.
+            // The first bytes of clients of SSH, HTTP, PostgreSQL and RDP.
             (b"SSH-2.0", Begin::NotTls),
             (b"PRI * HTTP/2.0", Begin::NotTls),
             (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", Begin::NotTls),

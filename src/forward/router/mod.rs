@@ -1,13 +1,13 @@
 //! One port for many services: [`StreamRouter`], by its [`StreamRule`]s.
 //!
 //! ```text
-//! Acceptor ─► PROXY header? ─► first rule that holds ─► its target: a forwarder, the server
-//!              TLS?              by listener, client,     of HTTP, or a task
-//!                                and names of TLS
+//! Acceptor ─► PROXY header? ─► first matching rule ─► its target: a forwarder, an HTTP
+//!              TLS?              by listener, client,     server, or a task
+//!                                and TLS server name
 //! ```
 //!
-//! What does not live here: what a client sends first (`greeting`), names (`name_routes`), and
-//! the targets (`net`).
+//! What does not live here: reading the first bytes of a client (`greeting`), the map of
+//! names (`name_routes`), and the targets (`net`).
 
 mod rule;
 mod statistics;

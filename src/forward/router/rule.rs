@@ -1,6 +1,6 @@
-//! Which connections: [`StreamRule`].
+//! The conditions of a rule: [`StreamRule`].
 //!
-//! What does not live here: where they go (`table`).
+//! What does not live here: the targets (`table`).
 
 use std::net::SocketAddr;
 
@@ -8,17 +8,18 @@ use ipnet::IpNet;
 
 use crate::net::{canonical, contain};
 
-/// Which connections go somewhere: conditions that must all hold. A rule without conditions is
-/// for each connection.
+/// The conditions of a rule, which must all hold. A rule without conditions matches every
+/// connection.
 ///
-/// What a client of TLS asks for is no condition: see [`StreamRouter::by_name`](super::StreamRouter::by_name).
+/// The server name that a TLS client requests is not a condition: see
+/// [`StreamRouter::route_by_name`](super::StreamRouter::route_by_name).
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::forward::StreamRule;
 ///
-/// // Staff, at the port for administration.
+/// // Staff, on the administration port.
 /// let staff = StreamRule::new()
 ///     .port(8443)
 ///     .client_in(["10.0.0.0/8".parse()?, "fd00::/8".parse()?]);
@@ -31,7 +32,7 @@ pub struct StreamRule {
     conditions: Vec<StreamCondition>,
 }
 
-/// What is looked at in a connection.
+/// One condition on a connection.
 #[derive(Clone, Debug)]
 enum StreamCondition {
     ClientIn(Vec<IpNet>),
@@ -39,28 +40,28 @@ enum StreamCondition {
     Ports(Vec<u16>),
 }
 
-/// What rules can ask of a connection.
+/// The addresses of a connection that rules can test.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
+pub(super) struct ConnectionAddresses {
     pub(super) client: Option<SocketAddr>,
-    /// `None` also if no rule asks for it.
+    /// Also `None` if no rule needs it.
     pub(super) local: Option<SocketAddr>,
 }
 
 impl StreamRule {
-    /// Creates a rule for each connection.
+    /// Creates a rule that matches every connection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// For connections that came in at this port. A unix socket has none.
+    /// Matches connections that were accepted on this port. A unix socket has none.
     ///
-    /// The port is the listener's own, also if a PROXY header tells of another.
+    /// This is the listener's own port, even if a PROXY header contains another.
     pub fn port(self, port: u16) -> Self {
         self.ports([port])
     }
 
-    /// For connections that came in at any of these ports.
+    /// Matches connections that were accepted on any of these ports.
     ///
     /// # Examples
     ///
@@ -74,10 +75,10 @@ impl StreamRule {
         self.with(StreamCondition::Ports(ports.into_iter().collect()))
     }
 
-    /// For connections that came in at this address and port, where a listener has several
-    /// addresses. With `0.0.0.0` or `::`, the port alone counts.
+    /// Matches connections that were accepted on this address and port, for listeners with
+    /// several addresses. With `0.0.0.0` or `::`, only the port is compared.
     ///
-    /// The address is the listener's own, also if a PROXY header tells of another.
+    /// This is the listener's own address, even if a PROXY header contains another.
     ///
     /// # Examples
     ///
@@ -96,9 +97,10 @@ impl StreamRule {
         })
     }
 
-    /// For clients from any of these networks, by the address that a PROXY header tells, if the
-    /// router's acceptor [reads](crate::net::Acceptor::proxy_protocol) one of that peer, otherwise
-    /// by the peer's. The client of a unix socket is from nowhere.
+    /// Matches clients from any of these networks. The client's address is that of the
+    /// PROXY header, if the router's acceptor [reads](crate::net::Acceptor::proxy_protocol)
+    /// one from the peer, or else the peer's address. A client of a unix socket never
+    /// matches.
     pub fn client_in(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         let networks = networks.into_iter().map(canonical).collect();
         self.with(StreamCondition::ClientIn(networks))
@@ -109,7 +111,7 @@ impl StreamRule {
         self
     }
 
-    pub(super) fn asks_for_local_addr(&self) -> bool {
+    pub(super) fn needs_local_addr(&self) -> bool {
         let mut conditions = self.conditions.iter();
         conditions.any(|it| {
             matches!(
@@ -119,29 +121,29 @@ impl StreamRule {
         })
     }
 
-    pub(super) fn holds(&self, ends: &Ends) -> bool {
-        let local = ends.local.map(canonical_address);
+    pub(super) fn holds(&self, addresses: &ConnectionAddresses) -> bool {
+        let local = addresses.local.map(canonical_address);
         self.conditions.iter().all(|condition| match condition {
-            StreamCondition::ClientIn(networks) => contain(networks, ends.client),
+            StreamCondition::ClientIn(networks) => contain(networks, addresses.client),
             StreamCondition::LocalAddr(address) => local == Some(*address),
             StreamCondition::Ports(ports) => local.is_some_and(|here| ports.contains(&here.port())),
         })
     }
 }
 
-/// Without what an address of IPv6 has beside it, and IPv4 as what it is.
+/// Returns the address without IPv6 flow and scope, and a mapped IPv4 address as IPv4.
 fn canonical_address(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Ends, StreamRule};
+    use super::{ConnectionAddresses, StreamRule};
     use std::net::SocketAddr;
 
-    fn at(client: &str, local: &str) -> Ends {
+    fn at(client: &str, local: &str) -> ConnectionAddresses {
         let parsed = |text: &str| text.parse::<SocketAddr>().ok();
-        Ends {
+        ConnectionAddresses {
             client: parsed(client),
             local: parsed(local),
         }

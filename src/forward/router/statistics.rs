@@ -1,4 +1,4 @@
-//! What a router of connections has done so far: [`RouterStatistics`].
+//! The counters of a router of connections: [`RouterStatistics`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::forward::GreetingError;
 use crate::sync::{AtomicU64, Relaxed};
 
-/// What a [`StreamRouter`](super::StreamRouter) and its clones have done so far. It is a handle:
-/// its clones show the same numbers, which go on changing.
+/// The counters of a [`StreamRouter`](super::StreamRouter) and its clones. It is a handle:
+/// its clones show the same, changing numbers.
 ///
-/// A connection counts once it has a target, or is closed without one. One whose PROXY header or
-/// TLS fails, or that the stop cuts before that, counts nowhere here.
+/// A connection counts once it has a target, or is closed without one. A connection whose
+/// PROXY header or TLS handshake fails, or that the stop cuts before, does not count here.
 ///
 /// # Examples
 ///
@@ -29,14 +29,14 @@ pub struct RouterStatistics(Arc<RouterCounters>);
 struct RouterCounters {
     routed: AtomicU64,
     without_target: AtomicU64,
-    broken_off: AtomicU64,
+    disconnected: AtomicU64,
     malformed: AtomicU64,
-    too_late: AtomicU64,
+    timed_out: AtomicU64,
     too_long: AtomicU64,
 }
 
 impl RouterStatistics {
-    /// Returns how many connections were given to a target.
+    /// Returns how many connections were passed to a target.
     #[must_use]
     pub fn routed(&self) -> u64 {
         self.0.routed.load(Relaxed)
@@ -48,11 +48,11 @@ impl RouterStatistics {
         self.0.without_target.load(Relaxed)
     }
 
-    /// Returns how many clients ended their connection, or broke it, before it was clear what
-    /// they want.
+    /// Returns how many clients ended or reset their connection before its target was
+    /// known.
     #[must_use]
-    pub fn broken_off(&self) -> u64 {
-        self.0.broken_off.load(Relaxed)
+    pub fn disconnected(&self) -> u64 {
+        self.0.disconnected.load(Relaxed)
     }
 
     /// Returns how many connections were closed because the ClientHello was malformed.
@@ -61,10 +61,11 @@ impl RouterStatistics {
         self.0.malformed.load(Relaxed)
     }
 
-    /// Returns how many connections were closed because the ClientHello took too long.
+    /// Returns how many connections were closed because the ClientHello was not complete in
+    /// time.
     #[must_use]
-    pub fn too_late(&self) -> u64 {
-        self.0.too_late.load(Relaxed)
+    pub fn timed_out(&self) -> u64 {
+        self.0.timed_out.load(Relaxed)
     }
 
     /// Returns how many connections were closed because the ClientHello was too long.
@@ -83,24 +84,24 @@ impl RouterStatistics {
 
     pub(super) fn count_unread(&self, error: &GreetingError) {
         let counter = match error {
-            GreetingError::Ended | GreetingError::Io { .. } => &self.0.broken_off,
+            GreetingError::Ended | GreetingError::Io { .. } => &self.0.disconnected,
             GreetingError::Malformed { .. } => &self.0.malformed,
-            GreetingError::TimedOut => &self.0.too_late,
+            GreetingError::TimedOut => &self.0.timed_out,
             GreetingError::TooLong { .. } => &self.0.too_long,
         };
         counter.fetch_add(1, Relaxed);
     }
 }
 
-/// One line. What has not happened yet, but for routing, is left out.
+/// One line. Zero counts, except for routed connections, are left out.
 impl fmt::Display for RouterStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connections: {} routed", self.routed())?;
         for (count, of_what) in [
             (self.without_target(), "without a target"),
-            (self.broken_off(), "broken off by the client"),
+            (self.disconnected(), "disconnected by the client"),
             (self.malformed(), "with a malformed hello"),
-            (self.too_late(), "with a late hello"),
+            (self.timed_out(), "with a hello that timed out"),
             (self.too_long(), "with a hello that is too long"),
         ] {
             if count > 0 {

@@ -1,34 +1,36 @@
-//! Rules in their order, and what goes by them: [`StreamRouter`].
+//! Ordered rules with their targets: [`StreamRouter`].
 //!
-//! What does not live here: when a rule holds (`rule`).
+//! What does not live here: when a rule matches (`rule`).
 
 use std::sync::Arc;
 
-use super::rule::{Ends, StreamRule};
+use super::rule::{ConnectionAddresses, StreamRule};
 use super::statistics::RouterStatistics;
 use crate::forward::{Greeting, GreetingLimits, NameRoutes};
 use crate::net::stream_target::{Serving, StreamTarget};
 use crate::net::{Acceptor, Arrived, Listener, Stopped};
 
-/// Gives each connection to the target of the first of its rules that holds and has one for it;
-/// so one port passes some names of TLS through to members, and terminates others.
+/// Passes each connection to the target of the first rule that matches and has a target for
+/// it. For example, one port can pass some TLS server names through to members, and
+/// terminate others.
 ///
-/// Targets are forwarders, servers of HTTP, and tasks: see [`StreamTarget`]. A connection for which
-/// there is no target is closed.
+/// Targets are forwarders, HTTP servers, and tasks: see [`StreamTarget`]. A connection
+/// without a target is closed.
 ///
-/// What a client sends first is read only if the rules come to one that goes [by name](Self::by_name),
-/// and once: each target gets the connection from its first byte on.
+/// The first bytes of a client are only read if a rule with [names](Self::route_by_name) is
+/// reached, and only once; the target still receives the connection from its first byte on.
 ///
-/// | limit | by default | set by | beyond it |
+/// | limit | default | set by | beyond it |
 /// |---|---|---|---|
-/// | connections, of all targets | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | connections of HTTP that are idle are closed, else wait for a place |
+/// | connections, of all targets | 10 000, or as descriptors allow | [`Acceptor::max_connections`] | idle HTTP connections are closed, else clients wait |
 /// | time for a PROXY header and TLS | 10 s | [`Acceptor::handshake_timeout`] | closed |
 /// | bytes of a ClientHello | 16 KiB | [`GreetingLimits::with_bytes`] | closed |
-/// | time for it | 10 s | [`GreetingLimits::with_time`] | closed, or [silence](NameRoutes::silent) |
-/// | for what runs, once it stops | 30 s | [`Acceptor::drain_timeout`] | cut |
+/// | time for a ClientHello | 10 s | [`GreetingLimits::with_time`] | closed, or [silence](NameRoutes::silent) |
+/// | time for open connections after the stop | 30 s | [`Acceptor::drain_timeout`] | cut |
 ///
-/// Clones share their targets, with all that a [target](StreamTarget) limits, and their
-/// [statistics](Self::statistics). How many connections there are, and how they end at the stop, is counted for each listener alone.
+/// Clones share their targets, including all limits of a [target](StreamTarget), and their
+/// [statistics](Self::statistics). The number of connections and their end at the stop are
+/// handled separately for each listener.
 ///
 /// # Examples
 ///
@@ -48,7 +50,7 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 ///     .plaintext(StreamTarget::task(async |accepted| {
 ///         let _ = accepted.into_stream().write_all(b"TLS only\n").await;
 ///     }));
-/// let router = StreamRouter::new().by_name(StreamRule::new(), names);
+/// let router = StreamRouter::new().route_by_name(StreamRule::new(), names);
 ///
 /// let listener = Listener::bind(([127, 0, 0, 1], 0).into())?;
 /// let front = listener.local_addr().ok_or("no address")?;
@@ -56,9 +58,9 @@ use crate::net::{Acceptor, Arrived, Listener, Stopped};
 ///
 /// let mut stream = Connector::tcp(front).connect().await?;
 /// stream.write_all(b"GET / HTTP/1.1\r\n").await?;
-/// let mut answer = [0; 8];
-/// stream.read_exact(&mut answer).await?;
-/// assert_eq!(&answer, b"TLS only");
+/// let mut response = [0; 8];
+/// stream.read_exact(&mut response).await?;
+/// assert_eq!(&response, b"TLS only");
 /// # Ok(())
 /// # }
 /// ```
@@ -71,7 +73,7 @@ pub struct StreamRouter {
     statistics: RouterStatistics,
 }
 
-/// Where the connections of a rule go.
+/// The targets of a rule.
 #[derive(Clone, Debug)]
 enum RuleTargets {
     Any(StreamTarget),
@@ -79,7 +81,7 @@ enum RuleTargets {
 }
 
 impl StreamRouter {
-    /// Creates a router without rules, and with the limits above.
+    /// Creates a router without rules, with the default limits.
     pub fn new() -> Self {
         Self {
             acceptor: Acceptor::new(),
@@ -89,10 +91,11 @@ impl StreamRouter {
         }
     }
 
-    /// Sets how connections are accepted: how many, whose PROXY header is read, and how long they
-    /// may go on after the stop. If the acceptor terminates TLS, it does so for all connections:
-    /// then [`by_name`](Self::by_name) looks at what is inside, in which there is no name. To
-    /// terminate some names only, give them a target that does so.
+    /// Sets how connections are accepted: how many, from which peers a PROXY header is
+    /// read, and how long they may continue after the stop. An acceptor that terminates TLS
+    /// does so for all connections; [`route_by_name`](Self::route_by_name) then inspects the
+    /// decrypted bytes, which contain no server name. To terminate TLS for some names only,
+    /// give them a target that does so.
     ///
     /// # Examples
     ///
@@ -112,7 +115,8 @@ impl StreamRouter {
         self
     }
 
-    /// Sets how much of a client is read, and for how long, to find its name.
+    /// Limits how many bytes of a client are read, and for how long, to find its server
+    /// name.
     ///
     /// # Examples
     ///
@@ -120,7 +124,7 @@ impl StreamRouter {
     /// use equipoise::forward::{GreetingLimits, StreamRouter};
     /// use std::time::Duration;
     ///
-    /// // Clients that wait for the server to speak first wait no longer than this.
+    /// // Clients in whose protocol the server speaks first wait no longer than this.
     /// let limits = GreetingLimits::new().with_time(Duration::from_secs(2));
     /// let router = StreamRouter::new().greeting_limits(limits);
     /// # let _ = router;
@@ -130,8 +134,9 @@ impl StreamRouter {
         self
     }
 
-    /// Gives the connections of a rule, unless one before it has a target for them, to a target,
-    /// whatever they send. Nothing of them is read for it.
+    /// Passes the connections that match a rule to a target, whatever they send. Earlier
+    /// rules with a target for a connection have precedence. Nothing is read from the
+    /// connection for it.
     ///
     /// # Examples
     ///
@@ -140,64 +145,67 @@ impl StreamRouter {
     /// use equipoise::forward::{Address, StreamRouter, StreamRule};
     ///
     /// let smtp = Balancer::new([("mx", Address::host("mx.internal", None))])?;
-    /// let router = StreamRouter::new().any(StreamRule::new().ports([25, 587]), smtp);
+    /// let router = StreamRouter::new().route(StreamRule::new().ports([25, 587]), smtp);
     /// # let _ = router;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn any(mut self, rule: StreamRule, target: impl Into<StreamTarget>) -> Self {
+    pub fn route(mut self, rule: StreamRule, target: impl Into<StreamTarget>) -> Self {
         self.rules.push((rule, RuleTargets::Any(target.into())));
         self
     }
 
-    /// Gives the connections of a rule, unless one before it has a target for them, to the target
-    /// for what they send first: the name (SNI) and the protocols (ALPN) of TLS, or something
-    /// else. If the routes have none for that, the rules that follow are tried.
+    /// Passes the connections that match a rule to the target for their first bytes: the
+    /// name (SNI) and the protocols (ALPN) of TLS, or something else. Earlier rules with a
+    /// target for a connection have precedence. If the routes have no target, the following
+    /// rules are tried.
     ///
-    /// A ClientHello that is malformed, too long or too late closes the connection, whatever the
-    /// rules that follow. A member is told the name and the protocol of TLS that passes through by
-    /// version 2 of the PROXY protocol, if its forwarder [does so](crate::forward::TcpForwarder::proxy_protocol).
-    pub fn by_name(mut self, rule: StreamRule, routes: NameRoutes<StreamTarget>) -> Self {
+    /// A ClientHello that is malformed, too long or too late closes the connection,
+    /// whatever rules follow. Version 2 of the PROXY protocol passes the name and the
+    /// protocol of TLS that passes through to the member, if its forwarder [sends
+    /// it](crate::forward::TcpForwarder::proxy_protocol).
+    pub fn route_by_name(mut self, rule: StreamRule, routes: NameRoutes<StreamTarget>) -> Self {
         self.rules.push((rule, RuleTargets::ByName(routes)));
         self
     }
 
-    /// Returns the numbers of this router and its clones.
+    /// Returns the counters of this router and its clones.
     #[must_use]
     pub fn statistics(&self) -> RouterStatistics {
         self.statistics.clone()
     }
 
-    /// Accepts connections and gives them to their targets until `stop` resolves. Then it takes
-    /// what waits in the system's queue, closes the listener, lets connections end, each as its
-    /// target has it, and cuts those that go on after the acceptor's
-    /// [`drain_timeout`](Acceptor::drain_timeout).
+    /// Accepts connections and passes them to their targets until `stop` resolves. After
+    /// that it accepts the connections in the system's queue, closes the listener, lets
+    /// connections end in the way of their target, and cuts those that remain after the
+    /// acceptor's [`drain_timeout`](Acceptor::drain_timeout).
     ///
     /// A client that has not sent enough to be routed has one more second after the stop.
     ///
-    /// It serves one listener; for several, join it with clones.
+    /// It serves one listener; for several, call it on clones and join the futures.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it cuts all of its connections at once.
+    /// Dropping the future cuts all of its connections at once.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    /// Panics outside a tokio runtime with `enable_io` and `enable_time`.
     pub async fn serve(self, listener: Listener, stop: impl Future<Output = ()>) -> Stopped {
         let accepting = self.acceptor.accepting();
-        let looks = self
-            .rules
-            .iter()
-            .any(|(rule, _)| rule.asks_for_local_addr());
+        let needs_local = self.rules.iter().any(|(rule, _)| rule.needs_local_addr());
         let router = Arc::new(self);
-        let serve = move |arrived| router.clone().route(arrived, looks);
+        let serve = move |arrived| router.clone().serve_arrived(arrived, needs_local);
         accepting.serve(listener, serve, stop).await
     }
 
-    /// Serves one connection, to its end. All that is there before its target has it is boxed, so
-    /// that it costs no memory afterwards.
-    fn route(self: Arc<Self>, arrived: Arrived, looks: bool) -> impl Future<Output = ()> + Send {
-        let routed = Box::pin(async move { self.routed(arrived, looks).await });
+    /// Serves one connection until it ends. Everything before its target is boxed, so that
+    /// it uses no memory afterwards.
+    fn serve_arrived(
+        self: Arc<Self>,
+        arrived: Arrived,
+        needs_local: bool,
+    ) -> impl Future<Output = ()> + Send {
+        let routed = Box::pin(async move { self.routed(arrived, needs_local).await });
         async move {
             if let Some(serving) = routed.await {
                 serving.await;
@@ -205,8 +213,8 @@ impl StreamRouter {
         }
     }
 
-    /// Finds the target of a connection; `None` if it is to be closed.
-    async fn routed(&self, arrived: Arrived, looks: bool) -> Option<Serving> {
+    /// Finds the target of a connection; `None` if it should be closed.
+    async fn routed(&self, arrived: Arrived, needs_local: bool) -> Option<Serving> {
         let Arrived {
             accepted,
             place,
@@ -214,14 +222,14 @@ impl StreamRouter {
             idle,
         } = arrived;
         let mut accepted = self.acceptor.open(accepted, &stopping).await?;
-        let ends = Ends {
+        let addresses = ConnectionAddresses {
             client: accepted.client_addr(),
-            local: looks.then(|| accepted.local_addr()).flatten(),
+            local: needs_local.then(|| accepted.local_addr()).flatten(),
         };
         let mut greeting = None;
         let mut found = None;
-        for (_, way) in self.rules.iter().filter(|(rule, _)| rule.holds(&ends)) {
-            found = match way {
+        for (_, targets) in self.rules.iter().filter(|(rule, _)| rule.holds(&addresses)) {
+            found = match targets {
                 RuleTargets::Any(target) => Some(target),
                 RuleTargets::ByName(routes) => {
                     let greeting = match &greeting {
@@ -244,7 +252,7 @@ impl StreamRouter {
         }
         self.statistics.count_found(found.is_some());
         if let Some(Greeting::ClientHello(hello)) = &greeting {
-            accepted.set_next_proxy_header(hello.describe_in(accepted.next_proxy_header()));
+            accepted.set_next_proxy_header(hello.add_to(accepted.next_proxy_header()));
         }
         let arrived = Arrived {
             accepted,
@@ -279,7 +287,7 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         let balancer = Balancer::builder().build().unwrap();
         let routes = NameRoutes::new().plaintext(balancer.into());
-        let router = Arc::new(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let router = Arc::new(StreamRouter::new().route_by_name(StreamRule::new(), routes));
         let arrived = Arrived::alone(Stream::from(stream)).unwrap();
         let serving = router.routed(arrived, false).await.unwrap();
         let task = size_of_val(&*serving);
@@ -287,7 +295,7 @@ mod tests {
 
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
         let arrived = Arrived::alone(Stream::from(stream.unwrap())).unwrap();
-        let task = size_of_val(&router.route(arrived, false));
+        let task = size_of_val(&router.serve_arrived(arrived, false));
         assert!(task <= 64, "{task} bytes");
     }
 }

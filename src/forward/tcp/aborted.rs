@@ -1,9 +1,9 @@
-//! Why a connection did not end well: [`Aborted`].
+//! The reason why a connection did not end normally: [`Aborted`].
 
 use std::fmt;
 
-/// Why a [`TcpForwarder`](super::TcpForwarder) did not serve a connection, or did not serve it to
-/// its end.
+/// The reason why a [`TcpForwarder`](super::TcpForwarder) did not serve a connection, or
+/// did not serve it until its normal end.
 ///
 /// # Examples
 ///
@@ -16,42 +16,45 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Aborted {
-    /// The client's connection broke.
-    ClientBroke,
-    /// The client has as many connections as it may.
+    /// The client exceeded its maximum number of connections.
     ClientConnections,
-    /// The client opens more connections a second than it may.
+    /// The client's connection failed.
+    ClientDisconnected,
+    /// The client exceeded its maximum rate of new connections.
     ClientRate,
-    /// One side had ended, and no byte passed for as long as is allowed then.
+    /// One side had ended, and no byte passed within the half-close timeout.
     HalfCloseTimeout,
-    /// No byte passed for as long as is allowed.
+    /// No byte passed within the idle timeout.
     IdleTimeout,
-    /// It lasted as long as it may.
+    /// The connection reached its maximum lifetime.
     Lifetime,
-    /// The member's connection broke, or ended without a byte where that is a failure.
-    MemberBroke,
+    /// The member's connection failed, or ended without a byte where that counts as a
+    /// failure.
+    MemberDisconnected,
     /// The member was [lost](crate::forward::OnMemberLoss).
     MemberLost,
-    /// No member could be picked, or each that was tried failed.
+    /// No member could be picked, or each member that was tried failed.
     NoMember,
-    /// No member was connected in time: it waited for one, or attempts took too long.
+    /// No member was connected within the opening timeout: the connection waited for one,
+    /// or attempts took too long.
     OpeningTimeout,
-    /// All members were at their caps, and as many connections waited for one as may.
+    /// All members were at their maximum number of connections, and the queue for a member
+    /// was full.
     QueueFull,
-    /// The forwarder stopped, and the time to drain passed; or it was dropped.
+    /// The forwarder stopped and the drain timeout passed, or the forwarder was dropped.
     Stopping,
 }
 
 impl Aborted {
-    /// All reasons, in the order in which they are shown.
+    /// All reasons, in the order in which they are displayed.
     pub const ALL: [Self; 12] = [
-        Self::ClientBroke,
         Self::ClientConnections,
+        Self::ClientDisconnected,
         Self::ClientRate,
         Self::HalfCloseTimeout,
         Self::IdleTimeout,
         Self::Lifetime,
-        Self::MemberBroke,
+        Self::MemberDisconnected,
         Self::MemberLost,
         Self::NoMember,
         Self::OpeningTimeout,
@@ -63,13 +66,13 @@ impl Aborted {
 impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::ClientBroke => "broken off by the client",
             Self::ClientConnections => "too many connections of a client",
+            Self::ClientDisconnected => "disconnected by the client",
             Self::ClientRate => "too many new connections of a client",
             Self::HalfCloseTimeout => "half-close timeout",
             Self::IdleTimeout => "idle timeout",
             Self::Lifetime => "lifetime over",
-            Self::MemberBroke => "broken off by the member",
+            Self::MemberDisconnected => "disconnected by the member",
             Self::MemberLost => "member lost",
             Self::NoMember => "no member",
             Self::OpeningTimeout => "opening timeout",

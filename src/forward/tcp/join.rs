@@ -1,7 +1,7 @@
-//! The two directions of a connection side by side, with its limits: [`join`].
+//! Copying both directions of a connection, within its time limits: [`join`].
 //!
 //! What does not live here: one direction (`pump`), and what an end means for the member
-//! (`course`).
+//! (`connection`).
 
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -16,19 +16,19 @@ use crate::forward::address::Address;
 use crate::net::Stream;
 use crate::timer::Deadline;
 
-/// How long a connection may last.
+/// The time limits of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lasting {
-    /// Without a byte in either direction.
+pub(super) struct JoinLimits {
+    /// Maximum time without a byte in either direction.
     pub(super) idle: Duration,
     /// The same, once one side has ended.
     pub(super) half_close: Duration,
-    /// At most until then.
+    /// The end of its lifetime.
     pub(super) until: Instant,
 }
 
-impl Lasting {
-    /// The limit that has passed.
+impl JoinLimits {
+    /// Returns the limit that has passed.
     fn passed(&self, now: Instant, has_a_side_ended: bool) -> Aborted {
         if self.until <= now {
             Aborted::Lifetime
@@ -45,19 +45,19 @@ impl Lasting {
 pub(super) enum JoinEnd {
     /// Both sides have ended, and all bytes have arrived.
     Both,
-    /// The client's connection broke.
-    ClientBroke,
+    /// The client's connection failed.
+    ClientFailed,
     /// A limit has passed, or the member is lost.
     Cut(Aborted),
-    /// The member's connection broke.
-    MemberBroke,
-    /// The member has ended without a byte, and the client goes on.
+    /// The member's connection failed.
+    MemberFailed,
+    /// The member has ended without a byte, and the client has not ended.
     MemberSilent,
 }
 
-/// The streams of a connection, and what has passed between them.
+/// The two streams of a connection, and the state of both directions.
 #[derive(Debug)]
-pub(super) struct Joint<'j> {
+pub(super) struct JoinedStreams<'j> {
     pub(super) client: &'j mut Stream,
     pub(super) member: &'j mut Stream,
     /// From the client to the member.
@@ -66,68 +66,70 @@ pub(super) struct Joint<'j> {
     pub(super) down: Pump,
 }
 
-/// A client that is not read, as its member takes nothing, is looked at so often: it may have
-/// broken off, which only its socket tells.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval at which a client is checked that is not read because its member accepts
+/// nothing. Its socket tells whether it has disconnected.
+const CLIENT_CHECK: Duration = Duration::from_secs(1);
 
-/// Passes bytes in both directions until both have ended, one side breaks, or a limit passes.
-/// What passes is recorded in the lease.
+/// Copies bytes in both directions until both have ended, one side fails, or a limit
+/// passes. The bytes are recorded in the lease.
 pub(super) async fn join(
-    joint: &mut Joint<'_>,
+    streams: &mut JoinedStreams<'_>,
     lease: &mut Lease<Address>,
-    lasting: Lasting,
+    limits: JoinLimits,
 ) -> JoinEnd {
     let now = Instant::now();
     let mut last = now;
-    let mut quiet = lasting.idle;
-    let mut is_looked_at = false;
-    let mut deadline = pin!(Deadline::at((now + quiet).min(lasting.until)));
+    let mut quiet = limits.idle;
+    let mut is_check_due = false;
+    let mut deadline = pin!(Deadline::at((now + quiet).min(limits.until)));
     std::future::poll_fn(|context| {
-        let (written, read, moved) = (joint.up.written(), joint.down.read(), joint.moved());
-        let polled = joint.poll(context);
-        let (sent, received) = (joint.up.written() - written, joint.down.read() - read);
+        let (written, read, moved) = (streams.up.written(), streams.down.read(), streams.moved());
+        let polled = streams.poll(context);
+        let (sent, received) = (streams.up.written() - written, streams.down.read() - read);
         if sent > 0 {
             lease.record_sent(sent);
         }
         if received > 0 {
             lease.record_received(received);
             if read == 0 {
-                lease.answered(None);
+                lease.record_head(None);
             }
         }
         if polled.is_ready() {
             return polled;
         }
-        if joint.moved() > moved {
+        if streams.moved() > moved {
             last = Instant::now();
         }
-        if quiet != lasting.half_close && joint.has_a_side_ended() {
-            quiet = lasting.half_close;
+        if quiet != limits.half_close && streams.has_a_side_ended() {
+            quiet = limits.half_close;
             last = Instant::now();
-            is_looked_at = false;
-            deadline.as_mut().reset((last + quiet).min(lasting.until));
+            is_check_due = false;
+            deadline.as_mut().reset((last + quiet).min(limits.until));
         }
-        let is_held_up = joint.up.is_held_up();
-        if is_held_up && !is_looked_at {
-            is_looked_at = true;
-            let next = (last + quiet).min(lasting.until);
-            deadline.as_mut().reset(next.min(Instant::now() + LOOK));
+        let is_held_up = streams.up.is_held_up();
+        if is_held_up && !is_check_due {
+            is_check_due = true;
+            let next = (last + quiet).min(limits.until);
+            deadline
+                .as_mut()
+                .reset(next.min(Instant::now() + CLIENT_CHECK));
         }
-        // It is set for what counted when it was set, and set anew when it fires.
+        // The deadline may be outdated when it fires; it is then set again.
         while deadline.as_mut().poll(context).is_ready() {
             let now = Instant::now();
-            let mut next = (last + quiet).min(lasting.until);
+            let mut next = (last + quiet).min(limits.until);
             if next <= now {
-                let passed = lasting.passed(now, joint.has_a_side_ended());
+                let passed = limits.passed(now, streams.has_a_side_ended());
                 return Poll::Ready(JoinEnd::Cut(passed));
             }
             if is_held_up {
-                if joint.client.is_broken() {
-                    return Poll::Ready(JoinEnd::ClientBroke);
+                if streams.client.is_broken() {
+                    return Poll::Ready(JoinEnd::ClientFailed);
                 }
-                next = next.min(now + LOOK);
+                next = next.min(now + CLIENT_CHECK);
             }
-            is_looked_at = is_held_up;
+            is_check_due = is_held_up;
             deadline.as_mut().reset(next);
         }
         Poll::Pending
@@ -135,9 +137,9 @@ pub(super) async fn join(
     .await
 }
 
-impl Joint<'_> {
-    /// Grows with each byte that is read or written on either side. What is read at once may be
-    /// written in many steps.
+impl JoinedStreams<'_> {
+    /// Grows with each byte that is read or written on either side. Bytes of one read may
+    /// be written in many steps.
     const fn moved(&self) -> u64 {
         let (up, down) = (&self.up, &self.down);
         up.read() + up.written() + down.read() + down.written()
@@ -155,28 +157,29 @@ impl Joint<'_> {
             down,
         } = self;
         let sent = up.poll(client, member, context);
-        if let Poll::Ready(PumpProgress::SourceBroke) = sent {
-            return Poll::Ready(JoinEnd::ClientBroke);
+        if let Poll::Ready(PumpProgress::SourceFailed) = sent {
+            return Poll::Ready(JoinEnd::ClientFailed);
         }
-        if let Poll::Ready(PumpProgress::SinkBroke) = sent {
-            down.break_source();
+        if let Poll::Ready(PumpProgress::SinkFailed) = sent {
+            down.fail_source();
         }
         let received = loop {
             match down.poll(member, client, context) {
-                Poll::Ready(PumpProgress::Nothing) if up.has_source_ended() => {
-                    down.pass_nothing_on();
+                Poll::Ready(PumpProgress::EndedSilent) if up.has_source_ended() => {
+                    down.pass_silence_on();
                 }
                 other => break other,
             }
         };
         match (sent, received) {
-            (_, Poll::Ready(PumpProgress::Nothing)) => Poll::Ready(JoinEnd::MemberSilent),
-            (_, Poll::Ready(PumpProgress::SourceBroke)) => Poll::Ready(JoinEnd::MemberBroke),
-            (_, Poll::Ready(PumpProgress::SinkBroke | PumpProgress::SinkClosed)) => {
-                Poll::Ready(JoinEnd::ClientBroke)
+            (_, Poll::Ready(PumpProgress::EndedSilent)) => Poll::Ready(JoinEnd::MemberSilent),
+            (_, Poll::Ready(PumpProgress::SourceFailed)) => Poll::Ready(JoinEnd::MemberFailed),
+            (_, Poll::Ready(PumpProgress::SinkFailed | PumpProgress::SinkClosed)) => {
+                Poll::Ready(JoinEnd::ClientFailed)
             }
-            // A member that takes no more may have sent something before, to its very end.
-            (Poll::Ready(_), Poll::Ready(PumpProgress::All)) => Poll::Ready(JoinEnd::Both),
+            // A member that accepts no more bytes may have sent all of its own before, up
+            // to its end.
+            (Poll::Ready(_), Poll::Ready(PumpProgress::Ended)) => Poll::Ready(JoinEnd::Both),
             _ => Poll::Pending,
         }
     }

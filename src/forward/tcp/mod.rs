@@ -1,21 +1,21 @@
 //! Forwarding of connections: [`TcpForwarder`].
 //!
 //! ```text
-//! Acceptor ─► Forwarding ─► Course ─► join: two Pumps ─► end
-//!  (`net`)     one for       pick,    bytes both ways,
-//!              all           connect   by memory or by a pipe (splice)
+//! Acceptor ─► ConnectionForwarder ─► ConnectionSetup ─► join: two Pumps ─► end
+//!  (`net`)     one for all            pick, connect      bytes both ways, through
+//!                                                        memory or a pipe (splice)
 //! ```
 //!
-//! What does not live here: datagrams (`udp`), and which of several targets a connection goes to
-//! (`router`).
+//! What does not live here: datagrams (`udp`), and the choice between several targets for a
+//! connection (`router`).
 
 mod aborted;
-mod course;
-mod cut;
+mod connection;
+mod connection_forwarder;
 mod forwarder;
-mod forwarding;
 mod join;
 mod pump;
+mod reset_on_drop;
 mod settings;
 #[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
 mod splice;

@@ -1,4 +1,4 @@
-//! What stands for `splice` on systems without it: there is never a pipe, and so bytes are
+//! The replacement of `splice` on systems without it: there are no pipes, so bytes are
 //! copied.
 
 use std::io;
@@ -17,23 +17,23 @@ impl Pipes {
     }
 }
 
-/// How splicing fared.
+/// The result of splicing.
 #[derive(Debug)]
-#[expect(dead_code, reason = "there is nothing to tell")]
+#[expect(dead_code, reason = "nothing is ever spliced")]
 pub(super) enum Spliced {
-    Dry,
+    WouldBlock,
     Ended,
     SinkFailed(io::Error),
-    SourceBroke,
+    SourceFailed,
     Taken(Box<[u8]>),
-    Unfit,
+    Unsupported,
 }
 
 /// No pipe.
 #[derive(Debug)]
-pub(super) enum Lent {}
+pub(super) enum LentPipe {}
 
-impl Lent {
+impl LentPipe {
     pub(super) fn poll_for(
         pipes: &Arc<Pipes>,
         _source: &Stream,

@@ -1,7 +1,7 @@
-//! One direction of a connection: what is read from one stream is written to the other, and
+//! One direction of a connection: bytes read from one stream are written to the other, and
 //! its end is passed on. [`Pump`].
 //!
-//! What does not live here: what the two directions mean to each other (`join`).
+//! What does not live here: how the two directions interact (`join`).
 
 use std::io;
 use std::pin::Pin;
@@ -10,23 +10,23 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::splice::{Lent, Pipes, Spliced};
+use super::splice::{LentPipe, Pipes, Spliced};
 use crate::forward::scratch;
 use crate::net::Stream;
 
-/// A stream of so many bytes is worth a pipe.
+/// A stream uses a pipe after this many bytes.
 const LARGE: u64 = 1024 * 1024;
 
-/// Where a direction is.
+/// The stage of a direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum PumpStage {
     Open,
-    /// The source has ended. Its end is not passed on yet.
+    /// The source has ended, and its end has not been passed on yet.
     SourceEnded,
     Ended,
 }
 
-/// What was read and is not written yet.
+/// Bytes that were read and are not written yet.
 #[derive(Debug)]
 struct HeldBytes {
     memory: Box<[u8]>,
@@ -35,7 +35,7 @@ struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Keeps no more memory than twice what there is to write.
+    /// Reduces the memory to at most twice the remaining bytes.
     fn shrink(&mut self) {
         let rest = &self.memory[self.start..self.end];
         if rest.len() < self.memory.len() / 2 {
@@ -46,28 +46,29 @@ impl HeldBytes {
     }
 }
 
-/// How a direction fared.
+/// The result of polling a direction.
 #[derive(Debug)]
 pub(super) enum PumpProgress {
-    /// The source's end was passed on.
-    All,
-    /// The source has ended without a byte, which the pump was asked to tell.
-    Nothing,
+    /// The end of the source was passed on.
+    Ended,
+    /// The source has ended without a byte. Only reported if requested.
+    EndedSilent,
     /// Reading failed.
-    SourceBroke,
-    /// Writing failed, as the connection broke.
-    SinkBroke,
-    /// Nothing more can be written, as the sink has ended before, or has broken before.
+    SourceFailed,
+    /// Writing failed, because the connection failed.
+    SinkFailed,
+    /// Nothing more can be written, because the sink has ended or failed before.
     SinkClosed,
 }
 
 impl PumpProgress {
-    /// The system reports a reset to one call only; a later read looks like an end. If the peer
-    /// had ended before it broke, the error is a broken pipe.
+    /// Interprets an error of a write. The system reports a reset to one call only, and a
+    /// later read looks like an end. If the peer had ended before it failed, the error is a
+    /// broken pipe.
     fn by_write(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::SinkClosed,
-            _ => Self::SinkBroke,
+            _ => Self::SinkFailed,
         }
     }
 }
@@ -78,15 +79,15 @@ pub(super) struct Pump {
     held: Option<HeldBytes>,
     is_flushed: bool,
     stage: PumpStage,
-    tells_nothing: bool,
-    is_source_broken: bool,
+    reports_silence: bool,
+    has_source_failed: bool,
     read: u64,
     written: u64,
-    /// Where a pipe is lent, if bytes may go through one.
+    /// The pool of pipes, if bytes may go through one.
     pipes: Option<Arc<Pipes>>,
-    /// After so many bytes.
+    /// A pipe is used after this many bytes.
     pipe_from: u64,
-    lent: Option<Lent>,
+    lent: Option<LentPipe>,
 }
 
 impl Pump {
@@ -98,58 +99,59 @@ impl Pump {
             held: None,
             is_flushed: true,
             stage: PumpStage::Open,
-            tells_nothing: false,
-            is_source_broken: false,
+            reports_silence: false,
+            has_source_failed: false,
             read: 0,
             written: 0,
         }
     }
 
-    /// Tells the end of a source that has sent nothing before it passes it on.
-    pub(super) const fn telling_nothing(mut self) -> Self {
-        self.tells_nothing = true;
+    /// Makes the pump report the end of a source that has sent nothing, instead of passing
+    /// it on.
+    pub(super) const fn reporting_silence(mut self) -> Self {
+        self.reports_silence = true;
         self
     }
 
-    /// Passes on an end that was told.
-    pub(super) const fn pass_nothing_on(&mut self) {
-        self.tells_nothing = false;
+    /// Passes on such an end after it was reported.
+    pub(super) const fn pass_silence_on(&mut self) {
+        self.reports_silence = false;
     }
 
-    /// How many bytes were read.
+    /// Returns how many bytes were read.
     pub(super) const fn read(&self) -> u64 {
         self.read
     }
 
-    /// How many bytes were written.
+    /// Returns how many bytes were written.
     pub(super) const fn written(&self) -> u64 {
         self.written
     }
 
-    /// Another sink takes the place of one to which nothing was written: it is passed the end,
-    /// too.
-    pub(super) fn begin_again(&mut self) {
+    /// Replaces the sink, to which nothing has been written; if the source has ended, the
+    /// end is passed on again.
+    pub(super) fn replace_sink(&mut self) {
         if self.stage == PumpStage::Ended {
             self.stage = PumpStage::SourceEnded;
         }
     }
 
-    /// The other direction has found out that the source broke: what it has sent is passed on,
-    /// but no end.
-    pub(super) const fn break_source(&mut self) {
-        self.is_source_broken = true;
+    /// Records that the other direction has found that the source failed: its bytes are
+    /// passed on, but no end.
+    pub(super) const fn fail_source(&mut self) {
+        self.has_source_failed = true;
     }
 
     pub(super) fn has_source_ended(&self) -> bool {
         self.stage != PumpStage::Open
     }
 
-    /// Whether the sink took less than there is, so that the source is not read.
+    /// Returns whether the sink has not accepted all bytes, so that the source is not read.
     pub(super) const fn is_held_up(&self) -> bool {
         self.held.is_some() || self.lent.is_some()
     }
 
-    /// Passes on what there is.
+    /// Copies the available bytes.
     pub(super) fn poll(
         &mut self,
         source: &mut Stream,
@@ -164,23 +166,23 @@ impl Pump {
             match self.stage {
                 PumpStage::Open if self.lent.is_some() => {
                     match ready!(self.poll_splice(source, sink, context)) {
-                        Spliced::Dry => return Poll::Pending,
+                        Spliced::WouldBlock => return Poll::Pending,
                         Spliced::Ended => self.stage = PumpStage::SourceEnded,
                         Spliced::SinkFailed(error) => {
                             return Poll::Ready(PumpProgress::by_write(&error));
                         }
-                        Spliced::SourceBroke => return Poll::Ready(PumpProgress::SourceBroke),
+                        Spliced::SourceFailed => return Poll::Ready(PumpProgress::SourceFailed),
                         Spliced::Taken(memory) => {
                             let (start, end) = (0, memory.len());
                             self.held = Some(HeldBytes { memory, start, end });
                             self.pipe_from = self.read + LARGE;
                         }
-                        Spliced::Unfit => self.pipes = None,
+                        Spliced::Unsupported => self.pipes = None,
                     }
                 }
                 PumpStage::Open => match self.poll_read(source, sink, context) {
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Poll::Ready(PumpProgress::SourceBroke),
+                    Poll::Ready(Err(_)) => return Poll::Ready(PumpProgress::SourceFailed),
                     Poll::Pending if self.is_flushed => return Poll::Pending,
                     Poll::Pending => match ready!(Pin::new(&mut *sink).poll_flush(context)) {
                         Ok(()) => {
@@ -190,27 +192,27 @@ impl Pump {
                         Err(error) => return Poll::Ready(PumpProgress::by_write(&error)),
                     },
                 },
-                PumpStage::SourceEnded if self.is_source_broken => {
-                    return Poll::Ready(PumpProgress::SourceBroke);
+                PumpStage::SourceEnded if self.has_source_failed => {
+                    return Poll::Ready(PumpProgress::SourceFailed);
                 }
-                PumpStage::SourceEnded if self.tells_nothing && self.read == 0 => {
-                    return Poll::Ready(PumpProgress::Nothing);
+                PumpStage::SourceEnded if self.reports_silence && self.read == 0 => {
+                    return Poll::Ready(PumpProgress::EndedSilent);
                 }
                 PumpStage::SourceEnded => match ready!(Pin::new(&mut *sink).poll_shutdown(context))
                 {
                     Ok(()) => self.stage = PumpStage::Ended,
-                    // It is gone already; the other direction finds out how.
+                    // The connection is gone already; the other direction finds out how.
                     Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                         self.stage = PumpStage::Ended;
                     }
                     Err(error) => return Poll::Ready(PumpProgress::by_write(&error)),
                 },
-                PumpStage::Ended => return Poll::Ready(PumpProgress::All),
+                PumpStage::Ended => return Poll::Ready(PumpProgress::Ended),
             }
         }
     }
 
-    /// Moves bytes through the pipe, which is given back when nothing more is to be had.
+    /// Moves bytes through the pipe. The pipe is returned when no more bytes are available.
     fn poll_splice(
         &mut self,
         source: &Stream,
@@ -218,7 +220,7 @@ impl Pump {
         context: &mut Context<'_>,
     ) -> Poll<Spliced> {
         let Some(lent) = &mut self.lent else {
-            return Poll::Ready(Spliced::Unfit);
+            return Poll::Ready(Spliced::Unsupported);
         };
         let counted = (&mut self.read, &mut self.written);
         let spliced = ready!(lent.poll(source, sink, context, counted));
@@ -226,7 +228,7 @@ impl Pump {
         Poll::Ready(spliced)
     }
 
-    /// Writes all that is held.
+    /// Writes all held bytes.
     fn poll_write(&mut self, sink: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(held) = &mut self.held else {
             return Poll::Ready(Ok(()));
@@ -251,8 +253,8 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads into the thread's memory, and keeps that only if there was something; or lends a
-    /// pipe instead.
+    /// Reads into the thread's buffer, which the pump only keeps if bytes were read, or
+    /// borrows a pipe instead.
     fn poll_read(
         &mut self,
         source: &mut Stream,
@@ -260,7 +262,7 @@ impl Pump {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         if let Some(pipes) = self.pipes.as_ref().filter(|_| self.read >= self.pipe_from) {
-            self.lent = ready!(Lent::poll_for(pipes, source, sink, context));
+            self.lent = ready!(LentPipe::poll_for(pipes, source, sink, context));
             if self.lent.is_some() {
                 return Poll::Ready(Ok(()));
             }
@@ -303,7 +305,7 @@ mod tests {
         held.shrink();
         assert_eq!(&*held.memory, b"abc");
         assert_eq!((held.start, held.end), (0, 3));
-        // A piece of its own is not lent to others.
+        // A buffer of its own is not shared with other streams.
         scratch::put_back(held.memory);
         assert_eq!(scratch::take().len(), size);
     }
@@ -321,7 +323,7 @@ mod pipe_tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
 
-    /// A peer, and the side of it that bytes are pumped from or to.
+    /// Returns a peer, and the stream at the other end.
     async fn pair() -> (TcpStream, Stream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -339,7 +341,7 @@ mod pipe_tests {
             let (mut client, mut sink) = pair().await;
             let (mut slow, expected) = (Pump::new(pipes.clone()), sent.clone());
             tokio::spawn(async move { member.write_all(&sent).await });
-            // Its client reads nothing, and so the pipe is full in the end.
+            // The client reads nothing, so the pipe fills up.
             poll_fn(|context| match slow.poll(&mut source, &mut sink, context) {
                 Poll::Pending if slow.lent.is_none() => Poll::Pending,
                 _ => Poll::Ready(()),
@@ -371,7 +373,7 @@ mod pipe_tests {
             .await;
             writing.abort();
             reading.abort();
-            // What was in the pipe is in memory, and no more than that.
+            // The bytes of the pipe are in memory, and no others.
             let kept = slow.held.as_ref().unwrap().memory.len() as u64;
             assert_eq!(kept, slow.read() - slow.written());
             assert!(kept <= 64 * 1024, "{kept} bytes");
@@ -380,7 +382,7 @@ mod pipe_tests {
             let reading = client.read_to_end(&mut got);
             let pumping = poll_fn(|context| slow.poll(&mut source, &mut sink, context));
             let (passed, read) = tokio::join!(pumping, reading);
-            assert!(matches!(passed, PumpProgress::All), "{passed:?}");
+            assert!(matches!(passed, PumpProgress::Ended), "{passed:?}");
             read.unwrap();
             assert!(got == expected, "{} bytes of {WHOLE}", got.len());
         };

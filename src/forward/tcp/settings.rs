@@ -1,19 +1,20 @@
-//! What can be set of a [`TcpForwarder`].
+//! The settings of a [`TcpForwarder`].
 //!
-//! What does not live here: what it does by default, and serving (`forwarder`).
+//! What does not live here: their defaults, and serving (`forwarder`).
 
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::forwarder::{LONGEST, TcpForwarder};
-use crate::forward::lost::OnMemberLoss;
+use crate::forward::member_loss::OnMemberLoss;
 use crate::net::{Acceptor, ProxyVersion};
 use crate::session::StickTable;
 
 impl TcpForwarder {
-    /// Sets how connections are accepted: how many, whose PROXY header is read, whether TLS is
-    /// terminated, and how long they may go on after the stop.
+    /// Sets how connections are accepted: how many, from which peers a PROXY header is
+    /// read, whether TLS is terminated, and how long connections may continue after the
+    /// stop.
     ///
     /// # Examples
     ///
@@ -36,7 +37,7 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how long a connection to one member may take, TLS included.
+    /// Sets the time limit for connecting to one member, including TLS.
     ///
     /// # Examples
     ///
@@ -57,14 +58,14 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how long it may take until a member is connected: waiting for one that has room,
-    /// and all attempts together.
+    /// Sets the time limit until a member is connected. It covers waiting for a member with
+    /// free capacity and all attempts together.
     pub fn opening_timeout(mut self, limit: Duration) -> Self {
         self.opening = limit.min(LONGEST);
         self
     }
 
-    /// Sets how long a connection may be without a byte in either direction.
+    /// Sets the maximum time without a byte in either direction.
     ///
     /// # Examples
     ///
@@ -85,12 +86,12 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how long a connection may be without a byte in either direction once one side has
-    /// ended, from its end on, in place of the [`idle_timeout`](Self::idle_timeout). It may be
-    /// longer than that, too.
+    /// Sets the maximum time without a byte in either direction once one side has ended,
+    /// beginning with that end. It replaces the [`idle_timeout`](Self::idle_timeout), and
+    /// may also be longer.
     ///
-    /// A client that has vanished, and whose member has ended, keeps the connection no longer
-    /// than this.
+    /// It limits how long the connection of a vanished client is kept after its member has
+    /// ended.
     ///
     /// # Examples
     ///
@@ -109,17 +110,18 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how long a connection may last, from its beginning.
+    /// Sets the maximum lifetime of a connection.
     pub fn lifetime(mut self, limit: Duration) -> Self {
         self.lifetime = limit.min(LONGEST);
         self
     }
 
-    /// Sets how many connections may wait for a member when all members are at their caps. One
-    /// more is reset. They are served in the order in which they came.
+    /// Sets how many connections may wait for a member while all members are at their
+    /// maximum number of connections. Further connections are reset. Waiting connections
+    /// are served in order of arrival.
     ///
-    /// A client that breaks off gives its place back at once. One that has only ended its side keeps
-    /// it, as it may have sent all that it wants to.
+    /// A client that disconnects frees its place at once. A client that has only ended its
+    /// sending side keeps it, because it may have sent all it wants to.
     ///
     /// # Examples
     ///
@@ -139,10 +141,11 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how many connections one client may have at once. One more is reset.
+    /// Sets how many connections one client may have at once. Further connections are
+    /// reset.
     ///
-    /// A client is an address of IPv4, or a /64 of IPv6. Clients of a unix socket are not
-    /// limited. Each listener counts its own.
+    /// A client is an IPv4 address or an IPv6 /64 network. Clients of a unix socket are not
+    /// limited. Each listener counts separately.
     ///
     /// # Examples
     ///
@@ -160,12 +163,13 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how many connections one client may open in a second; after a pause, as many at
-    /// once. One more is reset. Zero counts as one.
+    /// Sets how many connections one client may open per second; after a pause, it may open
+    /// that many at once. Further connections are reset. Zero counts as one.
     ///
-    /// Clients are told apart as for [`max_per_client`](Self::max_per_client), and connections
-    /// beyond that limit do not count here. Each listener counts its own. A connection counts once its
-    /// PROXY header has been read and TLS has been set up.
+    /// Clients are identified as for [`max_per_client`](Self::max_per_client), and
+    /// connections beyond that limit do not count here. Each listener counts separately. A
+    /// connection counts once its PROXY header has been read and the TLS handshake is
+    /// complete.
     ///
     /// # Examples
     ///
@@ -183,24 +187,25 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets how many pipes there may be for bytes that are not copied. With 0 all bytes are
-    /// copied.
+    /// Sets the maximum number of pipes for copying in the kernel. With 0, this process
+    /// copies all bytes.
     ///
-    /// On Linux, bytes from one plain TCP connection to another do not pass through this
-    /// process once a mebibyte has gone in their direction: they go through a pipe of the
-    /// system (`splice`), which saves most of the processor's time. A direction has a pipe only
-    /// while there are bytes to move. Where none is left, one is taken from a direction whose
-    /// receiver has taken nothing for 50 ms, so slow receivers keep no pipe from fast ones: what
-    /// is in the pipe is copied into memory, and for its next mebibyte that direction has none.
-    /// If there is none to take, bytes are copied. Bytes that wait for a receiver take up to
-    /// 64 KiB of memory for a direction, and 256 KiB for as many as there are pipes.
+    /// On Linux, the bytes between two plain TCP connections do not pass through this
+    /// process after the first mebibyte in their direction: they go through a pipe of the
+    /// kernel (`splice`), which saves most of the CPU time. A direction only has a pipe
+    /// while there are bytes to move. If no pipe is left, one is taken from a direction
+    /// whose receiver has accepted nothing for 50 ms, so that slow receivers do not keep
+    /// pipes from fast ones: the bytes in the pipe are copied into memory, and that
+    /// direction has no pipe for its next mebibyte. If no pipe can be taken, bytes are
+    /// copied. Bytes that wait for a receiver use up to 64 KiB of memory per direction, and
+    /// up to 256 KiB for as many directions as there are pipes.
     ///
-    /// A pipe takes two descriptors and up to 256 KiB of the system's memory. Linux allows a
-    /// user without privileges 64 MiB in all (`pipe-user-pages-soft`), and makes further pipes
-    /// too small to be of use; then bytes are copied, too. Each listener has its own pipes.
+    /// A pipe uses two descriptors and up to 256 KiB of kernel memory. Linux allows an
+    /// unprivileged user 64 MiB in total (`pipe-user-pages-soft`), and makes further pipes
+    /// too small to be useful; then bytes are copied, too. Each listener has its own pipes.
     ///
-    /// In a program that does not ignore `SIGPIPE`, as each Rust program does by itself, set
-    /// this to 0.
+    /// Set this to 0 in a program that does not ignore `SIGPIPE`. Rust programs ignore it
+    /// by default.
     ///
     /// # Examples
     ///
@@ -218,13 +223,14 @@ impl TcpForwarder {
         self
     }
 
-    /// Makes it a failure of a member if its connection breaks before its first byte, or closes
-    /// before that and before the client's end: the member is put in error, and if none of the
-    /// client's bytes has been forwarded, the client goes to another member.
+    /// Counts it as a failure of the member if its connection fails before its first byte,
+    /// or closes before its first byte and before the client's end. The member is then put
+    /// in error. If none of the client's bytes has been forwarded, the client goes to
+    /// another member.
     ///
-    /// This finds out a member behind a port that is always open, such as that of a container
-    /// runtime. It is wrong for a protocol in which a server may take what it gets and close
-    /// without an answer, as PostgreSQL does with the cancel of a query.
+    /// This detects failed members behind a port that is always open, such as that of a
+    /// container runtime. It is wrong for protocols in which a server may close without a
+    /// response, as PostgreSQL does when a query is cancelled.
     ///
     /// # Examples
     ///
@@ -242,16 +248,18 @@ impl TcpForwarder {
         self
     }
 
-    /// Resets a client whose member cannot be connected, in place of sending it to another
+    /// Resets a client whose member cannot be connected, instead of sending it to another
     /// member, and does not put the member in error.
     ///
-    /// This is for ports whose connections follow one at another port, as the transfers of FTP
-    /// do: another member has no use for them, or takes them for those of another client; and a
-    /// member that listens there only when it is asked to is not in error when it refuses.
+    /// This is for ports whose connections depend on another port, like FTP data
+    /// connections. Another member cannot use such a connection, or mistakes it for that of
+    /// another client. A member that only listens there when requested is not in error when
+    /// it refuses.
     ///
     /// # Examples
     ///
-    /// Commands go to another member when one fails, transfers go where their commands went.
+    /// Command connections go to another member if one fails; data connections go to the
+    /// member of their command connection.
     ///
     /// ```
     /// use equipoise::Balancer;
@@ -270,9 +278,9 @@ impl TcpForwarder {
         self
     }
 
-    /// Sets after which silence, and then how often, the system asks either side whether it is
-    /// still there (`SO_KEEPALIVE`). How many questions may stay without an answer is the
-    /// system's setting. A unix socket has no need of it.
+    /// Sets the time without traffic after which the system begins to probe either side,
+    /// and the interval of the probes (`SO_KEEPALIVE`). The number of probes that may stay
+    /// unanswered is the system's setting. It has no effect on unix sockets.
     ///
     /// # Examples
     ///
@@ -289,40 +297,43 @@ impl TcpForwarder {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn keep_alive(mut self, silence: Duration) -> Self {
-        // No system takes less than a second, or more than this.
+        // The range that all systems accept.
         let silence = silence.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
-        self.watching.keep_alive = Some(silence);
+        self.liveness.keep_alive = Some(silence);
         self
     }
 
-    /// Sets how long bytes that were sent to either side may stay without an acknowledgement
-    /// (`TCP_USER_TIMEOUT`, where there is such a thing). Then the connection breaks.
+    /// Sets how long sent bytes may stay unacknowledged on either side (`TCP_USER_TIMEOUT`,
+    /// where the system has it). After that the connection fails.
     pub fn user_timeout(mut self, limit: Duration) -> Self {
-        // Zero would be the system's own limit.
-        self.watching.user_timeout = Some(limit.max(Duration::from_millis(1)));
+        // Zero would mean the system's own limit.
+        self.liveness.user_timeout = Some(limit.max(Duration::from_millis(1)));
         self
     }
 
-    /// Sets what becomes of the connections to a member that is lost.
-    pub fn on_loss(mut self, on_loss: OnMemberLoss) -> Self {
-        self.on_loss = match on_loss {
+    /// Sets what happens to the connections of a member that is lost.
+    pub fn on_member_loss(mut self, on_member_loss: OnMemberLoss) -> Self {
+        self.on_member_loss = match on_member_loss {
             OnMemberLoss::EndAfter(grace) => OnMemberLoss::EndAfter(grace.min(LONGEST)),
             other => other,
         };
         self
     }
 
-    /// Keeps each client on its member by a table, which forwarders may share, also one of
-    /// datagrams. [`StickTable`] tells when to prefer a scheduler that hashes.
+    /// Keeps each client on its member with a stick table. Forwarders may share a table,
+    /// including UDP forwarders. The documentation of [`StickTable`] tells when to prefer a
+    /// hashing scheduler.
     ///
-    /// A connection of a client that has an entry goes to the member of that entry: also if it
-    /// drains, stands by, or is of a later tier. If it cannot be picked, as it is in error, at its
-    /// cap, disabled, or gone, or if it cannot be connected, another member is picked, and the
-    /// client is moved to it once that is connected. If all members are at their caps, the
-    /// connection waits for any of them. A new client gets its entry with its pick.
+    /// A connection of a client with an entry goes to the member of that entry, even if the
+    /// member is draining, a standby, or in a later tier. If that member cannot be picked,
+    /// because it is in error, at its maximum number of connections, disabled, or removed,
+    /// or if it cannot be connected, then another member is picked, and the entry changes
+    /// once that member is connected. If all members are at their maximum, the connection
+    /// waits for any of them. A new client gets its entry with its pick.
     ///
-    /// A connection is a use of its client's entry until it has ended. The client is the one that a
-    /// trusted PROXY header tells of, if there is one. Clients of a unix socket have no entry.
+    /// A connection is a use of its client's entry until it has ended. The client's address
+    /// is that of a trusted PROXY header, if there is one. Clients of a unix socket have no
+    /// entry.
     ///
     /// # Examples
     ///
@@ -346,11 +357,13 @@ impl TcpForwarder {
         self
     }
 
-    /// Tells members where each connection comes from: a PROXY header is the first that is sent
-    /// to a member, before TLS. Members must expect one.
+    /// Sends a PROXY header to members before any other byte, before TLS too, so that they
+    /// learn the client's address. Members must expect one.
     ///
-    /// It is what [`Accepted::next_proxy_header`](crate::net::Accepted::next_proxy_header) returns:
-    /// the client, and what a balancer in front has told. It is counted in no member's bytes.
+    /// The header is that of
+    /// [`Accepted::next_proxy_header`](crate::net::Accepted::next_proxy_header): the
+    /// client, and the values that a balancer in front has sent. It does not count in the
+    /// member's bytes.
     ///
     /// # Examples
     ///
@@ -365,7 +378,7 @@ impl TcpForwarder {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn proxy_protocol(mut self, version: ProxyVersion) -> Self {
-        self.telling = Some(version);
+        self.proxy_version = Some(version);
         self
     }
 }

@@ -1,13 +1,13 @@
-//! Bytes that go from one TCP connection to another through a pipe of the system, without a
-//! copy into this process: [`Pipes`] and [`Lent`].
+//! Moving bytes from one TCP connection to another through a kernel pipe, without copying
+//! them into this process: [`Pipes`] and [`LentPipe`].
 //!
-//! A direction has a pipe only while there are bytes in it or to be had, so few pipes serve
-//! many streams. Where none is left, one is taken from a direction whose sink has taken nothing
-//! for a while: what is in the pipe is copied into memory, once, and the direction goes on from
-//! there. So slow readers hold no pipe that another direction wants. If there is none to be
-//! taken either, bytes are copied.
+//! A direction has a pipe only while bytes are in it or available, so that few pipes serve
+//! many streams. If no pipe is left, one is taken from a direction whose sink has accepted
+//! nothing for a while: the bytes in the pipe are copied into memory once, and the
+//! direction continues from there. So slow readers do not keep a pipe from another
+//! direction. If no pipe can be taken, bytes are copied.
 //!
-//! What does not live here: when a stream is worth it (`pump`).
+//! What does not live here: when a stream should use a pipe (`pump`).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,26 +26,26 @@ use tokio::time::Instant;
 use crate::net::{Stream, StreamCarrier};
 use crate::sync::Mutex;
 
-/// How much a pipe should hold; what the system allows counts.
+/// The requested capacity of a pipe; the system may allow less.
 const WANTED: usize = 256 * 1024;
-/// A pipe that holds less is worse than a copy. The system makes them so small for a user that
-/// has too many.
+/// The capacity below which a pipe is slower than copying. The system makes pipes that
+/// small for a user that has too many.
 const LEAST: usize = 64 * 1024;
-/// What is put at once into the last pipe that there is: it may be copied out of it, and of such
-/// pipes there is one after the other, each at another slow sink. With so little in each pipe, a
-/// large stream takes a fifth more of the processor's time.
+/// The number of bytes that are moved at once into the last free pipe. They may have to be
+/// copied out again, and the last pipe may go from one slow sink to the next. With so few
+/// bytes in each pipe, a large stream needs a fifth more CPU time.
 const FILL_OF_LAST: usize = 64 * 1024;
 
-/// A sink that has taken nothing for so long is slow, and has no right to a pipe.
+/// A sink that has accepted nothing for this time is slow, and its pipe may be taken.
 const SLOW: Duration = Duration::from_millis(50);
-/// After a failure, for so long no pipe is made, or looked for at slow sinks.
+/// After a failure, no pipe is created or taken from a slow sink for this time.
 const PAUSE: Duration = Duration::from_millis(10);
 
 fn is_recent(failure: Option<Instant>, now: Instant) -> bool {
     failure.is_some_and(|then| now.saturating_duration_since(then) < PAUSE)
 }
 
-/// The pipes of a forwarder, each lent to one direction of one connection at a time.
+/// The pipes of a forwarder. Each is lent to one direction of one connection at a time.
 #[derive(Debug)]
 pub(super) struct Pipes {
     most: usize,
@@ -55,13 +55,13 @@ pub(super) struct Pipes {
 #[derive(Debug, Default)]
 struct PipeState {
     spare: Vec<Pipe>,
-    /// What each pipe is lent to, by the pipe's number.
+    /// The holder of each pipe, by the number of the pipe.
     holders: Vec<Option<Arc<Holder>>>,
-    /// Numbers without a pipe.
+    /// Numbers of pipes that do not exist.
     free: Vec<usize>,
-    /// When no pipe could be made.
+    /// When creating a pipe failed last.
     failed: Option<Instant>,
-    /// When it was last looked for a slow sink in vain.
+    /// When the last search for a slow sink found none.
     looked: Option<Instant>,
 }
 
@@ -74,14 +74,14 @@ struct Pipe {
 
 impl Pipe {
     fn new(number: usize) -> Option<Self> {
-        // Without a descriptor to spare, there is none.
+        // Fails if no descriptor is left.
         let (from, to) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         let size = fcntl_setpipe_size(&to, WANTED).or_else(|_| fcntl_getpipe_size(&to));
         let is_fit = size.is_ok_and(|size| size >= LEAST);
         is_fit.then_some(Self { number, from, to })
     }
 
-    /// Copies out all that is in it.
+    /// Reads all bytes in the pipe.
     fn read(&self, filled: usize) -> io::Result<Box<[u8]>> {
         let mut memory: Box<[u8]> = vec![0; filled].into();
         let mut at = 0;
@@ -97,7 +97,8 @@ impl Pipe {
     }
 }
 
-/// What has a pipe. Its lock is held by the direction while it moves bytes; others only try it.
+/// The holder of a pipe. The direction locks it while it moves bytes; others only try the
+/// lock.
 #[derive(Debug)]
 struct Holder {
     load: Mutex<PipeLoad>,
@@ -105,12 +106,12 @@ struct Holder {
 
 #[derive(Debug)]
 struct PipeLoad {
-    /// `None` once it was taken.
+    /// `None` once the pipe was taken.
     pipe: Option<Pipe>,
     filled: usize,
-    /// Since when the sink has taken nothing.
+    /// Since when the sink has accepted nothing.
     blocked: Option<Instant>,
-    /// What was in the pipe when it was taken.
+    /// The bytes that were in the pipe when it was taken.
     taken: Option<io::Result<Box<[u8]>>>,
 }
 
@@ -126,7 +127,7 @@ impl Holder {
         }
     }
 
-    /// Takes the pipe away if the sink is slow.
+    /// Takes the pipe if the sink is slow.
     fn take_if_slow(&self, now: Instant) -> Option<Pipe> {
         let mut load = self.load.try_lock()?;
         let blocked = load.blocked?;
@@ -138,13 +139,13 @@ impl Holder {
         let is_empty = taken.is_ok();
         load.filled = 0;
         load.taken = Some(taken);
-        // One that cannot be read is closed, and its number is lost with it.
+        // A pipe that cannot be read is closed, and its number is never used again.
         is_empty.then_some(pipe)
     }
 }
 
 impl Pipes {
-    /// There will be `most` pipes at most; with none, there is no splicing.
+    /// Creates a pool of at most `most` pipes; `None` for zero.
     pub(super) fn new(most: usize) -> Option<Arc<Self>> {
         (most > 0).then(|| {
             Arc::new(Self {
@@ -154,8 +155,8 @@ impl Pipes {
         })
     }
 
-    /// Lends a pipe, if there is one to lend.
-    fn lend(self: &Arc<Self>) -> Option<Lent> {
+    /// Lends a pipe, if one is available.
+    fn lend(self: &Arc<Self>) -> Option<LentPipe> {
         let spare = self.state.lock().spare.pop();
         let pipe = spare.or_else(|| {
             let now = Instant::now();
@@ -168,7 +169,7 @@ impl Pipes {
         let is_last =
             state.spare.is_empty() && state.free.is_empty() && state.holders.len() >= self.most;
         drop(state);
-        Some(Lent {
+        Some(LentPipe {
             fill: if is_last { FILL_OF_LAST } else { WANTED },
             holder,
             pipes: self.clone(),
@@ -222,32 +223,32 @@ impl Pipes {
     }
 }
 
-/// How splicing fared.
+/// The result of splicing.
 #[derive(Debug)]
 pub(super) enum Spliced {
-    /// There is nothing to be read now; the task is woken when there is.
-    Dry,
+    /// No bytes can be read now; the task is woken when there are.
+    WouldBlock,
     Ended,
     SinkFailed(io::Error),
-    SourceBroke,
-    /// Another direction has the pipe now. This was in it.
+    SourceFailed,
+    /// Another direction has taken the pipe; these bytes were in it.
     Taken(Box<[u8]>),
-    /// The system cannot do this with these connections.
-    Unfit,
+    /// The system cannot splice these connections.
+    Unsupported,
 }
 
-/// A pipe, lent to one direction. It is given back if it is empty, otherwise closed.
+/// A pipe, lent to one direction. On drop it is returned if it is empty, otherwise closed.
 #[derive(Debug)]
-pub(super) struct Lent {
-    /// How much is put into it at once.
+pub(super) struct LentPipe {
+    /// The number of bytes that are moved into it at once.
     fill: usize,
     holder: Arc<Holder>,
     pipes: Arc<Pipes>,
 }
 
-impl Lent {
-    /// Lends a pipe for these two, if both are plain TCP and there is something to be read.
-    /// `Pending` if there is not.
+impl LentPipe {
+    /// Lends a pipe for these two streams, if both are plain TCP and bytes are available.
+    /// Returns `Pending` if none are.
     pub(super) fn poll_for(
         pipes: &Arc<Pipes>,
         source: &Stream,
@@ -259,12 +260,12 @@ impl Lent {
         else {
             return Poll::Ready(None);
         };
-        // The read that follows finds an error.
+        // The following read returns the error.
         let _ = ready!(source.poll_read_ready(context));
         Poll::Ready(pipes.lend())
     }
 
-    /// Moves bytes as long as it can. `read` and `written` grow by them.
+    /// Moves bytes as long as possible, and adds them to `read` and `written`.
     pub(super) fn poll(
         &mut self,
         source: &Stream,
@@ -281,7 +282,7 @@ impl Lent {
         let (StreamCarrier::Tcp(source), StreamCarrier::Tcp(sink), Some(pipe)) =
             (source.carrier(), sink.carrier(), &load.pipe)
         else {
-            return Poll::Ready(Spliced::Unfit);
+            return Poll::Ready(Spliced::Unsupported);
         };
         loop {
             while load.filled > 0 {
@@ -303,7 +304,7 @@ impl Lent {
                 }
             }
             let Poll::Ready(filled) = fill(pipe, self.fill, source, context) else {
-                return Poll::Ready(Spliced::Dry);
+                return Poll::Ready(Spliced::WouldBlock);
             };
             match filled {
                 Ok(0) => return Poll::Ready(Spliced::Ended),
@@ -312,15 +313,15 @@ impl Lent {
                     *read += moved as u64;
                 }
                 Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                    return Poll::Ready(Spliced::Unfit);
+                    return Poll::Ready(Spliced::Unsupported);
                 }
-                Err(_) => return Poll::Ready(Spliced::SourceBroke),
+                Err(_) => return Poll::Ready(Spliced::SourceFailed),
             }
         }
     }
 }
 
-/// Moves what a connection has into an empty pipe.
+/// Moves bytes from a connection into an empty pipe.
 fn fill(
     pipe: &Pipe,
     most: usize,
@@ -337,7 +338,7 @@ fn fill(
     }
 }
 
-/// Moves what a pipe has to a connection.
+/// Moves bytes from a pipe to a connection.
 fn empty(
     pipe: &Pipe,
     filled: usize,
@@ -366,17 +367,17 @@ fn moved(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {
     }
 }
 
-impl Drop for Lent {
+impl Drop for LentPipe {
     fn drop(&mut self) {
         let mut load = self.holder.load.lock();
         let (pipe, filled) = (load.pipe.take(), load.filled);
         drop(load);
-        // If it was taken, it is lent to another.
+        // If it was taken, it is lent to another direction.
         let Some(pipe) = pipe else {
             return;
         };
         let number = pipe.number;
-        // One with bytes in it is closed, before another takes its place.
+        // A pipe with bytes in it is closed before another replaces it.
         let spare = (filled == 0).then_some(pipe);
         let mut state = self.pipes.state.lock();
         state.holders[number] = None;
@@ -437,7 +438,7 @@ mod tests {
         assert_eq!(pipes.made(), (1, 0));
         let taken = slow.holder.load.lock().taken.take();
         assert_eq!(&*taken.unwrap().unwrap(), b"hello");
-        // It is not given back twice.
+        // It is not returned twice.
         drop(slow);
         assert_eq!(pipes.made(), (1, 0));
         drop(quick);

@@ -1,6 +1,6 @@
-//! What a forwarder of connections has done so far: [`TcpStatistics`].
+//! The counters of a TCP forwarder: [`TcpStatistics`].
 //!
-//! What does not live here: why a connection did not end well (`aborted`).
+//! What does not live here: the reasons why a connection did not end normally (`aborted`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,14 @@ use std::sync::Arc;
 use super::aborted::Aborted;
 use crate::sync::{AtomicU64, Relaxed};
 
-/// What a [`TcpForwarder`](super::TcpForwarder) and its clones have done so far. It is a handle:
-/// its clones show the same numbers, which go on changing.
+/// The counters of a [`TcpForwarder`](super::TcpForwarder) and its clones. It is a handle:
+/// its clones show the same, changing numbers.
 ///
-/// A connection counts once its PROXY header has been read and TLS has been set up. Each that has
-/// ended is either [served](Self::served) or [aborted](Self::aborted), for one reason.
+/// A connection counts once its PROXY header has been read and the TLS handshake is
+/// complete. Each ended connection is either [served](Self::served) or
+/// [aborted](Self::aborted), for one reason.
 ///
-/// The bytes, and the connections to each member, are with the members:
+/// The bytes and connections of each member are part of its
 /// [`MemberState`](crate::MemberState).
 ///
 /// # Examples
@@ -45,36 +46,37 @@ struct TcpCounters {
 }
 
 impl TcpStatistics {
-    /// Returns how many connections there are, with those that wait for a member.
+    /// Returns the current number of connections, including those that wait for a member.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        // The ended first: a connection that begins and ends in between counts as one too many,
-        // not as one too few.
+        // Ended connections are read first: a connection that begins and ends meanwhile
+        // then counts as one too many, not as one too few.
         let aborted = Aborted::ALL.into_iter().map(|reason| self.aborted(reason));
         let ended = self.served() + aborted.sum::<u64>();
         self.accepted().saturating_sub(ended)
     }
 
-    /// Returns how many connections there have been.
+    /// Returns how many connections have been accepted.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.0.accepted.load(Relaxed)
     }
 
-    /// Returns how many connections have ended well: both sides have, and all bytes have arrived.
+    /// Returns how many connections have ended normally: both sides have ended, and all
+    /// bytes have arrived.
     #[must_use]
     pub fn served(&self) -> u64 {
         self.0.served.load(Relaxed)
     }
 
-    /// Returns how many connections have gone to another member because one had failed, whether
-    /// or not that one served them.
+    /// Returns how many connections went to another member because one had failed, whether
+    /// or not that member served them.
     #[must_use]
     pub fn failed_over(&self) -> u64 {
         self.0.failed_over.load(Relaxed)
     }
 
-    /// Returns how many connections were not served, or not to their end, for a reason.
+    /// Returns how many connections were aborted for a reason.
     #[must_use]
     pub fn aborted(&self, reason: Aborted) -> u64 {
         self.0.aborted[reason as usize].load(Relaxed)
@@ -93,8 +95,8 @@ impl TcpStatistics {
     }
 }
 
-/// A connection, which is counted as ended when this is dropped: cut, unless it
-/// [ended](Self::end) before.
+/// A counted connection. Dropping it counts the connection as aborted by the stop, unless
+/// [`end`](Self::end) was called.
 #[derive(Debug)]
 pub(super) struct CountedConnection {
     statistics: TcpStatistics,
@@ -118,7 +120,7 @@ impl Drop for CountedConnection {
     }
 }
 
-/// One line. What has not happened yet, of failovers and aborts, is left out.
+/// One line. Zero counts of failovers and aborts are left out.
 impl fmt::Display for TcpStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (now, accepted, served) = (self.connections(), self.accepted(), self.served());

@@ -1,16 +1,16 @@
-//! A forwarder as a target.
+//! Using a TCP forwarder as a target of a router.
 
 use super::TcpForwarder;
 use crate::balancer::Balancer;
 use crate::forward::Address;
 use crate::net::stream_target::StreamTarget;
 
-/// Forwards connections. If the forwarder's acceptor terminates TLS, so does the target; if it
-/// reads PROXY headers, the target reads those that the router has not read.
+/// Forwards connections. If the forwarder's acceptor terminates TLS, so does the target. If
+/// it reads PROXY headers, the target reads those that the router has not read.
 impl From<TcpForwarder> for StreamTarget {
     fn from(forwarder: TcpForwarder) -> Self {
-        let (acceptor, forwarding) = forwarder.begin();
-        acceptor.into_target(move |accepted| forwarding.forward(accepted))
+        let (acceptor, forwarder_task) = forwarder.begin();
+        acceptor.into_target(move |accepted| forwarder_task.forward(accepted))
     }
 }
 

@@ -1,9 +1,9 @@
-//! Why a datagram was dropped: [`Dropped`].
+//! The reason why a datagram was dropped: [`Dropped`].
 
 use std::fmt;
 
-/// Why a [`UdpForwarder`](super::UdpForwarder) dropped a datagram. What it drops it counts, and
-/// tells nothing else of it: UDP has no answer for that.
+/// The reason why a [`UdpForwarder`](super::UdpForwarder) dropped a datagram. Dropped
+/// datagrams are only counted: UDP has no way to report them to the sender.
 ///
 /// # Examples
 ///
@@ -16,33 +16,33 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Dropped {
-    /// The members that could be picked have as many flows as they may.
+    /// All members that could be picked have their maximum number of flows.
     AtCapacity,
     /// The send buffer of a socket was full.
     Backlog,
-    /// The client has as many flows as it may.
+    /// The client exceeded its maximum number of flows.
     ClientFlows,
-    /// The client begins more flows a second than it may.
+    /// The client exceeded its maximum rate of new flows.
     ClientRate,
-    /// The system did not send it.
+    /// The system failed to send it.
     Failed,
-    /// There are as many flows as there may be, and none that a new one may replace.
+    /// The maximum number of flows is reached, and none of them may be replaced.
     Full,
-    /// No member could be picked, or each that was tried failed.
+    /// No member could be picked, or each member that was tried failed.
     NoMember,
     /// This machine has no socket left for a new flow.
     NoSocket,
-    /// It is longer than allowed, or than the way to its receiver allows.
+    /// It is longer than the limit, or than the network path allows.
     Oversize,
-    /// The name of its member was not resolved yet, and as many datagrams waited for that as may,
-    /// in all or of its flow.
+    /// The name of its member was not resolved yet, and the maximum number of datagrams was
+    /// already waiting for that, in total or of its flow.
     Resolving,
     /// It would have begun a flow after the stop.
     Stopping,
 }
 
 impl Dropped {
-    /// All reasons, in the order in which they are shown.
+    /// All reasons, in the order in which they are displayed.
     pub const ALL: [Self; 11] = [
         Self::AtCapacity,
         Self::Backlog,

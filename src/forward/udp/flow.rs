@@ -1,7 +1,8 @@
-//! One flow: the client's side of it is [`Flow`], by which the front sends; the member's side
-//! is [`RunningFlow`], a task that passes the answers on and knows when the flow ends.
+//! One flow. [`Flow`] is its client side, with which the client socket sends datagrams.
+//! [`RunningFlow`] is its member side, a task that passes responses on and detects the end
+//! of the flow.
 //!
-//! What does not live here: which flow a datagram belongs to (`front`).
+//! What does not live here: which flow a datagram belongs to (`client_socket`).
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
@@ -13,12 +14,12 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::sync::{Notify, mpsc};
 
-use super::common::Common;
+use super::client_gate::ClientGate;
+use super::connected_socket::ConnectedSocket;
+use super::flow_context::FlowContext;
 use super::flow_key::FlowKey;
-use super::gate::ClientGate;
-use super::opening::ConnectedSocket;
+use super::socket_fault::SocketFault;
 use super::statistics::OpenFlow;
-use super::trouble::Trouble;
 use crate::balancer::{Lease, SentMeter};
 use crate::forward::scratch;
 use crate::member::{Cause, MemberId, Outcome};
@@ -26,51 +27,53 @@ use crate::session::StickUse;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::Deadline;
 
-/// What the front uses of a flow.
+/// The client side of a flow.
 #[derive(Debug)]
 pub(super) struct Flow {
-    way: ConnectedSocket,
-    /// What each datagram begins with.
+    connected: ConnectedSocket,
+    /// The PROXY header at the beginning of each datagram.
     header: Bytes,
     pub(super) gate: ClientGate,
     pub(super) member: MemberId,
     sent: SentMeter,
-    // Relaxed: it matters only to which flow is given up when there are too many.
-    is_answered: AtomicU32,
-    // Relaxed: `told` is notified afterwards.
-    order: AtomicU32,
-    told: Notify,
+    // Relaxed: it only affects which flow is given up when there are too many.
+    has_response: AtomicU32,
+    // Relaxed: `wake` is notified afterwards.
+    command: AtomicU32,
+    wake: Notify,
 }
 
-/// What a flow waits for. A report of the member's host makes no socket readable.
-const NEWS: Interest = Interest::READABLE.add(Interest::ERROR);
+/// The events a flow waits for. An error reported by the member's host does not make a
+/// socket readable.
+const EVENTS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 const CUT: u32 = 1;
 const REFUSED: u32 = 2;
 
 impl Flow {
     pub(super) fn new<W>(
-        way: ConnectedSocket,
+        connected: ConnectedSocket,
         header: Bytes,
         lease: &mut Lease<W>,
         now: u64,
     ) -> Self {
         Self {
-            way,
+            connected,
             header,
             gate: ClientGate::passed_at(now),
             member: lease.member().id(),
             sent: lease.sent_meter(),
-            is_answered: AtomicU32::new(0),
-            order: AtomicU32::new(0),
-            told: Notify::new(),
+            has_response: AtomicU32::new(0),
+            command: AtomicU32::new(0),
+            wake: Notify::new(),
         }
     }
 
     /// Sends a datagram of the client, without waiting.
     pub(super) fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        // Not by tokio, which would wait until the system has told of the new socket.
-        let socket = SockRef::from(&self.way.socket);
+        // Not with tokio, which would wait until the system reports that the new socket is
+        // writable.
+        let socket = SockRef::from(&self.connected.socket);
         if self.header.is_empty() {
             socket.send(datagram)?;
         } else {
@@ -80,104 +83,105 @@ impl Flow {
         Ok(())
     }
 
-    /// Receives an answer, or what the member's host reports of an earlier datagram.
+    /// Receives a response, or the error that the member's host reported for an earlier
+    /// datagram.
     fn receive(&self, memory: &mut [u8]) -> io::Result<usize> {
-        match self.way.socket.try_recv(memory) {
+        match self.connected.socket.try_recv(memory) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             received => return received,
         }
-        // Tokio takes one interest at a time here; with both it would never try.
-        let socket = &self.way.socket;
+        // Tokio accepts one interest here; with both it would never try.
+        let socket = &self.connected.socket;
         socket.try_io(Interest::ERROR, || {
             let reported = socket.take_error()?;
             Err(reported.unwrap_or_else(|| ErrorKind::WouldBlock.into()))
         })
     }
 
-    pub(super) fn is_answered(&self) -> bool {
-        self.is_answered.load(Relaxed) != 0
+    pub(super) fn has_response(&self) -> bool {
+        self.has_response.load(Relaxed) != 0
     }
 
-    /// Ends the flow, whatever it is about.
+    /// Ends the flow in any state.
     pub(super) fn cut(&self) {
-        self.tell(CUT);
+        self.end_with(CUT);
     }
 
-    /// Ends the flow, as its member refuses datagrams.
+    /// Ends the flow because its member refuses datagrams.
     pub(super) fn refuse(&self) {
-        self.tell(REFUSED);
+        self.end_with(REFUSED);
     }
 
-    /// The member's address, if it has another one that may do better.
+    /// Returns the member's address, if the member has another address to try.
     pub(super) fn one_of_several(&self) -> Option<SocketAddr> {
-        self.way.has_other.then_some(self.way.to)
+        self.connected.has_other.then_some(self.connected.to)
     }
 
-    /// Lets the flow look at how long it may be quiet.
+    /// Makes the flow check its idle limit again.
     pub(super) fn look(&self) {
-        self.told.notify_one();
+        self.wake.notify_one();
     }
 
-    fn tell(&self, order: u32) {
+    fn end_with(&self, order: u32) {
         self.gate.close();
-        self.order.fetch_or(order, Relaxed);
-        self.told.notify_one();
+        self.command.fetch_or(order, Relaxed);
+        self.wake.notify_one();
     }
 }
 
-/// Tells the front that a flow is gone.
+/// Notifies the client socket that a flow has ended.
 #[derive(Debug)]
 pub(super) struct FlowGone {
     pub(super) key: FlowKey,
     pub(super) number: u64,
-    /// The address of its member, if that refused datagrams.
+    /// The address of its member, if it refused datagrams.
     pub(super) refused: Option<SocketAddr>,
 }
 
-/// Why a flow ends.
+/// The reason why a flow ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum FlowEnd {
-    Answered,
+    Complete,
     Cut,
     Quiet,
     Refused,
 }
 
-/// What was there to pass on.
+/// The result of passing on available responses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum PassedOn {
+enum ResponseBatch {
     /// The queue of the system is empty.
-    All,
+    Drained,
     /// The flow ends.
     End(FlowEnd),
     /// There may be more.
-    Some,
+    Full,
 }
 
-/// The member's side of a flow, and its accounting.
+/// The member side of a flow, and its accounting.
 #[derive(Debug)]
 pub(super) struct RunningFlow<W> {
     flow: Arc<Flow>,
-    common: Arc<Common>,
+    context: Arc<FlowContext>,
     key: FlowKey,
     number: u64,
-    answers: u64,
+    responses: u64,
     refused: Option<SocketAddr>,
     gone: mpsc::UnboundedSender<FlowGone>,
     /// `None` once it has ended.
     lease: Option<Lease<W>>,
-    /// Until the flow has ended.
+    /// Kept until the flow has ended.
     _stick_use: Option<StickUse>,
     _opened: OpenFlow,
 }
 
-/// So many answers are passed on before other tasks have their turn.
+/// The number of responses passed on before the task yields.
 const BURST: usize = 32;
 
 impl<W> RunningFlow<W> {
     pub(super) fn new(
         flow: Arc<Flow>,
-        common: Arc<Common>,
+        context: Arc<FlowContext>,
         lease: Lease<W>,
         key: FlowKey,
         number: u64,
@@ -188,66 +192,68 @@ impl<W> RunningFlow<W> {
             flow,
             key,
             number,
-            answers: 0,
+            responses: 0,
             refused: None,
             gone,
             lease: Some(lease),
             _stick_use: stick_use,
-            _opened: common.statistics.count_opened(),
-            common,
+            _opened: context.statistics.count_opened(),
+            context,
         }
     }
 
-    /// Passes answers on until the flow ends.
+    /// Passes responses on until the flow ends.
     pub(super) async fn run(mut self) {
-        let (flow, common) = (self.flow.clone(), self.common.clone());
-        let mut deadline = pin!(Deadline::at(common.moment(common.now() + common.quiet())));
+        let (flow, context) = (self.flow.clone(), self.context.clone());
+        let mut deadline = pin!(Deadline::at(
+            context.moment(context.now() + context.quiet())
+        ));
         let end = loop {
             tokio::select! {
-                () = flow.told.notified() => match flow.order.load(Relaxed) {
+                () = flow.wake.notified() => match flow.command.load(Relaxed) {
                     0 => {}
                     order if order & REFUSED != 0 => break FlowEnd::Refused,
                     _ => break FlowEnd::Cut,
                 },
                 () = deadline.as_mut() => {}
-                ready = flow.way.socket.ready(NEWS) => {
+                ready = flow.connected.socket.ready(EVENTS) => {
                     match ready.map(|_| self.pass_on()) {
-                        Ok(PassedOn::All) => {}
-                        // From a member that floods there is always more.
-                        Ok(PassedOn::Some) => tokio::task::yield_now().await,
-                        Ok(PassedOn::End(end)) => break end,
-                        // The runtime shuts down.
+                        Ok(ResponseBatch::Drained) => {}
+                        // A member that floods always has more datagrams.
+                        Ok(ResponseBatch::Full) => tokio::task::yield_now().await,
+                        Ok(ResponseBatch::End(end)) => break end,
+                        // The runtime is shutting down.
                         Err(_) => break FlowEnd::Cut,
                     }
                     continue;
                 }
             }
-            match flow.gate.close_after(common.quiet(), common.now()) {
+            match flow.gate.close_after(context.quiet(), context.now()) {
                 Ok(()) => break FlowEnd::Quiet,
-                Err(until) => deadline.as_mut().reset(common.moment(until)),
+                Err(until) => deadline.as_mut().reset(context.moment(until)),
             }
         };
         self.end(end);
     }
 
-    /// Passes on the answers that are there, but not too many at once.
-    fn pass_on(&mut self) -> PassedOn {
+    /// Passes on the available responses, up to a limit.
+    fn pass_on(&mut self) -> ResponseBatch {
         let mut memory = scratch::take();
-        let mut passed = PassedOn::Some;
+        let mut passed = ResponseBatch::Full;
         for _ in 0..BURST {
             let end = match self.flow.receive(&mut memory) {
-                Ok(length) => self.answer(&memory[..length]),
-                Err(error) => match Trouble::of(&error) {
-                    Trouble::Backlog => {
-                        passed = PassedOn::All;
+                Ok(length) => self.respond(&memory[..length]),
+                Err(error) => match SocketFault::of(&error) {
+                    SocketFault::Backlog => {
+                        passed = ResponseBatch::Drained;
                         break;
                     }
-                    Trouble::Refused => Some(FlowEnd::Refused),
-                    Trouble::Oversize | Trouble::Shortage | Trouble::Unknown => None,
+                    SocketFault::Refused => Some(FlowEnd::Refused),
+                    SocketFault::Oversize | SocketFault::Shortage | SocketFault::Unknown => None,
                 },
             };
             if let Some(end) = end {
-                passed = PassedOn::End(end);
+                passed = ResponseBatch::End(end);
                 break;
             }
         }
@@ -255,51 +261,52 @@ impl<W> RunningFlow<W> {
         passed
     }
 
-    fn answer(&mut self, datagram: &[u8]) -> Option<FlowEnd> {
-        let (common, flow) = (&self.common, &self.flow);
-        match common.answer(datagram, self.key) {
-            Ok(()) => common.statistics.count_to_client(),
-            Err(reason) => common.statistics.count_dropped(reason),
+    fn respond(&mut self, datagram: &[u8]) -> Option<FlowEnd> {
+        let (context, flow) = (&self.context, &self.flow);
+        match context.respond(datagram, self.key) {
+            Ok(()) => context.statistics.count_to_client(),
+            Err(reason) => context.statistics.count_dropped(reason),
         }
-        flow.gate.answered(common.now());
+        flow.gate.response_passed(context.now());
         if let Some(lease) = &mut self.lease {
             lease.record_received(datagram.len() as u64);
-            if self.answers == 0 {
-                flow.is_answered.store(1, Relaxed);
-                lease.answered(None);
+            if self.responses == 0 {
+                flow.has_response.store(1, Relaxed);
+                lease.record_head(None);
             }
         }
-        self.answers += 1;
-        let each = u64::from(common.limits.answers);
-        let done = each > 0 && flow.gate.close_if_answered(self.answers, each);
-        done.then_some(FlowEnd::Answered)
+        self.responses += 1;
+        let each = u64::from(context.limits.responses);
+        let done = each > 0 && flow.gate.close_if_complete(self.responses, each);
+        done.then_some(FlowEnd::Complete)
     }
 
     fn end(mut self, end: FlowEnd) {
         let Some(lease) = self.lease.take() else {
             return;
         };
-        let expected = self.common.limits.answers > 0;
+        let expected = self.context.limits.responses > 0;
         match end {
             FlowEnd::Refused => {
-                self.common.statistics.count_refused();
-                self.refused = Some(self.flow.way.to);
+                self.context.statistics.count_refused();
+                self.refused = Some(self.flow.connected.to);
                 if self.flow.one_of_several().is_none() {
-                    // Before the gate is closed, so that the next flow of the client finds it so.
+                    // Before the gate is closed, so that the client's next flow sees the
+                    // error.
                     lease.put_in_error_because(Cause::Refused);
                 }
                 self.flow.gate.close();
                 lease.fail(Cause::Refused);
             }
-            FlowEnd::Quiet if expected && self.answers == 0 => {
-                // Once it stops, a member has no time to answer.
-                if self.common.limits.fails_silent && !self.common.is_stopping() {
+            FlowEnd::Quiet if expected && self.responses == 0 => {
+                // After the stop, a member has no time to respond.
+                if self.context.limits.fails_silent && !self.context.is_stopping() {
                     lease.put_in_error_because(Cause::TimedOut);
                 }
                 lease.fail(Cause::TimedOut);
             }
-            FlowEnd::Cut if self.answers == 0 => lease.finish(Outcome::Cancelled),
-            FlowEnd::Answered | FlowEnd::Cut | FlowEnd::Quiet => lease.finish(Outcome::Success),
+            FlowEnd::Cut if self.responses == 0 => lease.finish(Outcome::Cancelled),
+            FlowEnd::Complete | FlowEnd::Cut | FlowEnd::Quiet => lease.finish(Outcome::Success),
         }
     }
 }
@@ -307,7 +314,7 @@ impl<W> RunningFlow<W> {
 impl<W> Drop for RunningFlow<W> {
     fn drop(&mut self) {
         self.flow.gate.close();
-        // Without a front nothing is left to do.
+        // Fails if the client socket is gone, which does not matter.
         let _ = self.gone.send(FlowGone {
             key: self.key,
             number: self.number,

@@ -1,61 +1,63 @@
-//! The forwarder of datagrams and its settings: [`UdpForwarder`].
+//! The UDP forwarder and its settings: [`UdpForwarder`].
 //!
-//! What does not live here: what it does with a datagram (`front`), and with an answer
-//! (`flow`).
+//! What does not live here: processing a datagram (`client_socket`) and a response (`flow`).
 
 use std::io;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
-use super::common::{Common, UdpLimits};
-use super::front::ClientSocket;
-use super::inbound::Inbound;
+use super::client_socket::ClientSocket;
+use super::flow_context::{FlowContext, UdpLimits};
+use super::inbound_socket::InboundSocket;
 use super::statistics::UdpStatistics;
 use crate::balancer::Balancer;
 use crate::forward::{Address, OnMemberLoss};
 use crate::net::Stopped;
 use crate::session::StickTable;
 
-/// Forwards datagrams to the members of a balancer, and returns their answers.
+/// Forwards datagrams to the members of a balancer, and returns their responses.
 ///
-/// All datagrams from one address and port of a client to one address of this machine are a
-/// *flow*: they go to one member, from a socket of their own, and what comes back goes to the
-/// client, from the address that it has sent to. A flow is one request in flight of its member.
-/// Its pick has a hash of the client's address, without the port, so that a hashing scheduler
-/// gives all flows of a client one member; so does a [stick table](Self::stick), with any
-/// scheduler.
+/// All datagrams from one address and port of a client to one address of this machine form
+/// a *flow*. A flow goes to one member, from a socket of its own, and responses go back to
+/// the client from the address that it has sent to. A flow counts as one request in flight
+/// of its member. Its pick uses a hash of the client's address, without the port, so a
+/// hashing scheduler gives all flows of a client the same member. A [stick
+/// table](Self::stick) does the same with any scheduler.
 ///
-/// A flow ends when it has been quiet for a while, or when each datagram has had its
-/// [`answers`](Self::answers). If the member's host reports that nothing listens there (ICMP),
-/// the member is put in error, the flow ends, and the client's next datagram goes elsewhere. A
-/// datagram that was on its way is lost, which is for the client to repeat, as ever with UDP.
+/// A flow ends when it has been idle for a while, or when each datagram has had its
+/// [`responses`](Self::responses). If the member's host reports that nothing listens at the
+/// port (ICMP), the member is put in error, the flow ends, and the client's next datagram
+/// goes to another member. A datagram already sent to the failed member is lost; as always
+/// with UDP, the client must send it again.
 ///
-/// A member is an [`Address`] as it is for [`TcpForwarder`](crate::forward::TcpForwarder), so both
-/// can have the same balancer. Without a port, datagrams go to the port at which they came in. A
-/// name is resolved when serving begins, and again every 10 s while it is used; a flow goes to
-/// the first of its addresses that a way leads to, and keeps that one. An address that refuses
-/// datagrams is tried after the others from then on, and the member is in error once each has
-/// refused. Datagrams that come before a name is resolved for the first time wait, at most 256 of
-/// them and 8 of one flow. A name that does not resolve puts its member in error; one that has resolved before keeps
-/// its addresses. A unix socket or an address with TLS takes no datagrams: such a member is put in
-/// error with that cause.
+/// A member is an [`Address`], as for [`TcpForwarder`](crate::forward::TcpForwarder), so
+/// both can use the same balancer. Without a port, datagrams go to the port that the client
+/// sent to. A name is resolved when serving begins, and again every 10 s while it is used.
+/// A flow goes to the first reachable address of the name, and keeps that address. An
+/// address that refuses datagrams is tried after the others from then on, and the member is
+/// put in error once each address has refused. Datagrams that arrive before a name is
+/// resolved for the first time wait, at most 256 in total and 8 per flow. A name that does
+/// not resolve puts its member in error; a name that has been resolved before keeps its
+/// addresses. A unix socket or an address with TLS cannot receive datagrams: such a member
+/// is put in error with that cause.
 ///
-/// It waits for no member and no client: what cannot be sent at once is dropped and counted
-/// ([`statistics`](Self::statistics)), so a slow one harms only itself. What comes faster than this
-/// process takes it, the system drops before, uncounted: give the socket a larger buffer
-/// (`SO_RCVBUF`) where bursts are to be expected.
+/// The forwarder waits for neither members nor clients: what cannot be sent at once is
+/// dropped and counted ([`statistics`](Self::statistics)), so a slow peer only affects
+/// itself. Datagrams that arrive faster than this process reads them are dropped by the
+/// system, uncounted: where bursts are expected, give the socket a larger buffer
+/// (`SO_RCVBUF`).
 ///
-/// | limit | by default | set by | beyond it |
+/// | limit | default | set by | beyond it |
 /// |---|---|---|---|
 /// | flows | 10 000, or as descriptors allow | [`max_flows`](Self::max_flows) | see there |
-/// | flows of a client | a quarter of them | [`max_flows_per_client`](Self::max_flows_per_client) | dropped |
-/// | new flows of a client in a second | 10 000 | [`new_flows_per_client`](Self::new_flows_per_client) | dropped |
+/// | flows of one client | a quarter of the flows | [`max_flows_per_client`](Self::max_flows_per_client) | dropped |
+/// | new flows of one client per second | 10 000 | [`new_flows_per_client`](Self::new_flows_per_client) | dropped |
 /// | length of a datagram | 65 535 bytes | [`max_datagram`](Self::max_datagram) | dropped |
 /// | time without a datagram | 60 s | [`idle_timeout`](Self::idle_timeout) | the flow ends |
-/// | for what runs, once it stops | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
+/// | time for open flows after the stop | 30 s | [`drain_timeout`](Self::drain_timeout) | cut |
 ///
-/// A client is an IPv4 address, or the /64 network of an IPv6 address.
+/// A client is an IPv4 address or an IPv6 /64 network.
 ///
 /// # Examples
 ///
@@ -84,9 +86,9 @@ use crate::session::StickTable;
 ///
 /// let client = UdpSocket::bind("127.0.0.1:0").await?;
 /// client.send_to(b"hello", here).await?;
-/// let mut answer = [0; 512];
-/// let (length, from) = client.recv_from(&mut answer).await?;
-/// assert_eq!((&answer[..length], from), (&b"hello"[..], here));
+/// let mut response = [0; 512];
+/// let (length, from) = client.recv_from(&mut response).await?;
+/// assert_eq!((&response[..length], from), (&b"hello"[..], here));
 /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1);
 /// assert_eq!(statistics.flows(), 1);
 ///
@@ -105,23 +107,23 @@ pub struct UdpForwarder {
     stick: Option<StickTable>,
 }
 
-/// As good as without limit, and no time overflows.
+/// Practically no limit, and short enough that no time overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl UdpForwarder {
-    /// Creates a forwarder with the limits above.
+    /// Creates a forwarder with the default limits.
     pub fn new(balancer: Balancer<Address>) -> Self {
         Self {
             balancer,
             limits: UdpLimits {
-                answers: 0,
+                responses: 0,
                 datagram: usize::from(u16::MAX),
                 drain: Duration::from_secs(30),
                 fails_silent: false,
                 flows: None,
                 flows_per_client: None,
                 idle: Duration::from_secs(60),
-                leave: None,
+                loss_delay: None,
                 new_flows_per_client: 10_000,
                 proxy_header: false,
             },
@@ -130,15 +132,15 @@ impl UdpForwarder {
         }
     }
 
-    /// Sets how many answers each datagram of a client has: for DNS, one. A flow that has had
-    /// all of them ends, and its socket is free; one that had none before it became idle has
-    /// failed ([`Cause::TimedOut`](crate::member::Cause::TimedOut)), which puts its member in
-    /// error only by [choice](Self::fail_silent_members). By default, 0: flows end when they are
-    /// idle.
+    /// Sets how many responses each datagram of a client has: for DNS, one. A flow that has
+    /// had all of them ends, and its socket is freed. A flow that had none before it became
+    /// idle has failed ([`Cause::TimedOut`](crate::member::Cause::TimedOut)); this puts its
+    /// member in error only with [`fail_silent_members`](Self::fail_silent_members). The
+    /// default is 0: flows end when they are idle.
     ///
-    /// Where they are known, most datagrams begin a flow, so that
-    /// [`new_flows_per_client`](Self::new_flows_per_client) limits what a client may ask in a
-    /// second: a resolver that asks for many others needs more than is set by default.
+    /// With a known number of responses, most datagrams begin a new flow, so
+    /// [`new_flows_per_client`](Self::new_flows_per_client) limits the queries of a client
+    /// per second. A resolver that queries for many users needs more than the default.
     ///
     /// # Examples
     ///
@@ -148,20 +150,20 @@ impl UdpForwarder {
     /// use std::time::Duration;
     ///
     /// # let balancer = Balancer::builder().build()?;
-    /// let dns = UdpForwarder::new(balancer).answers(1).idle_timeout(Duration::from_secs(10));
+    /// let dns = UdpForwarder::new(balancer).responses(1).idle_timeout(Duration::from_secs(10));
     /// # let _ = dns;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn answers(mut self, each: u32) -> Self {
-        self.limits.answers = each;
+    pub fn responses(mut self, each: u32) -> Self {
+        self.limits.responses = each;
         self
     }
 
-    /// Puts a member in error that has left a flow without an [answer](Self::answers) until it
-    /// became idle, so that a member that hangs gets no more flows.
+    /// Puts a member in error if a flow has become idle without a
+    /// [response](Self::responses), so that a hanging member gets no more flows.
     ///
-    /// It is wrong where a member need not answer all that clients send: a client that sends such
-    /// datagrams then puts members in error.
+    /// It is wrong where members do not respond to every datagram: a client that sends such
+    /// datagrams would put members in error.
     ///
     /// # Examples
     ///
@@ -172,7 +174,7 @@ impl UdpForwarder {
     ///
     /// # let balancer = Balancer::builder().build()?;
     /// let dns = UdpForwarder::new(balancer)
-    ///     .answers(1)
+    ///     .responses(1)
     ///     .idle_timeout(Duration::from_secs(2))
     ///     .fail_silent_members();
     /// # let _ = dns;
@@ -183,32 +185,32 @@ impl UdpForwarder {
         self
     }
 
-    /// Sets for how long a flow may be quiet in both directions.
+    /// Sets the maximum time without a datagram in either direction.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle = limit.min(LONGEST);
         self
     }
 
-    /// Sets how many flows there may be; each has a socket, a descriptor, and a port of this
-    /// machine.
+    /// Sets the maximum number of flows. Each flow uses a socket, a descriptor, and a port
+    /// of this machine.
     ///
-    /// When there are as many, a new flow takes the place of the oldest one that is not
-    /// confirmed. A flow is confirmed when its client has sent again after an answer. A flood in
-    /// which each datagram has another forged address confirms none, and takes the place of no
-    /// more than an eighth of the flows.
+    /// When the maximum is reached, a new flow replaces the oldest unconfirmed one. A flow
+    /// is confirmed when its client has sent again after a response. A flood of datagrams
+    /// with forged addresses, all different, confirms no flow, and replaces no more than an
+    /// eighth of the flows.
     ///
-    /// If less than that are unconfirmed, as when a flood sends twice from each address, a new
-    /// flow takes the place of a confirmed one: of those that have been quiet for two seconds,
-    /// the one that has been so longest, as far as a look at 32 of them tells. So a client that
-    /// sends or is sent something in every two seconds keeps its flow. If there is none, the new
-    /// one is dropped.
+    /// If fewer flows than that are unconfirmed, for example because a flood sends twice
+    /// from each address, a new flow replaces a confirmed one: among those that have been
+    /// idle for two seconds, the one that has been idle the longest, out of a sample of 32.
+    /// So a client keeps its flow if a datagram passes in either direction every two
+    /// seconds. If no flow can be replaced, the new one is dropped.
     ///
-    /// If this machine has no socket left for a new flow, its datagram is dropped, and a flow is
-    /// given up likewise to make room for later ones.
+    /// If this machine has no socket left for a new flow, its datagram is dropped, and a
+    /// flow is given up in the same way to make room for later ones.
     ///
-    /// By default, half of the descriptors that this process may open beyond 64; at least 16, at
-    /// most 10 000. The soft limit (`RLIMIT_NOFILE`, `ulimit -n`) counts, as it is when serving
-    /// begins.
+    /// The default is half of the descriptors that this process may open beyond 64; it is
+    /// at least 16 and at most 10 000. It is computed from the soft limit (`RLIMIT_NOFILE`,
+    /// `ulimit -n`) when serving begins.
     ///
     /// # Examples
     ///
@@ -229,20 +231,20 @@ impl UdpForwarder {
         self
     }
 
-    /// Sets how many flows a client may have.
+    /// Sets how many flows one client may have.
     pub fn max_flows_per_client(mut self, flows: u32) -> Self {
         self.limits.flows_per_client = Some(flows);
         self
     }
 
-    /// Sets how many flows a client may begin in a second; after a pause, as many at once. Zero
-    /// counts as one.
+    /// Sets how many flows one client may begin per second; after a pause, it may begin
+    /// that many at once. Zero counts as one.
     pub fn new_flows_per_client(mut self, per_second: u32) -> Self {
         self.limits.new_flows_per_client = per_second;
         self
     }
 
-    /// Sets how long a datagram may be, in either direction.
+    /// Sets the maximum length of a datagram, in either direction.
     ///
     /// # Examples
     ///
@@ -260,7 +262,7 @@ impl UdpForwarder {
         self
     }
 
-    /// Sets how long flows may go on after the forwarder has been told to stop.
+    /// Sets how long flows may continue after the forwarder has been told to stop.
     ///
     /// # Examples
     ///
@@ -279,8 +281,8 @@ impl UdpForwarder {
         self
     }
 
-    /// Sets what becomes of the flows of a member that is lost. A flow that ends so is picked
-    /// anew with the client's next datagram.
+    /// Sets what happens to the flows of a member that is lost. After such a flow has
+    /// ended, the client's next datagram picks a member again.
     ///
     /// # Examples
     ///
@@ -290,12 +292,13 @@ impl UdpForwarder {
     /// use std::time::Duration;
     ///
     /// # let balancer = Balancer::builder().build()?;
-    /// let forwarder = UdpForwarder::new(balancer).on_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
+    /// let forwarder = UdpForwarder::new(balancer)
+    ///     .on_member_loss(OnMemberLoss::EndAfter(Duration::from_secs(30)));
     /// # let _ = forwarder;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn on_loss(mut self, on_loss: OnMemberLoss) -> Self {
-        self.limits.leave = match on_loss {
+    pub fn on_member_loss(mut self, on_member_loss: OnMemberLoss) -> Self {
+        self.limits.loss_delay = match on_member_loss {
             OnMemberLoss::End => Some(Duration::ZERO),
             OnMemberLoss::EndAfter(grace) => Some(grace.min(LONGEST)),
             OnMemberLoss::Stay => None,
@@ -303,12 +306,13 @@ impl UdpForwarder {
         self
     }
 
-    /// Keeps each client on its member by a table, which forwarders may share, as
-    /// [`TcpForwarder::stick`](crate::forward::TcpForwarder::stick) does. A flow is a use of its
+    /// Keeps each client on its member with a stick table, which forwarders may share, like
+    /// [`TcpForwarder::stick`](crate::forward::TcpForwarder::stick). A flow is a use of its
     /// client's entry until it has ended.
     ///
-    /// Addresses of datagrams may be forged: each such address takes an entry, and those of clients
-    /// that have no flow may be lost to a flood. A scheduler that hashes has nothing to lose.
+    /// Addresses of datagrams can be forged: each such address uses an entry, and a flood
+    /// can displace the entries of clients without a flow. A hashing scheduler does not
+    /// have this problem.
     ///
     /// # Examples
     ///
@@ -327,13 +331,14 @@ impl UdpForwarder {
         self
     }
 
-    /// Begins each datagram to a member with a header of the PROXY protocol, version 2, which
-    /// tells the client's address and the one that it has sent to. Members must expect it, as
-    /// name servers can (BIND from 9.20, Knot, PowerDNS, Unbound, and dnsdist). The header takes
-    /// 28 bytes of a datagram, 52 with IPv6, and is counted in no member's bytes.
+    /// Begins each datagram to a member with a PROXY protocol header, version 2, with the
+    /// client's address and the address that it has sent to. Members must expect it, as
+    /// some name servers can (BIND from 9.20, Knot, PowerDNS, Unbound, and dnsdist). The
+    /// header takes 28 bytes of a datagram, 52 with IPv6, and does not count in the
+    /// member's bytes.
     ///
-    /// Each datagram has one, as those receivers expect it. Others expect it only before the
-    /// first one of a client, and cannot be served.
+    /// Each datagram has a header, as those servers expect. Servers that expect it only in
+    /// the first datagram of a client are not supported.
     ///
     /// # Examples
     ///
@@ -351,44 +356,46 @@ impl UdpForwarder {
         self
     }
 
-    /// Returns the numbers of this forwarder and its clones.
+    /// Returns the counters of this forwarder and its clones.
     #[must_use]
     pub fn statistics(&self) -> UdpStatistics {
         self.statistics.clone()
     }
 
-    /// Forwards what the socket receives until `stop` resolves. After that no flow begins, those
-    /// that there are go on until they have been quiet for a second, and what is left after the
-    /// [`drain_timeout`](Self::drain_timeout) is cut; [`Stopped::cut`] counts flows here.
+    /// Forwards the datagrams that the socket receives until `stop` resolves. After that no
+    /// flow begins, existing flows continue until they have been idle for a second, and
+    /// flows that remain after the [`drain_timeout`](Self::drain_timeout) are cut.
+    /// [`Stopped::cut`] counts flows here.
     ///
-    /// An answer is sent from the address that its client has sent to, also if the socket is
-    /// bound to all addresses (`0.0.0.0`, `[::]`). That is so on Linux; elsewhere the system
-    /// chooses one by its routes, so bind a socket to each address there.
+    /// On Linux, a response is sent from the address that its client has sent to, even if
+    /// the socket is bound to all addresses (`0.0.0.0`, `[::]`). On other systems, the
+    /// system chooses the address by its routes, so bind one socket to each address there.
     ///
-    /// It serves one socket, in one task and one more for each flow; for several, join it with
-    /// clones. They have the same settings and statistics, but each counts its own flows against
-    /// the limits. Sockets that share a port (`SO_REUSEPORT`) are given datagrams of one client
-    /// by the system always the same.
+    /// It serves one socket, with one task and one more for each flow; for several, call it
+    /// on clones and join the futures. Clones share the settings and statistics, but each
+    /// applies the limits to its own flows. If sockets share a port (`SO_REUSEPORT`), the
+    /// system always passes the datagrams of one client to the same socket.
     ///
     /// # Errors
     ///
-    /// If the socket has no local address, or the system does not tell those of datagrams.
+    /// Fails if the socket has no local address, or the system cannot report the local
+    /// addresses of datagrams.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it cuts all of its flows at once.
+    /// Dropping the future cuts all of its flows at once.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    /// Panics outside a tokio runtime with `enable_io` and `enable_time`.
     pub async fn serve(
         self,
         socket: UdpSocket,
         stop: impl Future<Output = ()>,
     ) -> io::Result<Stopped> {
-        let inbound = Inbound::new(socket)?;
-        let common = Common::new(inbound, self.limits, self.statistics);
-        Ok(ClientSocket::new(self.balancer, common, self.stick)
+        let inbound = InboundSocket::new(socket)?;
+        let context = FlowContext::new(inbound, self.limits, self.statistics);
+        Ok(ClientSocket::new(self.balancer, context, self.stick)
             .serve(stop)
             .await)
     }

@@ -1,8 +1,8 @@
-//! The address of this machine that a datagram was sent to, as Linux tells it (`IP_PKTINFO`),
-//! and sending from such an address.
+//! The local address that a datagram was sent to, as Linux reports it (`IP_PKTINFO`), and
+//! sending from such an address.
 //!
-//! Not by the crate quinn-udp, which also does it: it forbids that the system splits datagrams
-//! that are longer than a link allows, and for IPv6 that cannot be taken back.
+//! The crate quinn-udp also does this, but it disables fragmentation of datagrams that
+//! exceed the MTU of a link, and for IPv6 that cannot be reverted.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,9 +18,9 @@ use tokio::net::UdpSocket;
 
 use super::flow_key::FlowKey;
 
-/// Has the system tell the local address of each datagram; returns whether it does.
-pub(super) fn ask_for(socket: &UdpSocket, bound: IpAddr) -> io::Result<bool> {
-    // A socket of both versions tells addresses of IPv4 as those of IPv6.
+/// Enables reporting of the local address of each datagram; returns whether it is enabled.
+pub(super) fn report_local_address(socket: &UdpSocket, bound: IpAddr) -> io::Result<bool> {
+    // A dual-stack socket reports IPv4 addresses as IPv6 addresses.
     match bound {
         IpAddr::V4(_) => setsockopt(socket, Ipv4PacketInfo, &true)?,
         IpAddr::V6(_) => setsockopt(socket, Ipv6RecvPacketInfo, &true)?,
@@ -28,9 +28,9 @@ pub(super) fn ask_for(socket: &UdpSocket, bound: IpAddr) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Memory for what the system tells of one datagram.
+/// Returns memory for the system's information about one datagram.
 pub(super) fn memory() -> Vec<u8> {
-    // That of IPv4 is shorter.
+    // The structure for IPv4 is shorter.
     cmsg_space!(in6_pktinfo)
 }
 
@@ -59,12 +59,13 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|it| (*it).into()))
 }
 
-/// `None` if that is no address to send from.
+/// Returns `None` if the address cannot be sent from.
 fn local_of(note: &ControlMessageOwned) -> Option<IpAddr> {
     let ip: IpAddr = match note {
         ControlMessageOwned::Ipv4PacketInfo(it) => {
-            // Of a multicast or a broadcast, the address that the system would send from. It is
-            // not known of a datagram that came before it was asked for.
+            // For a multicast or broadcast datagram, this is the address that the system
+            // would send from. It is unknown for a datagram that arrived before reporting
+            // was enabled.
             let own = Ipv4Addr::from(it.ipi_spec_dst.s_addr.to_ne_bytes());
             let to = Ipv4Addr::from(it.ipi_addr.s_addr.to_ne_bytes());
             (if own.is_unspecified() { to } else { own }).into()

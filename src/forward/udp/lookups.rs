@@ -1,5 +1,5 @@
-//! The addresses of members that have names: [`AddressLookups`] resolves them beside the datagrams, so
-//! that no datagram waits for a name that was resolved before.
+//! The resolved addresses of members with names: [`AddressLookups`] resolves them in the
+//! background, so that no datagram waits for a name that was resolved before.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,29 +8,29 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::common::nanos;
-use super::opening::{ResolvedAddresses, Unopened};
+use super::connected_socket::{OpenFailure, ResolvedAddresses};
+use super::flow_context::nanos;
 use crate::member::Cause;
 use crate::net::{ConnectError, lookup};
 use crate::timer::timeout;
 
-/// How long addresses are used before the name is resolved again.
+/// The age at which addresses are resolved again.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// How long after a failure a name is resolved again.
+/// The delay before a failed name is resolved again.
 const FAILED: Duration = Duration::from_secs(1);
 
-/// How long it may take to resolve a name.
+/// The time limit for resolving a name.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Names that have not been used for so long are forgotten.
+/// Names that were not used for this time are removed.
 const UNUSED: Duration = Duration::from_secs(600);
 
 /// A name and a port.
 type HostPort = (Arc<str>, u16);
 
-/// The names that are known, and those that are being resolved. Times are nanoseconds since a
-/// moment of the caller's choice.
+/// The known names, and those that are being resolved. Times are nanoseconds since a moment
+/// that the caller chooses.
 #[derive(Debug, Default)]
 pub(super) struct AddressLookups {
     known: HashMap<HostPort, KnownName>,
@@ -41,7 +41,7 @@ pub(super) struct AddressLookups {
 struct KnownName {
     /// `None` until it is resolved for the first time.
     found: Option<Result<Vec<SocketAddr>, Failed>>,
-    /// Addresses at which datagrams were refused, the last of them at the end.
+    /// Addresses that have refused datagrams, the latest at the end.
     refused: Vec<SocketAddr>,
     /// When it is resolved again.
     due: u64,
@@ -51,24 +51,25 @@ struct KnownName {
 
 #[derive(Clone, Copy, Debug)]
 enum Failed {
-    /// The name has no address, or nothing tells it.
+    /// The name has no address, or the resolver failed.
     Name,
-    /// This machine has no descriptor left to ask with.
+    /// This machine has no descriptor left for the lookup.
     Shortage,
 }
 
 impl AddressLookups {
-    /// The addresses of a name. If they are old, it is resolved again meanwhile.
+    /// Returns the addresses of a name. If they are old, it is resolved again in the
+    /// background.
     ///
     /// # Errors
     ///
-    /// If there are none yet, or the name does not resolve.
+    /// Fails if there are none yet, or if the name does not resolve.
     pub(super) fn find(
         &mut self,
         host: &Arc<str>,
         port: u16,
         now: u64,
-    ) -> Result<ResolvedAddresses<'_>, Unopened> {
+    ) -> Result<ResolvedAddresses<'_>, OpenFailure> {
         let key = (host.clone(), port);
         if !self.known.contains_key(&key) {
             let unused = nanos(UNUSED);
@@ -92,24 +93,24 @@ impl AddressLookups {
                 addresses,
                 unrefused: addresses.len().saturating_sub(known.refused.len()),
             }),
-            // It is about to be tried again, which may do better.
-            Some(Err(_)) if known.is_running => Err(Unopened::Resolving),
-            Some(Err(Failed::Name)) => Err(Unopened::Member(Cause::Unresolved)),
-            Some(Err(Failed::Shortage)) => Err(Unopened::Shortage),
-            None => Err(Unopened::Resolving),
+            // Another lookup is running, which may succeed.
+            Some(Err(_)) if known.is_running => Err(OpenFailure::Resolving),
+            Some(Err(Failed::Name)) => Err(OpenFailure::Member(Cause::Unresolved)),
+            Some(Err(Failed::Shortage)) => Err(OpenFailure::Shortage),
+            None => Err(OpenFailure::Resolving),
         }
     }
 
-    /// Resolves when a name is resolved, or has failed to; never, if none is being resolved.
+    /// Resolves when a lookup has ended; never, if none is running.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Cancel safe: no result is lost.
     pub(super) async fn next(&mut self, now: impl Fn() -> u64) {
         let Some(ended) = self.running.join_next().await else {
             return std::future::pending().await;
         };
-        // They neither panic nor are cancelled while this lives.
+        // Lookup tasks neither panic nor are cancelled while `self` exists.
         let Ok((key, found)) = ended else { return };
         let Some(known) = self.known.get_mut(&key) else {
             return;
@@ -117,14 +118,14 @@ impl AddressLookups {
         known.is_running = false;
         let again = if found.is_ok() { FRESH } else { FAILED };
         known.due = now().saturating_add(nanos(again));
-        // A name that has resolved once keeps its addresses while the resolver fails.
+        // A name that was resolved once keeps its addresses while the resolver fails.
         if found.is_ok() || !matches!(known.found, Some(Ok(_))) {
             known.found = Some(found);
             known.order();
         }
     }
 
-    /// Has other addresses tried before this one, as it has refused datagrams.
+    /// Moves an address that has refused datagrams behind the other addresses of its names.
     pub(super) fn refused(&mut self, address: SocketAddr) {
         for known in self.known.values_mut() {
             let Some(Ok(addresses)) = &known.found else {
@@ -140,7 +141,7 @@ impl AddressLookups {
 }
 
 impl KnownName {
-    /// Puts addresses that have refused datagrams behind the others, the last of them last.
+    /// Sorts addresses that have refused datagrams behind the others, the latest last.
     fn order(&mut self) {
         let Some(Ok(addresses)) = &mut self.found else {
             return;
@@ -172,7 +173,7 @@ fn failed(error: &ConnectError) -> Failed {
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressLookups, FRESH, KnownName, UNUSED, Unopened, nanos};
+    use super::{AddressLookups, FRESH, KnownName, OpenFailure, UNUSED, nanos};
     use std::net::SocketAddr;
     use std::sync::Arc;
 
@@ -180,7 +181,7 @@ mod tests {
         lookups: &mut AddressLookups,
         host: &str,
         now: u64,
-    ) -> Result<Vec<SocketAddr>, Unopened> {
+    ) -> Result<Vec<SocketAddr>, OpenFailure> {
         let found = lookups.find(&host.into(), 53, now);
         found.map(|it| it.addresses.to_vec())
     }
@@ -190,7 +191,7 @@ mod tests {
         let mut lookups = AddressLookups::default();
         for _ in 0..3 {
             let later = found(&mut lookups, "localhost", 0);
-            assert!(matches!(later, Err(Unopened::Resolving)));
+            assert!(matches!(later, Err(OpenFailure::Resolving)));
         }
         assert_eq!(lookups.running.len(), 1);
         lookups.next(|| 0).await;
@@ -208,9 +209,9 @@ mod tests {
         found(&mut lookups, "none.invalid", 0).unwrap_err();
         lookups.next(|| 0).await;
         let failed = found(&mut lookups, "none.invalid", 1);
-        assert!(matches!(failed, Err(Unopened::Member(_))), "{failed:?}");
+        assert!(matches!(failed, Err(OpenFailure::Member(_))), "{failed:?}");
         let later = found(&mut lookups, "none.invalid", nanos(FRESH));
-        assert!(matches!(later, Err(Unopened::Resolving)));
+        assert!(matches!(later, Err(OpenFailure::Resolving)));
     }
 
     #[tokio::test]

@@ -1,32 +1,33 @@
-//! Datagrams: [`UdpForwarder`] gives each client a flow to a member, and returns the answers.
+//! Forwarding of datagrams: [`UdpForwarder`] gives each client a flow to a member, and
+//! returns the responses.
 //!
 //! ```text
-//! client ─► front ─► flow of the client ─► gate ─► socket of the flow ─► member
-//!             │ none yet, or closed                     │
-//!             └► limits ─► pick ─► name ─► new flow     │
-//! client ◄─────────────── task of the flow ◄────────────┘
+//! client ─► client socket ─► flow of the client ─► gate ─► socket of the flow ─► member
+//!                │ none yet, or closed                            │
+//!                └► limits ─► pick ─► resolve ─► new flow         │
+//! client ◄───────────────────── task of the flow ◄────────────────┘
 //! ```
 //!
 //! What does not live here: connections (`tcp`), and sockets that accept them (`net`).
 
-mod common;
+mod client_gate;
+mod client_socket;
+mod connected_socket;
 mod dropped;
 mod flow;
+mod flow_context;
 mod flow_key;
 mod forwarder;
-mod front;
-mod gate;
-mod held;
-mod inbound;
-mod leaving;
+mod held_datagrams;
+mod inbound_socket;
 #[cfg_attr(not(target_os = "linux"), path = "no_local_address.rs")]
 mod local_address;
 mod lookups;
-mod opening;
+mod lost_flows;
 mod picked;
+mod socket_fault;
 mod statistics;
 mod table;
-mod trouble;
 
 pub use dropped::Dropped;
 pub use forwarder::UdpForwarder;

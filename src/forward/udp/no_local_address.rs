@@ -1,5 +1,5 @@
-//! Where the system is not asked for the local address of a datagram: see `local_address`,
-//! which is for Linux.
+//! The replacement of `local_address` on systems other than Linux: the local address of a
+//! datagram is unknown.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use tokio::net::UdpSocket;
 
 use super::flow_key::FlowKey;
 
-pub(super) fn ask_for(_: &UdpSocket, _: IpAddr) -> io::Result<bool> {
+pub(super) fn report_local_address(_: &UdpSocket, _: IpAddr) -> io::Result<bool> {
     Ok(false)
 }
 

@@ -1,28 +1,28 @@
-//! What is known of a datagram without a flow: the member picked for it ([`Picked`]), and those
-//! that have failed before ([`Tried`]).
+//! The state of a datagram without a flow: the member picked for it ([`PickedMember`]), and
+//! the members that have failed before ([`FailedMembers`]).
 //!
-//! What does not live here: the pick (`front`).
+//! What does not live here: the pick (`client_socket`).
 
 use crate::balancer::Lease;
 use crate::forward::Address;
-use crate::forward::sticking::Sticking;
+use crate::forward::sticky_client::StickyClient;
 use crate::member::{Cause, MemberId};
 
-/// The member that was picked for a datagram, and what keeps its client on it.
+/// The member that was picked for a datagram, and the stick table entry of its client.
 #[derive(Debug)]
-pub(super) struct Elected {
+pub(super) struct PickedMember {
     pub(super) lease: Lease<Address>,
-    pub(super) sticking: Option<Sticking>,
+    pub(super) sticking: Option<StickyClient>,
 }
 
-/// The members that a datagram has tried, and why the last of them failed.
+/// The members that were tried for a datagram, and the cause of the last failure.
 #[derive(Debug, Default)]
-pub(super) struct Tried {
+pub(super) struct FailedMembers {
     pub(super) members: Vec<MemberId>,
     pub(super) cause: Option<Cause>,
 }
 
-impl Tried {
+impl FailedMembers {
     pub(super) fn failed(&mut self, member: MemberId, cause: Cause) {
         self.members.push(member);
         self.cause = Some(cause);

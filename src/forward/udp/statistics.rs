@@ -1,4 +1,4 @@
-//! What a forwarder of datagrams has done so far: [`UdpStatistics`].
+//! The counters of a UDP forwarder: [`UdpStatistics`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,11 +6,10 @@ use std::sync::Arc;
 use super::dropped::Dropped;
 use crate::sync::{AtomicU64, Relaxed};
 
-/// What a [`UdpForwarder`](super::UdpForwarder) and its clones have done so far. It is a handle:
-/// its clones show the same numbers, which go on changing.
+/// The counters of a [`UdpForwarder`](super::UdpForwarder) and its clones. It is a handle:
+/// its clones show the same, changing numbers.
 ///
-/// The bytes, and the flows of each member, are with the members:
-/// [`MemberState`](crate::MemberState).
+/// The bytes and flows of each member are part of its [`MemberState`](crate::MemberState).
 ///
 /// # Examples
 ///
@@ -43,11 +42,11 @@ struct UdpCounters {
 }
 
 impl UdpStatistics {
-    /// Returns how many flows there are.
+    /// Returns the current number of flows.
     #[must_use]
     pub fn flows(&self) -> u64 {
-        // The ended first: a flow that opens and ends in between counts as one too many, not
-        // as one too few.
+        // Ended flows are read first: a flow that begins and ends meanwhile then counts as
+        // one too many, not as one too few.
         let ended = self.0.ended.load(Relaxed);
         self.opened().saturating_sub(ended)
     }
@@ -58,13 +57,13 @@ impl UdpStatistics {
         self.0.opened.load(Relaxed)
     }
 
-    /// Returns how many flows have ended because their member could not be reached.
+    /// Returns how many flows have ended because their member refused datagrams.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Relaxed)
     }
 
-    /// Returns how many flows have ended early to make room for a new one.
+    /// Returns how many flows were ended early to make room for a new one.
     #[must_use]
     pub fn replaced(&self) -> u64 {
         self.0.replaced.load(Relaxed)
@@ -82,7 +81,7 @@ impl UdpStatistics {
         self.0.to_clients.load(Relaxed)
     }
 
-    /// Returns how many datagrams, of clients and of members, have been dropped for a reason.
+    /// Returns how many datagrams, of clients and of members, were dropped for a reason.
     #[must_use]
     pub fn dropped(&self, reason: Dropped) -> u64 {
         self.0.dropped[reason as usize].load(Relaxed)
@@ -114,7 +113,7 @@ impl UdpStatistics {
     }
 }
 
-/// Counts as a flow until it is dropped.
+/// An open flow; it counts until it is dropped.
 #[derive(Debug)]
 pub(super) struct OpenFlow(UdpStatistics);
 
@@ -124,7 +123,7 @@ impl Drop for OpenFlow {
     }
 }
 
-/// One line. What has not happened yet, of refusals and drops, is left out.
+/// One line. Zero counts of refused and replaced flows and of drops are left out.
 impl fmt::Display for UdpStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "flows: {} ({} opened", self.flows(), self.opened())?;

@@ -1,5 +1,5 @@
-//! Which flow belongs to which client, and which one is given up when there are too many:
-//! [`FlowTable`].
+//! The flows of the clients, and the choice of the flow that is given up when there are too
+//! many: [`FlowTable`].
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,27 +7,29 @@ use tokio::time::Instant;
 
 use super::flow_key::FlowKey;
 
-/// One flow at most for each [`FlowKey`]. Times are nanoseconds since a moment of the caller's
-/// choice.
+/// At most one flow for each [`FlowKey`]. Times are nanoseconds since a moment that the
+/// caller chooses.
 ///
-/// A flow is *confirmed* when its client has sent again after an answer. A sender that takes
-/// another forged address for each datagram never gets that far, so such flows are given up
-/// first, the oldest before the others. The connection tracking of Linux does the same.
+/// A flow is *confirmed* when its client has sent again after a response. A sender that
+/// uses another forged address for each datagram never confirms a flow, so unconfirmed
+/// flows are given up first, the oldest before the others. The connection tracking of Linux
+/// does the same.
 ///
-/// A sender that uses each forged address twice confirms its flows. Then unconfirmed flows are
-/// few, and confirmed ones give way to them: those that have been quiet longest, as far as a few
-/// looks at a time can tell ("second chance"), and never one that was used within [`SHORT`].
+/// A sender that uses each forged address twice confirms its flows. Unconfirmed flows are
+/// few then, and confirmed flows are given up instead: those that have been idle the
+/// longest, out of a small sample ("second chance" algorithm), and never one that was used
+/// within [`SHORT`].
 #[derive(Debug)]
 pub(super) struct FlowTable<T> {
-    /// The keys come from the network, and the hasher of the standard library is keyed.
+    /// The keys come from the network; the standard library's hasher is randomly keyed.
     entries: HashMap<FlowKey, FlowEntry<T>>,
-    /// Those that were not confirmed when they were inserted, the oldest first. Some of them
+    /// Flows that were unconfirmed when they were inserted, the oldest first. Some of them
     /// may be confirmed or gone by now.
     unconfirmed: VecDeque<(FlowKey, u64)>,
-    /// Those that are confirmed, in the order in which they are looked at. Some of them may be
-    /// gone by now.
+    /// Confirmed flows, in the order in which they are examined. Some of them may be gone
+    /// by now.
     confirmed: VecDeque<Queued>,
-    /// How many are confirmed.
+    /// The number of confirmed flows.
     firm: usize,
     next: u64,
 }
@@ -38,7 +40,7 @@ pub(super) struct FlowEntry<T> {
     pub(super) number: u64,
     is_confirmed: bool,
     /// When it ends because its member is lost.
-    pub(super) leaves_at: Option<Instant>,
+    pub(super) ends_at: Option<Instant>,
 }
 
 impl<T> FlowEntry<T> {
@@ -51,21 +53,20 @@ impl<T> FlowEntry<T> {
 struct Queued {
     key: FlowKey,
     number: u64,
-    /// When it was last used, as it was when it was queued.
+    /// When it was last used, as of the time it was queued.
     used: u64,
 }
 
-/// Fewer than so many that are gone are not worth looking for.
+/// Below this number of removed flows, a cleanup of the queue is not worthwhile.
 const FEW: usize = 1024;
 
-/// Of the flows there may be, this part is for unconfirmed ones before they give way to each
-/// other.
+/// Unconfirmed flows may use one in this many of all flows before they replace each other.
 const SHARE: usize = 8;
 
-/// A confirmed flow that was used within this time keeps its place: 2 s.
+/// A confirmed flow that was used within this time is not given up: 2 s.
 const SHORT: u64 = 2_000_000_000;
 
-/// So many confirmed flows are looked at for one that is given up.
+/// How many confirmed flows are examined for each flow that is given up.
 const LOOKS: usize = 32;
 
 impl<T> FlowTable<T> {
@@ -91,7 +92,7 @@ impl<T> FlowTable<T> {
         self.entries.iter_mut().map(|(&key, entry)| (key, entry))
     }
 
-    /// Puts a flow in the place of the one of that key; returns its number.
+    /// Inserts a flow, replacing that of the same key; returns its number.
     pub(super) fn insert(&mut self, key: FlowKey, flow: T) -> u64 {
         if self.unconfirmed.len() >= 2 * self.entries.len() + FEW {
             let entries = &self.entries;
@@ -105,14 +106,14 @@ impl<T> FlowTable<T> {
             flow,
             number,
             is_confirmed: false,
-            leaves_at: None,
+            ends_at: None,
         };
         let before = self.entries.insert(key, entry);
         self.firm -= usize::from(before.is_some_and(|it| it.is_confirmed));
         number
     }
 
-    /// Notes that a flow is confirmed, and was used at that time.
+    /// Records that a flow is confirmed, and when it was used.
     pub(super) fn confirm(&mut self, key: FlowKey, used: u64) {
         if self.confirmed.len() >= 2 * self.entries.len() + FEW {
             let entries = &self.entries;
@@ -129,7 +130,7 @@ impl<T> FlowTable<T> {
         self.confirmed.push_back(Queued { key, number, used });
     }
 
-    /// Removes the flow of that number, unless its key has another one by now.
+    /// Removes the flow with that number, unless its key has another one by now.
     pub(super) fn remove(&mut self, key: FlowKey, number: u64) -> Option<T> {
         let entry = self.entries.get(&key)?;
         if entry.number != number {
@@ -139,8 +140,8 @@ impl<T> FlowTable<T> {
         self.entries.remove(&key).map(|entry| entry.flow)
     }
 
-    /// Removes the flow that is worth least, if there is one to remove; `used` tells when a flow
-    /// was last used.
+    /// Removes the least valuable flow, if there is one to remove; `used` returns when a
+    /// flow was last used.
     pub(super) fn give_up(&mut self, now: u64, used: impl Fn(&T) -> u64) -> Option<T> {
         let unconfirmed = self.entries.len() - self.firm;
         if unconfirmed > self.entries.len() / SHARE {
@@ -150,7 +151,7 @@ impl<T> FlowTable<T> {
             .or_else(|| self.give_up_unconfirmed())
     }
 
-    /// Removes the oldest flow that is not confirmed.
+    /// Removes the oldest unconfirmed flow.
     fn give_up_unconfirmed(&mut self) -> Option<T> {
         while let Some((key, number)) = self.unconfirmed.pop_front() {
             if is_there(&self.entries, key, number, false) {
@@ -160,8 +161,8 @@ impl<T> FlowTable<T> {
         None
     }
 
-    /// Removes a confirmed flow that has been quiet, of those that are looked at the one that
-    /// has been so longest.
+    /// Removes an idle confirmed flow: of those examined, the one that has been idle the
+    /// longest.
     fn give_up_quiet(&mut self, now: u64, used: impl Fn(&T) -> u64) -> Option<T> {
         let mut quietest: Option<Queued> = None;
         let mut looks = 0;
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(table.firm, 0);
     }
 
-    /// Of confirmed flows, all used at the time that is their number.
+    /// Returns confirmed flows. Each was last used at the time that equals its number.
     fn confirmed(ports: std::ops::Range<u16>) -> FlowTable<u64> {
         let mut table = FlowTable::new();
         for port in ports {
@@ -287,7 +288,7 @@ mod tests {
         let unconfirmed = SHORT;
         assert_eq!(give_up(&mut table, SHORT), None);
         assert_eq!(give_up(&mut table, SHORT + 1), Some(1));
-        // One that is not confirmed is, if there is no other.
+        // An unconfirmed flow is given up if there is no other.
         table.insert(key(9), unconfirmed);
         assert_eq!(give_up(&mut table, SHORT + 1), Some(unconfirmed));
         assert_eq!(give_up(&mut table, SHORT + 1), None);

@@ -1,6 +1,7 @@
-//! How members are checked: a template that many of them share. [`Check`].
+//! How members are checked: [`Check`], a template that many members can share.
 //!
-//! What does not live here: which member has which (`handle`), and when one is due (`queue`).
+//! What does not live here: which member has which check (`handle`), and when a check is
+//! due (`queue`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use super::Probe;
 use super::tally::Needed;
 use crate::random::Random;
 
-/// How members are checked: the probe, how often, how long it may take, and how many in a row
-/// decide. It is cheap to clone, and any number of members share one.
+/// How members are checked: the probe, the interval, the time limit, and how many results
+/// in a row change a member's state. It is cheap to clone; any number of members can share
+/// one.
 ///
 /// # Examples
 ///
@@ -22,7 +24,7 @@ use crate::random::Random;
 /// let check = Check::builder(HttpProbe::get("/status").build()?)
 ///     .interval(Duration::from_secs(5))
 ///     .timeout(Duration::from_secs(1))
-///     .fails(3) // one lost answer is no reason
+///     .fails(3) // one lost response is not enough
 ///     .passes(2)
 ///     .build()?;
 /// assert_eq!(check.interval(), Duration::from_secs(5));
@@ -52,11 +54,11 @@ pub struct CheckBuilder {
     needed: Needed,
 }
 
-/// The shortest interval, which is Apache's.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// The shortest interval, as in Apache.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Check {
-    /// Begins one that probes members so.
+    /// Returns a builder of a check that uses this probe.
     pub fn builder(probe: impl Probe) -> CheckBuilder {
         CheckBuilder {
             probe: Box::new(probe),
@@ -89,7 +91,7 @@ impl Check {
         self.settings.needed
     }
 
-    /// The time from the end of a check to the beginning of the next.
+    /// Returns the time from the end of a check to the start of the next.
     pub(super) fn pause(&self, random: &Random) -> Duration {
         let jitter = u64::try_from(self.settings.jitter.as_nanos()).unwrap_or(u64::MAX);
         let more = random.below(jitter.saturating_add(1));
@@ -98,15 +100,16 @@ impl Check {
 }
 
 impl CheckBuilder {
-    /// Sets the time from the end of a check of a member to the beginning of its next, 30 s by
-    /// default (Apache: `hcinterval`), at least 100 ms.
+    /// Sets the time from the end of a check of a member to the start of its next check, 30
+    /// s by default (Apache: `hcinterval`), at least 100 ms.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Adds a time from zero to `jitter` at random to each interval, so that many members, and
-    /// many balancers, do not stay in step; a tenth of the interval by default.
+    /// Adds a random time from zero to `jitter` to each interval, a tenth of the interval
+    /// by default. This keeps the checks of many members, and of many balancers, from
+    /// running in step.
     ///
     /// # Examples
     ///
@@ -123,36 +126,36 @@ impl CheckBuilder {
         self
     }
 
-    /// Sets how long a check may take, from the name of the member to the last byte that is
-    /// read, 5 s by default. It may be longer than the interval, which begins when a check has
-    /// ended.
+    /// Sets the time limit of a check, 5 s by default. It covers everything from the lookup
+    /// of the member's name to the last byte read. It may be longer than the interval,
+    /// which starts when a check has ended.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Sets how many checks in a row have to pass until a member that is out is well again, one
-    /// by default (Apache: `hcpasses`); 0 is 1.
+    /// Sets how many checks in a row must pass before a member that is out returns to
+    /// service, 1 by default (Apache: `hcpasses`); 0 is 1.
     pub fn passes(mut self, passes: u32) -> Self {
         self.needed.passes = passes;
         self
     }
 
-    /// Sets how many checks in a row have to fail until a member is out, one by default
+    /// Sets how many checks in a row must fail before a member is taken out, 1 by default
     /// (Apache: `hcfails`); 0 is 1.
     pub fn fails(mut self, fails: u32) -> Self {
         self.needed.fails = fails;
         self
     }
 
-    /// Lets checks that pass also end an [ejection](crate::Balancer::eject), as Envoy's do.
+    /// Lets passing checks also end an [ejection](crate::Balancer::eject), as in Envoy.
     ///
-    /// By default they do not: what is ejected for its answers or its time is often well by its
-    /// checks, and would return at once. An ejection by an
-    /// [`OutlierDetector`](crate::health::OutlierDetector) they end without this, and the member
-    /// is tried with one request at first
-    /// ([`checks_end_ejections`](crate::health::OutlierDetectorBuilder::checks_end_ejections));
-    /// with this it serves fully at once.
+    /// By default they do not: a member that is ejected for its responses or its latency
+    /// often passes its checks, and would return at once. Ejections by an
+    /// [`OutlierDetector`](crate::health::OutlierDetector) are ended without this setting,
+    /// and the member is first tried with one request
+    /// ([`checks_end_ejections`](crate::health::OutlierDetectorBuilder::checks_end_ejections)).
+    /// With this setting, the member returns to full service at once.
     ///
     /// # Examples
     ///
@@ -168,20 +171,20 @@ impl CheckBuilder {
         self
     }
 
-    /// Builds it.
+    /// Builds the check.
     ///
     /// # Errors
     ///
     /// [`CheckError`] if the interval is below 100 ms, or the time limit is zero.
     pub fn build(self) -> Result<Check, CheckError> {
         let interval = self.interval;
-        if interval < SHORTEST {
+        if interval < MIN_INTERVAL {
             return Err(CheckError::Interval { interval });
         }
         if self.limit.is_zero() {
             return Err(CheckError::Timeout);
         }
-        let bounded = |time: Duration| time.min(LONGEST);
+        let bounded = |time: Duration| time.min(MAX_DURATION);
         let settings = CheckOptions {
             probe: self.probe,
             interval: bounded(interval),
@@ -195,10 +198,10 @@ impl CheckBuilder {
     }
 }
 
-/// As good as never, and no time overflows.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// As good as never, and short enough that no time overflows.
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Why there is no such [`Check`].
+/// Why a [`Check`] cannot be built.
 ///
 /// # Examples
 ///
@@ -207,19 +210,19 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// use std::time::Duration;
 ///
 /// let error = Check::builder(TcpProbe::new()).interval(Duration::ZERO).build().unwrap_err();
-/// assert_eq!(error.to_string(), "an interval of 0ns is shorter than 100ms");
+/// assert_eq!(error.to_string(), "the check interval 0ns is shorter than 100ms: use 100ms or more");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
     /// The interval is below 100 ms.
-    #[error("an interval of {interval:?} is shorter than 100ms")]
+    #[error("the check interval {interval:?} is shorter than 100ms: use 100ms or more")]
     Interval {
-        /// What was asked for.
+        /// The interval that was given.
         interval: Duration,
     },
     /// The time limit is zero.
-    #[error("a check needs time")]
+    #[error("the time limit of a check is zero: give it more than 0s")]
     Timeout,
 }
 
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_cannot_be_is_refused_and_no_time_overflows() {
+    fn an_invalid_check_is_refused_and_no_time_overflows() {
         let built = |interval, limit| {
             let builder = Check::builder(TcpProbe::new()).interval(interval);
             builder.timeout(limit).build().map(drop)

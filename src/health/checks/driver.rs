@@ -1,7 +1,7 @@
-//! The task that keeps the queue of one balancer's checks: [`Driver`].
+//! The task that runs the checks of one balancer: [`Driver`].
 //!
-//! What does not live here: which is due (`queue`), one check (`examine`), and what follows
-//! from a row of them (`tally`).
+//! What does not live here: which member is due (`queue`), a single check (`examine`), and
+//! what several results in a row mean (`tally`).
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::catch_panic::CatchPanic;
+use super::events::{CheckEvents, EventRecorder};
 use super::examine::{CheckReport, Examination, Finding, examine};
-use super::kept::KeptLine;
+use super::kept_connection::KeptConnection;
 use super::lookup::Pending;
-use super::news::{News, Reporter};
 use super::plan::CheckPlan;
 use super::queue::{CheckKey, CheckQueue, Speed};
-use super::sheltered::Sheltered;
 use super::tally::{CheckChange, CheckTally};
 use super::{Check, FirstCheck, ProbeError};
 use crate::balancer::events::ObserverGuard;
@@ -27,11 +27,11 @@ use crate::balancer::{Balancer, WeakBalancer};
 use crate::member::{Cause, Flag, MemberId, MemberKey, MemberState};
 use crate::random::Random;
 
-/// Keeps the queue.
+/// Runs the queue of checks.
 pub(super) struct Driver<W> {
     balancer: WeakBalancer<W>,
     plan: Arc<CheckPlan<W>>,
-    news: Arc<News>,
+    events: Arc<CheckEvents>,
     _observing: ObserverGuard,
     random: Random,
     queue: CheckQueue<Instant>,
@@ -45,29 +45,37 @@ pub(super) struct Driver<W> {
 struct Tracked {
     state: Arc<MemberState>,
     tally: CheckTally,
-    kept: KeptLine,
+    kept: KeptConnection,
     pending: Pending,
-    /// The last check that was chosen for it.
+    /// The check that was last chosen for it.
     check: Option<Check>,
     is_new: bool,
-    /// Whether it was ejected when its check began: one that began before tells nothing of it.
+    /// Whether it was ejected when its check began. A check that began before the ejection
+    /// does not end it.
     was_ejected: bool,
     /// When it was last checked.
     checked: Option<Instant>,
     running: Option<AbortHandle>,
-    /// All were to be checked while it was: it is due at once when that is over.
+    /// `check_now` was called while it was being checked: it is due again when the check
+    /// ends.
     again: bool,
 }
 
 impl<W: Send + Sync + 'static> Driver<W> {
-    pub(super) fn new(balancer: &Balancer<W>, plan: CheckPlan<W>, news: Arc<News>) -> Self {
-        // Observed first, so that none that joins meanwhile is missed.
-        let observing = balancer.observe(Reporter { news: news.clone() });
+    pub(super) fn new(
+        balancer: &Balancer<W>,
+        plan: CheckPlan<W>,
+        events: Arc<CheckEvents>,
+    ) -> Self {
+        // Observed first, so that members that are added meanwhile are not missed.
+        let observing = balancer.observe(EventRecorder {
+            events: events.clone(),
+        });
         let mut driver = Self {
             balancer: balancer.downgrade(),
             queue: CheckQueue::new(plan.slots),
             plan: Arc::new(plan),
-            news,
+            events,
             _observing: observing,
             random: Random::from_entropy(),
             members: HashMap::new(),
@@ -81,16 +89,16 @@ impl<W: Send + Sync + 'static> Driver<W> {
         driver
     }
 
-    /// Checks members until the balancer is gone.
+    /// Checks members until the balancer is dropped.
     pub(super) async fn run(mut self) {
         loop {
-            if !self.take_news() {
+            if !self.apply_events() {
                 return;
             }
             self.start_due();
             let next = self.queue.next_due();
             tokio::select! {
-                () = self.news.arrive() => {}
+                () = self.events.arrive() => {}
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     let ended = ended.ok();
                     self.settle(ended);
@@ -100,22 +108,22 @@ impl<W: Send + Sync + 'static> Driver<W> {
         }
     }
 
-    /// Returns whether there is still a balancer.
-    fn take_news(&mut self) -> bool {
-        let news = self.news.gather();
+    /// Applies what the observer has recorded; returns whether the balancer still exists.
+    fn apply_events(&mut self) -> bool {
+        let events = self.events.gather();
         let Some(balancer) = self.balancer.upgrade() else {
             return false;
         };
-        for (id, moved) in news.members {
-            if moved.left {
+        for (id, changed) in events.members {
+            if changed.left {
                 self.forget(id);
             }
-            let member = balancer.member(&moved.name);
+            let member = balancer.member(&changed.name);
             if let Some(state) = member.filter(|state| state.id() == id) {
                 self.follow(state);
             }
         }
-        if news.now {
+        if events.now {
             let now = Instant::now();
             for (&key, member) in &mut self.members {
                 member.again = member.running.is_some();
@@ -125,8 +133,8 @@ impl<W: Send + Sync + 'static> Driver<W> {
         true
     }
 
-    /// Checks a member from now on; one that is checked already and was stopped, when its
-    /// interval is over.
+    /// Checks a member from now on. A member that was tracked already and was stopped is
+    /// checked after its interval.
     fn follow(&mut self, state: Arc<MemberState>) {
         let now = Instant::now();
         if let Some(key) = self.keys.get(&state.id()) {
@@ -144,7 +152,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
         let member = Tracked {
             state,
             tally: CheckTally::default(),
-            kept: KeptLine::default(),
+            kept: KeptConnection::default(),
             pending: Pending::default(),
             check: None,
             is_new: true,
@@ -183,15 +191,15 @@ impl<W: Send + Sync + 'static> Driver<W> {
                 pending: member.pending.clone(),
                 only_choose: waits,
             };
-            let sheltered = Sheltered::new(examine(examination));
-            let task = async move { (key, sheltered.await) };
+            let catch_panic = CatchPanic::new(examine(examination));
+            let task = async move { (key, catch_panic.await) };
             member.running = Some(self.running.spawn(task));
             member.is_new = false;
             member.was_ejected = member.state.status().contains(Flag::Ejected);
         }
     }
 
-    /// Notes the checks that have ended, all of them as one change of the balancer.
+    /// Records the checks that have ended, all of them as one change of the balancer.
     fn settle(&mut self, ended: Option<(CheckKey, Option<CheckReport>)>) {
         let mut changes = Vec::new();
         let mut next = ended;
@@ -206,8 +214,8 @@ impl<W: Send + Sync + 'static> Driver<W> {
         }
         let balancer = self.balancer.upgrade();
         if let Some(balancer) = balancer.filter(|_| !changes.is_empty()) {
-            // What an observer's panic shows is its own matter: the others are told, and the
-            // checks go on.
+            // A panic of an observer is contained here: the other observers are notified,
+            // and the checks continue.
             let _ = catch_unwind(AssertUnwindSafe(|| carry_out(&balancer, changes)));
         }
     }
@@ -217,8 +225,8 @@ impl<W: Send + Sync + 'static> Driver<W> {
         member.running = None;
         let now = Instant::now();
         let report = report.unwrap_or_else(|| {
-            // What has panicked may have left anything in there.
-            member.kept = KeptLine::default();
+            // A panic may have left the kept connection in any state.
+            member.kept = KeptConnection::default();
             let check = member.check.clone();
             let check = check.unwrap_or_else(|| self.plan.check.clone());
             let found = Finding::Checked(Err(ProbeError::from("the probe panicked")));
@@ -283,7 +291,7 @@ impl<W: Send + Sync + 'static> Driver<W> {
     }
 }
 
-/// What becomes of a member.
+/// What changes for a member.
 struct Changed {
     id: MemberId,
     failed: Option<Cause>,
@@ -299,9 +307,10 @@ fn carry_out<W>(balancer: &Balancer<W>, changes: Vec<Changed>) {
     let found = changes
         .into_iter()
         .map(|it| (MemberKey::Id(it.id), it.failed));
-    // Before it is told that they pass: these serve fully, also if a detector has ejected them.
+    // Before the passes are applied: these members return to full service, even if a
+    // detector has ejected them.
     for id in ejected {
-        // One that has left meanwhile needs nothing more.
+        // A member that was removed meanwhile needs no change.
         let _ = balancer.recover(id);
     }
     balancer.apply_check_results(found);

@@ -1,6 +1,6 @@
-//! Why a member is not well: [`ProbeError`].
+//! Why a probe failed: [`ProbeError`].
 //!
-//! What does not live here: what follows from it (`tally`, `driver`).
+//! What does not live here: what follows from a failure (`tally`, `driver`).
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::io;
 use crate::member::Cause;
 use crate::net::ConnectError;
 
-/// Why a member is not well, or why it could not be asked.
+/// Why a member is unhealthy, or why it could not be checked.
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ pub struct ProbeError {
 }
 
 impl ProbeError {
-    /// Creates an error that another one has caused.
+    /// Creates an error with another error as its source.
     ///
     /// # Examples
     ///
@@ -52,8 +52,8 @@ impl ProbeError {
         }
     }
 
-    /// Makes it an error of this machine's, as when it has no descriptor left: the check counts
-    /// neither as passed nor as failed.
+    /// Marks the error as a fault of this machine, such as running out of file descriptors:
+    /// the check counts neither as passed nor as failed.
     ///
     /// # Examples
     ///
@@ -68,42 +68,42 @@ impl ProbeError {
         self
     }
 
-    /// Returns whether the check counts neither way.
+    /// Returns whether the check counts neither as passed nor as failed.
     #[must_use]
     pub const fn is_inconclusive(&self) -> bool {
         self.inconclusive
     }
 
-    /// Returns the cause for the member's health: the error and what has caused it, in one line
-    /// of at most some 200 characters, without control characters.
+    /// Returns the cause for the member's health: the error and its sources, in one line of
+    /// at most about 200 characters, without control characters.
     #[must_use]
     pub fn cause(&self) -> Cause {
         let mut words = self.words.clone();
         let mut source = self.source();
         while let Some(error) = source {
-            let told = error.to_string();
-            if !words.ends_with(&told) {
+            let text = error.to_string();
+            if !words.ends_with(&text) {
                 words.push_str(": ");
-                words.push_str(&told);
+                words.push_str(&text);
             }
             source = error.source();
         }
         one_line(&words).into()
     }
 
-    /// The same, told of what was done.
+    /// Returns the same error with a description of the operation in front.
     pub(super) fn during(mut self, what: &str) -> Self {
         self.words = format!("{what}: {}", self.words);
         self
     }
 }
 
-/// A line that fits into a log and a table.
+/// Returns one line that fits into a log and a table.
 fn one_line(words: &str) -> String {
-    const MOST: usize = 200;
+    const MAX_LENGTH: usize = 200;
     let plain = |it: char| if it.is_control() { ' ' } else { it };
-    let mut line: String = words.chars().take(MOST).map(plain).collect();
-    if words.chars().nth(MOST).is_some() {
+    let mut line: String = words.chars().take(MAX_LENGTH).map(plain).collect();
+    if words.chars().nth(MAX_LENGTH).is_some() {
         line.push_str("...");
     }
     line
@@ -139,7 +139,7 @@ impl From<String> for ProbeError {
 
 impl From<io::Error> for ProbeError {
     fn from(source: io::Error) -> Self {
-        Self::caused_by("the exchange broke off", source)
+        Self::caused_by("the exchange failed", source)
     }
 }
 
@@ -160,16 +160,16 @@ mod tests {
 
     #[test]
     fn a_cause_is_one_line_of_bounded_length() {
-        let told = ProbeError::from("a\r\nb\u{1b}c").cause().to_string();
-        assert_eq!(told, "a  b c");
+        let text = ProbeError::from("a\r\nb\u{1b}c").cause().to_string();
+        assert_eq!(text, "a  b c");
         let long = ProbeError::from("x".repeat(10_000)).cause().to_string();
         assert_eq!(long.len(), 203);
-        // What a cause has in its text already is not said again.
+        // A source that the text contains already is not repeated.
         let inner = io::Error::other("it is late");
-        let outer = ProbeError::caused_by("no answer", io::Error::other(inner));
+        let outer = ProbeError::caused_by("no response", io::Error::other(inner));
         assert_eq!(
             outer.during("PING").cause().to_string(),
-            "PING: no answer: it is late"
+            "PING: no response: it is late"
         );
     }
 }

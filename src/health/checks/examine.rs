@@ -1,12 +1,12 @@
 //! One check of one member: [`examine`].
 //!
-//! What does not live here: what follows from it (`driver`).
+//! What does not live here: what follows from its result (`driver`).
 
 use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use super::kept::KeptLine;
+use super::kept_connection::KeptConnection;
 use super::lookup::Pending;
 use super::plan::CheckPlan;
 use super::{Check, ProbeError, ProbeTarget};
@@ -14,20 +14,21 @@ use crate::balancer::WeakBalancer;
 use crate::member::{Flag, MemberState};
 use crate::timer::timeout_at;
 
-/// What is needed for it.
+/// The inputs of one check.
 pub(super) struct Examination<W> {
     pub(super) balancer: WeakBalancer<W>,
     pub(super) plan: Arc<CheckPlan<W>>,
     pub(super) state: Arc<MemberState>,
-    pub(super) kept: KeptLine,
+    pub(super) kept: KeptConnection,
     pub(super) pending: Pending,
-    /// The first check comes one interval later, which depends on the check.
+    /// Only choose the check, without running it: the first check comes one interval later,
+    /// and the interval depends on the check.
     pub(super) only_choose: bool,
 }
 
-/// What it has come to.
+/// The result of one check.
 pub(super) struct CheckReport {
-    /// The check that was chosen for the member, if it is checked.
+    /// The check that was chosen for the member; `None` if it is not checked.
     pub(super) check: Option<Check>,
     pub(super) found: Finding,
     /// Whether it took longer than half of its time limit.
@@ -36,11 +37,11 @@ pub(super) struct CheckReport {
 
 pub(super) enum Finding {
     Checked(Result<(), ProbeError>),
-    /// It was not checked.
+    /// The member was not checked.
     Nothing,
-    /// The member went elsewhere meanwhile.
+    /// The member's address changed during the check.
     Outdated,
-    /// It is stopped, and so not checked, whatever its check is.
+    /// The member is stopped, and therefore not checked.
     Stopped,
 }
 
@@ -58,7 +59,7 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     if it.state.status().contains(Flag::Stopped) {
         return CheckReport::of(None, Finding::Stopped);
     }
-    let Some(Chosen {
+    let Some(ChosenCheck {
         check,
         payload,
         target,
@@ -79,7 +80,7 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     let result = match timeout_at(until, probing).await {
         Ok(result) => result,
         Err(_) => Err(ProbeError::from(format!(
-            "{}: not over after {:?}",
+            "{}: timed out after {:?}",
             check.probe().name(),
             check.limit()
         ))),
@@ -97,15 +98,16 @@ pub(super) async fn examine<W>(it: Examination<W>) -> CheckReport {
     }
 }
 
-/// How a member is checked this time.
-struct Chosen<W> {
+/// The check of a member and its target, chosen for this run.
+struct ChosenCheck<W> {
     check: Check,
     payload: Weak<W>,
     target: Result<ProbeTarget, ProbeError>,
 }
 
-/// The check of the member, and where it is checked. No payload is held any longer.
-fn choose<W>(it: &Examination<W>) -> Option<Chosen<W>> {
+/// Chooses the check of the member and its target. The payload is not kept alive any
+/// longer.
+fn choose<W>(it: &Examination<W>) -> Option<ChosenCheck<W>> {
     let balancer = it.balancer.upgrade()?;
     let name = it.state.name();
     let payload = balancer.payload(name)?;
@@ -114,19 +116,19 @@ fn choose<W>(it: &Examination<W>) -> Option<Chosen<W>> {
         None => it.plan.check.clone(),
     };
     let target = (it.plan.target)(&payload);
-    Some(Chosen {
+    Some(ChosenCheck {
         check,
         payload: Arc::downgrade(&payload),
         target,
     })
 }
 
-/// Whether the member has another payload since, which is to be checked elsewhere: what was
-/// found is not the member's any more.
+/// Returns whether the member has a new payload with another target. The result of the
+/// check is then outdated.
 fn has_moved<W>(it: &Examination<W>, before: &Weak<W>, checked: Option<&ProbeTarget>) -> bool {
     let payload = it.balancer.upgrade();
     let payload = payload.and_then(|balancer| balancer.payload(it.state.name()));
-    // Sources put the same payload in again, in intervals of their own.
+    // Sources often set an equal payload again.
     let Some(payload) = payload.filter(|now| before.as_ptr() != Arc::as_ptr(now)) else {
         return false;
     };
@@ -137,7 +139,7 @@ fn has_moved<W>(it: &Examination<W>, before: &Weak<W>, checked: Option<&ProbeTar
     }
 }
 
-/// The target with addresses in place of a name.
+/// Returns the target with addresses in place of a name.
 async fn find<W>(
     target: ProbeTarget,
     it: &Examination<W>,

@@ -1,6 +1,7 @@
-//! The checks of a balancer, and all that can be said about them: [`HealthChecks`].
+//! The handle of a balancer's checks and its builder: [`HealthChecks`],
+//! [`HealthChecksBuilder`].
 //!
-//! What does not live here: the task that carries them out (`driver`).
+//! What does not live here: the task that runs the checks (`driver`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::driver::Driver;
+use super::events::CheckEvents;
 use super::lookup::BoundedLookups;
-use super::news::News;
 use super::plan::{CheckPlan, ChooseCheck, FindTarget};
 use super::{Check, Checkable, FirstCheck, ProbeError, ProbeTarget};
 use crate::balancer::Balancer;
@@ -17,51 +18,52 @@ use crate::member::MemberSpec;
 
 /// Checks the members of a balancer until it is dropped.
 ///
-/// * Members that join are checked from then on; one that leaves is forgotten, with its counts,
-///   and a check of it that is under way is given up. A new payload of the same name is used by
-///   the next check; if it is to be checked elsewhere, what a check that is under way finds at
-///   the former address counts for nothing, and the next one follows at once.
-/// * Stopped members are not checked. All others are, also those that are disabled, draining or
-///   spares.
-/// * A member is checked again one [interval](super::CheckBuilder::interval) after its check has
-///   ended: checks of a member never overlap, and where slots are short, intervals grow.
-/// * When it is dropped, connections of checks that are under way are closed. It does not keep
-///   the balancer alive, and ends with it. What the checks have found stays.
+/// * Members that are added are checked from then on. When a member is removed, its counts
+///   are dropped and a running check of it is cancelled. The next check uses a new payload
+///   of the same name. If the new payload has another target, the result of a running check
+///   is ignored, and the next check follows at once.
+/// * Stopped members are not checked. All others are, including disabled members, draining
+///   members and spares.
+/// * A member is checked again one [interval](super::CheckBuilder::interval) after its
+///   check has ended. Checks of a member never overlap; if slots are short, intervals grow.
+/// * Dropping it closes the connections of running checks. It does not keep the balancer
+///   alive, and ends with it. Results that were applied stay.
 ///
-/// # When a member is in and when it is out
+/// # When a member is taken out and when it returns
 ///
-/// | checks in a row | the member is in service | it is out: failed check, or in error |
+/// | checks in a row | the member is in service | the member is out: failed check, or in error |
 /// |---|---|---|
-/// | [`fails`](super::CheckBuilder::fails) have failed | [`Flag::FailedCheck`](crate::Flag::FailedCheck), with the cause | |
+/// | [`fails`](super::CheckBuilder::fails) have failed | it gets [`Flag::FailedCheck`](crate::Flag::FailedCheck), with the cause | |
 /// | [`passes`](super::CheckBuilder::passes) have passed | | the failed check ends, and so does an error |
 ///
 /// An [ejection](Balancer::eject) lasts for its time, unless
-/// [`end_ejections`](super::CheckBuilder::end_ejections) is set; those of an
-/// [`OutlierDetector`](crate::health::OutlierDetector) end when `passes` checks in a row have
-/// passed that began after them, and a request tries the member.
+/// [`end_ejections`](super::CheckBuilder::end_ejections) is set. An ejection by an
+/// [`OutlierDetector`](crate::health::OutlierDetector) ends when `passes` checks in a row
+/// that began after it have passed; a request then tries the member.
 ///
-/// Neither its recovery delay nor forced recovery ends a failed check: only a check that passes
+/// Neither the recovery delay nor forced recovery ends a failed check: only a passing check
 /// does, or [`recover`](Balancer::recover).
 ///
-/// What is this machine's fault, such as no descriptor or no port being left, counts neither
-/// way.
+/// A fault of this machine, such as running out of file descriptors or ports, counts
+/// neither as passed nor as failed.
 ///
 /// # How many at a time
 ///
-/// At most [`concurrency`](HealthChecksBuilder::concurrency) checks are under way. One that
-/// hangs holds its slot until its time limit. So that hung members leave slots to the others,
-/// those whose last check was slow, which is longer than half of its time limit, have at most
-/// half of the slots. If all members hang at once, that takes one time limit to be found out.
+/// At most [`concurrency`](HealthChecksBuilder::concurrency) checks run at once. A check
+/// that hangs holds its slot until its time limit. A check is slow if it takes longer than
+/// half of its time limit. Members whose last check was slow have at most half of the
+/// slots, which leaves the others to the remaining members. If all members hang at once,
+/// detecting that takes one time limit.
 ///
-/// Names are looked up for each check, on threads of the runtime: 64 at most in the program, a
-/// quarter of them for names whose last lookup took longer than a check. A member for which
-/// these do not suffice is checked where it was found last; if it never was, the check counts
-/// neither way.
+/// Names are looked up for each check, on threads of the runtime: at most 64 in the
+/// program, a quarter of them for names whose last lookup took longer than a check. If no
+/// thread is free, the member is checked at the addresses found last; if there are none,
+/// the check counts neither as passed nor as failed.
 ///
 /// # Panics
 ///
-/// A panic of a probe, or of a closure that was given here, is a failed check of that member. A
-/// panic of an observer of the balancer that is told of a check goes no further.
+/// A panic of a probe, or of a closure passed to the builder, is a failed check of that
+/// member. A panic of an observer of the balancer while it handles a check is contained.
 ///
 /// # Examples
 ///
@@ -84,14 +86,14 @@ use crate::member::MemberSpec;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "members are checked until it is dropped"]
+#[must_use = "the checks stop when it is dropped"]
 pub struct HealthChecks {
-    /// `None` once the checks are to go on without a handle.
+    /// `None` once [`keep`](Self::keep) was called.
     task: Option<AbortHandle>,
-    news: Arc<News>,
+    events: Arc<CheckEvents>,
 }
 
-/// Says how members are checked before the checks begin.
+/// Builds [`HealthChecks`].
 ///
 /// # Examples
 ///
@@ -135,11 +137,11 @@ pub struct HealthChecksBuilder<W> {
 }
 
 impl HealthChecks {
-    /// Checks all members of a balancer alike, from now on.
+    /// Starts to check all members of a balancer in the same way.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// If called outside a tokio runtime.
     pub fn new<W>(balancer: &Balancer<W>, check: Check) -> Self
     where
         W: Checkable + Send + Sync + 'static,
@@ -147,16 +149,17 @@ impl HealthChecks {
         Self::builder(check).spawn(balancer)
     }
 
-    /// Begins checks of members whose payloads tell where they are.
+    /// Returns a builder for members whose payloads have a probe target.
     pub fn builder<W: Checkable + 'static>(check: Check) -> HealthChecksBuilder<W> {
         HealthChecksBuilder::new(check, Box::new(W::probe_target))
     }
 
-    /// Begins checks of members of any payload; the closure tells where one is checked.
+    /// Returns a builder for members with any payload; the closure returns the probe
+    /// target.
     ///
     /// # Examples
     ///
-    /// At another port than requests go to:
+    /// Checks at a port other than that of requests:
     ///
     /// ```
     /// use equipoise::health::{Check, HealthChecks, TcpProbe};
@@ -181,8 +184,9 @@ impl HealthChecks {
         HealthChecksBuilder::new(check, Box::new(target))
     }
 
-    /// Makes all members due now, whatever their intervals, and so takes up what has changed in
-    /// the choice of their checks. One that is being checked is checked again when that is over.
+    /// Makes all members due now, whatever their intervals. This also applies changes in
+    /// the choice of their checks. A member that is being checked is checked again
+    /// afterwards.
     ///
     /// # Examples
     ///
@@ -195,10 +199,10 @@ impl HealthChecks {
     /// # let _ = network_is_back;
     /// ```
     pub fn check_now(&self) {
-        self.news.check_now();
+        self.events.check_now();
     }
 
-    /// Lets the checks go on for as long as the balancer lives.
+    /// Keeps the checks running for as long as the balancer lives.
     ///
     /// # Examples
     ///
@@ -238,10 +242,11 @@ impl<W> HealthChecksBuilder<W> {
         }
     }
 
-    /// Chooses the check of each member, by its name, its spec and its payload; `None` for one
-    /// that is not checked. It is asked before each check, so that it sees changes of labels and
-    /// payloads, and for members that are not checked, once in an interval. A failed check stays
-    /// when its member is checked no more: end it by [`recover`](Balancer::recover).
+    /// Sets a closure that chooses the check of each member by its name, spec and payload;
+    /// `None` means that the member is not checked. It is called before each check, which
+    /// makes changes of labels and payloads take effect, and once in an interval for
+    /// members that are not checked. A failed check remains when its member is no longer
+    /// checked: end it by [`recover`](Balancer::recover).
     pub fn check_by(
         mut self,
         choose: impl Fn(&str, &MemberSpec, &W) -> Option<Check> + Send + Sync + 'static,
@@ -250,20 +255,20 @@ impl<W> HealthChecksBuilder<W> {
         self
     }
 
-    /// Sets how many checks may be under way at the same time, 256 by default (Apache:
-    /// `ProxyHCTPsize`, 16); 0 is 1. Each takes a descriptor. It should be larger than the
-    /// number of checks a second times the seconds that one takes.
+    /// Sets how many checks may run at the same time, 256 by default (Apache:
+    /// `ProxyHCTPsize`, 16); 0 is 1. Each takes a file descriptor. It should be larger than
+    /// the number of checks per second times the seconds that one takes.
     pub fn concurrency(mut self, checks: usize) -> Self {
         self.slots = checks.max(1);
         self
     }
 
-    /// Sets when a member is checked for the first time, at once by default. Until it is
-    /// checked, it is in service.
+    /// Sets when a member is checked for the first time, at once by default. Until then it
+    /// is in service.
     ///
     /// # Examples
     ///
-    /// As Apache does it:
+    /// As in Apache:
     ///
     /// ```
     /// use equipoise::health::{Check, FirstCheck, HealthChecks, TcpProbe};
@@ -280,11 +285,11 @@ impl<W> HealthChecksBuilder<W> {
         self
     }
 
-    /// Begins the checks, in a task of their own.
+    /// Starts the checks in a task of their own.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// If called outside a tokio runtime.
     pub fn spawn(self, balancer: &Balancer<W>) -> HealthChecks
     where
         W: Send + Sync + 'static,
@@ -297,12 +302,12 @@ impl<W> HealthChecksBuilder<W> {
             first: self.first,
             lookups: BoundedLookups::new(),
         };
-        let news = Arc::new(News::default());
-        let driver = Driver::new(balancer, plan, news.clone());
+        let events = Arc::new(CheckEvents::default());
+        let driver = Driver::new(balancer, plan, events.clone());
         let task = tokio::spawn(driver.run()).abort_handle();
         HealthChecks {
             task: Some(task),
-            news,
+            events,
         }
     }
 }

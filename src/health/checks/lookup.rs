@@ -1,12 +1,12 @@
-//! Names that are looked up for checks: [`BoundedLookups`].
+//! Looks up names for checks, with bounds: [`BoundedLookups`].
 //!
-//! The system looks a name up on a thread of the runtime's, and cannot be told to stop: where
-//! its servers do not answer, that takes longer than a check may. So that lookups do not pile up
-//! then, a member has one at a time, for which its next check waits on, as long as its name is
-//! the same; and all members of the program have a bounded number, so that its other parts find
-//! a thread, too. Members whose last lookup was given up have permits of their own: they keep
-//! the others waiting once, and not again. A member for which there is no permit is checked where
-//! it was found last.
+//! The system looks up a name on a thread of the runtime, and a lookup cannot be cancelled.
+//! If the name servers do not respond, a lookup takes longer than a check may take. Two
+//! bounds keep lookups from piling up. A member has one lookup at a time; its next check
+//! waits for the same lookup if the name has not changed. All members of the program share
+//! a limited number of lookups, which leaves threads to the rest of the program. Members
+//! whose last lookup exceeded its time have separate permits: they delay other members
+//! once, and not again. A member without a permit is checked at the addresses found last.
 //!
 //! What does not live here: the lookup itself (`net`).
 
@@ -25,12 +25,12 @@ use crate::net::{ConnectError, lookup};
 use crate::sync::Mutex;
 use crate::timer::timeout_at;
 
-/// Of the 512 threads that a runtime has for what blocks, unless it is told otherwise.
-const MOST: usize = 48;
-/// The same for names whose last lookup was given up.
-const MOST_SLOW: usize = 16;
+/// Out of the 512 blocking threads that a runtime has by default.
+const MAX_LOOKUPS: usize = 48;
+/// The same, for names whose last lookup exceeded its time.
+const MAX_SLOW_LOOKUPS: usize = 16;
 
-/// How many lookups may be under way.
+/// Limits the number of concurrent lookups.
 #[derive(Clone)]
 struct Permits {
     quick: Arc<Semaphore>,
@@ -40,25 +40,25 @@ struct Permits {
 impl Permits {
     fn new() -> Self {
         Self {
-            quick: Arc::new(Semaphore::new(MOST)),
-            slow: Arc::new(Semaphore::new(MOST_SLOW)),
+            quick: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+            slow: Arc::new(Semaphore::new(MAX_SLOW_LOOKUPS)),
         }
     }
 }
 
-/// All balancers together: the threads are the program's.
+/// Shared by all balancers: the threads belong to the program.
 static PERMITS: LazyLock<Permits> = LazyLock::new(Permits::new);
 
 type LookupResult = Result<Vec<SocketAddr>, ConnectError>;
 type Looking = Pin<Box<dyn Future<Output = LookupResult> + Send>>;
 
-/// Looks names up, a bounded number at the same time.
+/// Looks up names; the number of concurrent lookups is bounded.
 pub(super) struct BoundedLookups {
     permits: Permits,
     look_up: Box<dyn Fn(Arc<str>, u16) -> Looking + Send + Sync>,
 }
 
-/// What the checks of one member know about its name.
+/// The lookup state of one member's checks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     known: Arc<Mutex<Known>>,
@@ -67,14 +67,14 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 struct Known {
     lookup: Option<Lookup>,
-    /// What the last lookup has found.
+    /// The addresses that the last lookup has found.
     last: Option<((Arc<str>, u16), Arc<[SocketAddr]>)>,
-    /// The last lookup that was begun took longer than a check.
+    /// The last lookup took longer than a check.
     was_slow: bool,
 }
 
-/// A lookup, and the name and the port that are looked up: a member may have others by the time
-/// of its next check.
+/// A lookup with its name and port: the member's name or port may have changed by its next
+/// check.
 #[derive(Debug)]
 struct Lookup {
     of: (Arc<str>, u16),
@@ -82,7 +82,7 @@ struct Lookup {
 }
 
 impl BoundedLookups {
-    /// By the system.
+    /// Uses the system's resolver.
     pub(super) fn new() -> Self {
         let look_up = |name: Arc<str>, port| -> Looking {
             Box::pin(async move { lookup(&name, port).await })
@@ -101,7 +101,8 @@ impl BoundedLookups {
         }
     }
 
-    /// Finds the addresses of a member. If it is given up, its next check goes on with it.
+    /// Finds the addresses of a member. If the wait is cancelled, the member's next check
+    /// continues it.
     pub(super) async fn find(
         &self,
         (name, port): (&Arc<str>, u16),
@@ -109,7 +110,7 @@ impl BoundedLookups {
         until: Instant,
     ) -> Result<Arc<[SocketAddr]>, ProbeError> {
         if let Ok(address) = name.parse::<IpAddr>() {
-            // It is looked up nowhere, so it waits for no others.
+            // An address needs no lookup, and thus no permit.
             return Ok([SocketAddr::new(address, port)].into());
         }
         let (known, last, was_slow) = {
@@ -127,7 +128,7 @@ impl BoundedLookups {
                 } else {
                     &self.permits.quick
                 };
-                // Most of its time is for the check itself.
+                // Most of the time limit is for the check itself.
                 let now = Instant::now();
                 let patience = match last {
                     Some(_) => now + until.saturating_duration_since(now) / 4,
@@ -135,7 +136,7 @@ impl BoundedLookups {
                 };
                 let permit = timeout_at(patience, permits.clone().acquire_owned()).await;
                 let Ok(Ok(permit)) = permit else {
-                    let words = "other names are being looked up for too long";
+                    let words = "no lookup could start in time: too many are running";
                     return last.ok_or_else(|| ProbeError::from(words).inconclusive());
                 };
                 pending.known.lock().was_slow = false;
@@ -156,7 +157,9 @@ impl BoundedLookups {
             pending,
         };
         let Some(found) = waiting.await else {
-            return Err(ProbeError::from("the lookup of its name broke off").inconclusive());
+            return Err(
+                ProbeError::from("the lookup of the member's name was cancelled").inconclusive(),
+            );
         };
         let found = found.map(Arc::<[SocketAddr]>::from);
         let last = found.as_ref().ok();
@@ -166,7 +169,7 @@ impl BoundedLookups {
     }
 }
 
-/// Waits for a lookup; dropped before it is over, it leaves it to the member's next check.
+/// Waits for a lookup; if dropped early, it leaves the lookup to the member's next check.
 struct PendingLookup<'p> {
     lookup: Option<Lookup>,
     pending: &'p Pending,
@@ -205,7 +208,7 @@ impl fmt::Debug for BoundedLookups {
 
 #[cfg(test)]
 mod tests {
-    use super::{BoundedLookups, MOST, MOST_SLOW, Pending};
+    use super::{BoundedLookups, MAX_LOOKUPS, MAX_SLOW_LOOKUPS, Pending};
     use crate::sync::{AtomicU32, SeqCst};
     use crate::timer::timeout;
     use std::net::SocketAddr;
@@ -214,7 +217,7 @@ mod tests {
     use tokio::sync::Notify;
     use tokio::time::Instant;
 
-    /// Lookups that hang until they are let go on, and how many have begun.
+    /// Lookups that hang until they are notified, and how many have begun.
     fn hanging() -> (BoundedLookups, Arc<AtomicU32>, Arc<Notify>) {
         let (begun, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let (counted, held) = (begun.clone(), go_on.clone());
@@ -243,26 +246,26 @@ mod tests {
         go_on.notify_one();
         let found = timeout(LIMIT, find()).await.unwrap().unwrap();
         assert_eq!(found.first().unwrap().port(), 7);
-        // The next one looks it up anew.
+        // The next one looks it up again.
         assert!(timeout(LIMIT, find()).await.is_err());
         assert_eq!(begun.load(SeqCst), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lookups_that_find_no_place_count_neither_way() {
+    async fn lookups_without_a_permit_are_inconclusive() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
-        let members: Vec<_> = (0..=MOST).map(|_| Pending::default()).collect();
-        for pending in &members[..MOST] {
+        let members: Vec<_> = (0..=MAX_LOOKUPS).map(|_| Pending::default()).collect();
+        for pending in &members[..MAX_LOOKUPS] {
             let find = lookups.find((&name, 7), pending, Instant::now() + LIMIT);
             assert!(timeout(LIMIT, find).await.is_err());
         }
-        let find = || lookups.find((&name, 7), &members[MOST], Instant::now() + LIMIT);
+        let find = || lookups.find((&name, 7), &members[MAX_LOOKUPS], Instant::now() + LIMIT);
         let error = timeout(LIMIT, find()).await.unwrap().unwrap_err();
         assert!(error.is_inconclusive());
         assert_eq!(begun.load(SeqCst), 48);
         let plain = Arc::from("::1");
-        let found = lookups.find((&plain, 7), &members[MOST], Instant::now() + LIMIT);
+        let found = lookups.find((&plain, 7), &members[MAX_LOOKUPS], Instant::now() + LIMIT);
         assert_eq!(found.await.unwrap()[..], ["[::1]:7".parse().unwrap()]);
         go_on.notify_waiters();
         tokio::task::yield_now().await;
@@ -271,14 +274,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_another_name_is_found_at_is_not_the_members_address() {
+    async fn addresses_of_another_name_are_not_used() {
         let (lookups, begun, go_on) = hanging();
         let pending = Pending::default();
         let (old, new) = (Arc::from("old.internal"), Arc::from("new.internal"));
         let until = || Instant::now() + LIMIT;
         let find = lookups.find((&old, 7), &pending, until());
         assert!(timeout(LIMIT, find).await.is_err());
-        // The member has another payload by now, and then one with another port.
+        // The member now has another payload, and then one with another port.
         for (name, port, all) in [(&new, 7, 2), (&new, 8, 3)] {
             let find = lookups.find((name, port), &pending, until());
             assert!(timeout(LIMIT, find).await.is_err());
@@ -291,10 +294,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn names_that_hang_again_leave_the_threads_to_the_others() {
+    async fn names_that_hang_again_leave_threads_to_others() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
-        let members: Vec<_> = (0..MOST).map(|_| Pending::default()).collect();
+        let members: Vec<_> = (0..MAX_LOOKUPS).map(|_| Pending::default()).collect();
         let give_up = async |pending: &Pending| {
             let find = lookups.find((&name, 7), pending, Instant::now() + LIMIT);
             timeout(LIMIT, find).await.is_err()
@@ -309,20 +312,23 @@ mod tests {
             assert!(find.await.is_ok(), "found meanwhile");
         }
         begun.store(0, SeqCst);
-        for pending in &members[..MOST_SLOW] {
+        for pending in &members[..MAX_SLOW_LOOKUPS] {
             assert!(give_up(pending).await);
         }
-        assert!(!give_up(&members[MOST_SLOW]).await, "it finds no permit");
+        assert!(
+            !give_up(&members[MAX_SLOW_LOOKUPS]).await,
+            "it finds no permit"
+        );
         assert_eq!(begun.load(SeqCst), 16);
         // Others do, as many as before.
-        for _ in 0..MOST {
+        for _ in 0..MAX_LOOKUPS {
             assert!(give_up(&Pending::default()).await);
         }
         assert_eq!(begun.load(SeqCst), 64);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_member_without_a_place_is_checked_where_it_was_found_last() {
+    async fn a_member_without_a_permit_is_checked_at_its_last_addresses() {
         let (lookups, begun, go_on) = hanging();
         let name = Arc::from("db.internal");
         let known = Pending::default();
@@ -335,7 +341,7 @@ mod tests {
         };
         go_on.notify_one();
         let first = timeout(LIMIT, find(7)).await.unwrap().unwrap();
-        for _ in 0..MOST {
+        for _ in 0..MAX_LOOKUPS {
             let other = Pending::default();
             let find = lookups.find((&name, 7), &other, Instant::now() + LIMIT);
             assert!(timeout(LIMIT, find).await.is_err());
@@ -344,7 +350,7 @@ mod tests {
         assert_eq!(find(7).await.unwrap(), first);
         assert_eq!(began.elapsed(), LIMIT / 4, "most of the time is left");
         assert_eq!(begun.load(SeqCst), 49);
-        // That is nothing for another port.
+        // It does not apply to another port.
         assert!(find(8).await.unwrap_err().is_inconclusive());
     }
 }

@@ -1,4 +1,4 @@
-//! Active health checks: members are probed in intervals, whether they have requests or not.
+//! Active health checks: members are probed in intervals, with or without requests.
 //! [`HealthChecks`].
 //!
 //! ```text
@@ -10,27 +10,27 @@
 //!                                                  gRPC, yours    in a row? ─► apply_check_results
 //! ```
 //!
-//! One task keeps the queue; each probe is a short task of its own, so that a panic or a hang
-//! of one is no other's. A member is in one place only: in the queue, waiting for a slot, or
-//! being probed. So its checks never overlap and never pile up.
+//! One task runs the queue; each probe is a short task of its own, which isolates its
+//! panics and hangs. A member is in one state at a time: scheduled, waiting for a slot, or
+//! being probed. Its checks never overlap and never pile up.
 //!
-//! What does not live here: connections (`net`), and what a failed check does to picks
+//! What does not live here: connections (`net`), and what a failed check means for picks
 //! (`balancer`).
 
+mod catch_panic;
 mod check;
 mod driver;
 mod error;
+mod events;
 mod examine;
 mod grpc;
 mod handle;
 mod http;
-mod kept;
+mod kept_connection;
 mod lookup;
-mod news;
 mod plan;
 mod probe;
 mod queue;
-mod sheltered;
 mod tally;
 mod target;
 mod tcp;
@@ -41,7 +41,7 @@ pub use check::{Check, CheckBuilder, CheckError};
 pub use error::ProbeError;
 pub use grpc::GrpcProbe;
 pub use handle::{HealthChecks, HealthChecksBuilder};
-pub use http::{CheckAnswer, HttpProbe, HttpProbeBuilder, HttpProbeError};
+pub use http::{CheckResponse, HttpProbe, HttpProbeBuilder, HttpProbeError};
 pub use plan::FirstCheck;
 pub use probe::{Probe, Probing};
 pub use target::{Checkable, ProbeTarget};

@@ -1,6 +1,6 @@
-//! What was said about the checks of a balancer before they began: [`CheckPlan`], [`FirstCheck`].
+//! The settings of a balancer's checks: [`CheckPlan`], [`FirstCheck`].
 //!
-//! What does not live here: saying it (`handle`), and doing it (`driver`).
+//! What does not live here: the builder (`handle`), and the task (`driver`).
 
 use super::lookup::BoundedLookups;
 use super::{Check, ProbeError, ProbeTarget};
@@ -10,7 +10,8 @@ use crate::member::MemberSpec;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum FirstCheck {
-    /// One interval after the checks have begun, or after the member has joined, as Apache does.
+    /// One interval after the checks have started, or after the member was added, as in
+    /// Apache.
     AfterInterval,
     /// At once.
     #[default]

@@ -1,4 +1,4 @@
-//! Asking one member once whether it is well: [`Probe`].
+//! One probe of one member: [`Probe`].
 //!
 //! What does not live here: the probes (`tcp`, `tls`, `http`, `grpc`), and when they run.
 
@@ -7,25 +7,26 @@ use std::sync::Arc;
 
 use super::{ProbeError, ProbeTarget};
 
-/// What a probe comes to.
+/// The future of a probe.
 pub type Probing = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send>>;
 
-/// Asks a member whether it is well.
+/// Checks once whether a member is healthy.
 ///
-/// A closure from a [`ProbeTarget`] to a future is one.
+/// A closure from a [`ProbeTarget`] to a future is a probe.
 ///
 /// # Contract
 ///
-/// * `Ok` means that the member can serve, an error that it cannot, and an
-///   [inconclusive](ProbeError::inconclusive) one that it could not be asked: that counts
-///   neither way.
-/// * The future is dropped when the time limit of the [`Check`](super::Check) is over, when the
-///   member leaves, and when the checks stop. It should leave nothing behind then.
+/// * `Ok` means that the member can serve requests; an error means that it cannot. An
+///   [inconclusive](ProbeError::inconclusive) error means that the member could not be
+///   checked, and counts neither as passed nor as failed.
+/// * The future is dropped when the time limit of the [`Check`](super::Check) has elapsed,
+///   when the member is removed, and when the checks stop. Dropping it should release all
+///   of its resources.
 /// * It must not block its thread. A panic is a failed check of that member.
 ///
 /// # Examples
 ///
-/// Asking redis:
+/// A ping of Redis:
 ///
 /// ```
 /// use equipoise::health::{Check, ProbeError, ProbeTarget};
@@ -34,10 +35,10 @@ pub type Probing = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send>>;
 /// async fn ping(target: ProbeTarget) -> Result<(), ProbeError> {
 ///     let mut stream = target.connector().connect().await?;
 ///     stream.write_all(b"PING\r\n").await?;
-///     let mut answer = [0; 7];
-///     stream.read_exact(&mut answer).await?;
-///     if &answer != b"+PONG\r\n" {
-///         return Err("it did not answer PONG".into());
+///     let mut response = [0; 7];
+///     stream.read_exact(&mut response).await?;
+///     if &response != b"+PONG\r\n" {
+///         return Err("the response is not PONG".into());
 ///     }
 ///     Ok(())
 /// }
@@ -46,10 +47,10 @@ pub type Probing = Pin<Box<dyn Future<Output = Result<(), ProbeError>> + Send>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Probe: Send + Sync + 'static {
-    /// Asks the member at `target`.
+    /// Probes the member at `target`.
     fn probe(&self, target: ProbeTarget) -> Probing;
 
-    /// Returns what it does in a few words, such as `GET /status`, for the cause of a failure.
+    /// Returns a short description, such as `GET /status`, for the cause of a failure.
     ///
     /// # Examples
     ///

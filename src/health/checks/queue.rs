@@ -1,51 +1,52 @@
-//! What is to be checked when, and how many at the same time: [`CheckQueue`].
+//! Which check runs when, and how many run at the same time: [`CheckQueue`].
 //!
 //! It is pure: times are arguments. What does not live here: the members (`driver`).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-/// One of the queue's members. It is never used again for another.
+/// The key of a member in the queue. A key is never reused.
 pub(super) type CheckKey = u64;
 
-/// In which line a member waits for a slot.
+/// The queue in which a member waits for a slot.
 ///
-/// Members that hang hold their slots until their time limits. So that they leave slots to the
-/// others, those whose last check was slow have at most half of them; and so that they are not
-/// kept waiting for ever by many others, both lines have their turns.
+/// Checks that hang hold their slots until their time limits. Members whose last check was
+/// slow have at most half of the slots, which leaves slots to the others. Both queues take
+/// turns, which keeps slow members from waiting forever.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Speed {
     Quick,
     Slow,
 }
 
-/// Where a member is: in one place at a time.
+/// The state of a member in the queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum CheckState<T> {
-    /// Due then.
+    /// Due at that time.
     Later(T),
     Running(Speed),
     Waiting(Speed),
 }
 
-/// Members by the time of their next check, the lines of those that are due, and the slots.
+/// Members by the time of their next check, the queues of members that are due, and the
+/// slots.
 #[derive(Debug)]
 pub(super) struct CheckQueue<T> {
-    places: HashMap<CheckKey, (CheckState<T>, Speed)>,
+    states: HashMap<CheckKey, (CheckState<T>, Speed)>,
     times: BTreeSet<(T, CheckKey)>,
-    /// Those that are due; a key whose place is another one by now is passed over.
+    /// Members that are due; a key whose state has changed since is skipped.
     quick: VecDeque<CheckKey>,
     slow: VecDeque<CheckKey>,
     slots: usize,
     running: usize,
     running_slow: usize,
-    /// Whose turn it is, if both lines wait.
+    /// The queue whose turn it is, if members wait in both.
     turn: Speed,
 }
 
 impl<T: Copy + Ord> CheckQueue<T> {
     pub(super) fn new(slots: usize) -> Self {
         Self {
-            places: HashMap::new(),
+            states: HashMap::new(),
             times: BTreeSet::new(),
             quick: VecDeque::new(),
             slow: VecDeque::new(),
@@ -56,9 +57,9 @@ impl<T: Copy + Ord> CheckQueue<T> {
         }
     }
 
-    /// A member is due at `at`, unless it waits for a slot or runs.
+    /// Schedules a member at `at`, unless it waits for a slot or runs.
     pub(super) fn put(&mut self, key: CheckKey, at: T) {
-        let speed = match self.places.get(&key) {
+        let speed = match self.states.get(&key) {
             None => Speed::Quick,
             Some(&(CheckState::Later(before), speed)) => {
                 self.times.remove(&(before, key));
@@ -66,23 +67,23 @@ impl<T: Copy + Ord> CheckQueue<T> {
             }
             Some(_) => return,
         };
-        self.places.insert(key, (CheckState::Later(at), speed));
+        self.states.insert(key, (CheckState::Later(at), speed));
         self.times.insert((at, key));
     }
 
-    /// A member's check has ended; it is due again at `at`.
+    /// Records the end of a member's check; it is due again at `at`.
     pub(super) fn ended(&mut self, key: CheckKey, speed: Speed, at: T) {
-        let Some(&(CheckState::Running(slot), _)) = self.places.get(&key) else {
+        let Some(&(CheckState::Running(slot), _)) = self.states.get(&key) else {
             return;
         };
         self.free_slot(slot);
-        self.places.insert(key, (CheckState::Later(at), speed));
+        self.states.insert(key, (CheckState::Later(at), speed));
         self.times.insert((at, key));
     }
 
-    /// Forgets a member, and gives its slot back if it has one.
+    /// Removes a member, and frees its slot if it has one.
     pub(super) fn remove(&mut self, key: CheckKey) {
-        match self.places.remove(&key) {
+        match self.states.remove(&key) {
             Some((CheckState::Later(at), _)) => {
                 self.times.remove(&(at, key));
             }
@@ -99,36 +100,36 @@ impl<T: Copy + Ord> CheckQueue<T> {
         }
     }
 
-    /// Members that come and go while all slots are taken leave no long line behind.
+    /// Keeps stale keys from piling up when members come and go while all slots are taken.
     fn tidy(&mut self) {
         let Self {
-            places,
+            states,
             quick,
             slow,
             ..
         } = self;
-        if quick.len() + slow.len() > 2 * places.len() + 64 {
-            for line in [quick, slow] {
-                line.retain(|key| places.contains_key(key));
+        if quick.len() + slow.len() > 2 * states.len() + 64 {
+            for queue in [quick, slow] {
+                queue.retain(|key| states.contains_key(key));
             }
         }
     }
 
-    /// When the next one is due that is not due yet.
+    /// Returns the earliest time at which another member becomes due.
     pub(super) fn next_due(&self) -> Option<T> {
         self.times.first().map(|&(at, _)| at)
     }
 
-    /// The next one to be checked now, if it is due and a slot is free; it runs until it
-    /// [`ended`](Self::ended).
+    /// Returns the next member to check, if one is due and a slot is free. It holds the
+    /// slot until [`ended`](Self::ended).
     pub(super) fn start(&mut self, now: T) -> Option<CheckKey> {
         while let Some(&(at, key)) = self.times.first() {
             if at > now {
                 break;
             }
             self.times.pop_first();
-            if let Some((place, speed)) = self.places.get_mut(&key) {
-                *place = CheckState::Waiting(*speed);
+            if let Some((state, speed)) = self.states.get_mut(&key) {
+                *state = CheckState::Waiting(*speed);
                 match speed {
                     Speed::Quick => self.quick.push_back(key),
                     Speed::Slow => self.slow.push_back(key),
@@ -151,14 +152,14 @@ impl<T: Copy + Ord> CheckQueue<T> {
         if speed == Speed::Slow {
             self.running_slow += 1;
         }
-        self.places.insert(key, (CheckState::Running(speed), speed));
+        self.states.insert(key, (CheckState::Running(speed), speed));
         Some(key)
     }
 
     fn take(&mut self, speed: Speed) -> Option<CheckKey> {
         let is_full = match speed {
             Speed::Quick => self.running >= self.slots,
-            // With a single slot they have it in turns.
+            // A single slot alternates between the queues.
             Speed::Slow => {
                 self.running >= self.slots || self.running_slow >= (self.slots / 2).max(1)
             }
@@ -166,13 +167,13 @@ impl<T: Copy + Ord> CheckQueue<T> {
         if is_full {
             return None;
         }
-        let line = match speed {
+        let queue = match speed {
             Speed::Quick => &mut self.quick,
             Speed::Slow => &mut self.slow,
         };
         loop {
-            let key = line.pop_front()?;
-            if self.places.get(&key) == Some(&(CheckState::Waiting(speed), speed)) {
+            let key = queue.pop_front()?;
+            if self.states.get(&key) == Some(&(CheckState::Waiting(speed), speed)) {
                 return Some(key);
             }
         }
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_runs_or_waits_is_put_nowhere_else() {
+    fn a_running_or_waiting_member_is_not_scheduled_again() {
         let mut queue = CheckQueue::new(1);
         queue.put(1, 0);
         queue.put(2, 0);
@@ -223,19 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn slow_ones_leave_half_of_the_slots_to_the_others() {
+    fn slow_members_leave_half_of_the_slots_to_others() {
         let mut queue = CheckQueue::new(4);
         for key in 0..8 {
             queue.put(key, 0);
         }
-        // All of the first four hang.
+        // The first four all hang.
         assert_eq!(all_that_start(&mut queue, 0), [0, 1, 2, 3]);
         for key in 0..4 {
             queue.ended(key, Speed::Slow, 0);
         }
         let started = all_that_start(&mut queue, 0);
         assert_eq!(started.iter().filter(|&&key| key < 4).count(), 2);
-        // The slow ones hang again, and yet all others are checked.
+        // The slow ones hang again; all others are checked nevertheless.
         for key in [4, 5] {
             assert!(started.contains(&key));
             queue.ended(key, Speed::Quick, 1);
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_slot_is_for_slow_ones_in_their_turn() {
+    fn a_single_slot_alternates_between_quick_and_slow_members() {
         let mut queue = CheckQueue::new(1);
         queue.put(1, 0);
         assert_eq!(queue.start(0), Some(1));
@@ -297,7 +298,7 @@ mod tests {
                 }
                 prop_assert_eq!(queue.running, running.len());
             }
-            // Everything that is known is checked in the end.
+            // All members are checked in the end.
             let mut left = known.clone();
             for now in 1_000..1_100 {
                 for &key in running.keys() {

@@ -1,17 +1,17 @@
-//! How many checks in a row passed or failed, and what follows: [`CheckTally`].
+//! Counts results in a row and decides what changes: [`CheckTally`].
 //!
-//! What does not live here: the checks, and carrying out what follows (`driver`).
+//! What does not live here: the checks, and applying the changes (`driver`).
 
 use crate::member::{Flag, Status};
 
-/// What the checks of one member have come to.
+/// The results in a row of one member's checks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct CheckTally {
     passes: u32,
     fails: u32,
 }
 
-/// How many in a row it takes.
+/// How many results in a row are needed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Needed {
     pub(super) passes: u32,
@@ -20,24 +20,24 @@ pub(super) struct Needed {
     pub(super) ends_ejections: bool,
 }
 
-/// What follows from a check.
+/// What changes after a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum CheckChange {
-    /// The member is out of service from now on.
+    /// The member is taken out of service.
     Fail,
     Nothing,
-    /// The member passes, and is out for what checks have not found: an ejection.
+    /// The member passes, and remains out for a reason other than checks: an ejection.
     Pass,
-    /// The member is well again.
+    /// The member returns to service.
     Recover,
 }
 
 impl CheckTally {
-    /// Notes a check of a member that has this status.
+    /// Records the result of a check of a member that has this status.
     ///
-    /// Where Apache counts on, a check of the other kind ends the row. As with Apache, fails
-    /// of a member that is out for an error of its requests do not count: the error has an end
-    /// of its own.
+    /// A result of the other kind resets the count; Apache keeps counting. As in Apache,
+    /// failures of a member that is in error because of its requests do not count: the
+    /// error ends by itself.
     pub(super) fn note(&mut self, status: Status, passed: bool, needed: Needed) -> CheckChange {
         let is_ejected = status.contains(Flag::Ejected);
         let is_out = status.contains(Flag::FailedCheck)
@@ -57,7 +57,7 @@ impl CheckTally {
                 return CheckChange::Nothing;
             }
             (_, true) => {
-                // Passes before an outage do not count to its end.
+                // Passes before an outage do not count towards its end.
                 *self = Self::default();
                 return CheckChange::Nothing;
             }
@@ -96,9 +96,9 @@ mod tests {
         }
     }
 
-    /// Carries changes out as the balancer does. `+` passes, `-` fails; the answer has, for
-    /// each, `x` if the member is out afterwards.
-    fn course(needed: Needed, mut status: Status, checks: &str) -> String {
+    /// Applies changes as the balancer does. `+` passes, `-` fails; the result has, for
+    /// each check, `x` if the member is out afterwards.
+    fn run_checks(needed: Needed, mut status: Status, checks: &str) -> String {
         let mut tally = CheckTally::default();
         let mut shown = String::new();
         for check in checks.chars() {
@@ -113,22 +113,22 @@ mod tests {
     }
 
     #[test]
-    fn a_row_takes_a_member_out_and_another_brings_it_back() {
+    fn a_row_of_fails_takes_a_member_out_and_a_row_of_passes_returns_it() {
         let (failed, error) = (out(Flag::FailedCheck), out(Flag::InError));
         for (passes, fails, status, checks, shown) in [
             (1, 1, OK, "+-+--+", ".x.xx."),
-            // Apache counts on: it would be out after the second.
+            // Apache keeps counting: the member would be out after the second.
             (1, 2, OK, "-+-+--+", ".....x."),
             (1, 3, OK, "-+-+-", "....."),
             (2, 1, OK, "-+-++-", "xxxx.x"),
             (3, 1, failed, "++-+++", "xxxxx."),
-            // An error is no failed check, and fails do not add one.
+            // An error is not a failed check, and failures do not add one.
             (1, 1, error, "---+-", "xxx.x"),
             (2, 1, error, "+-++", "xxx."),
             // Apache's hcpasses=0 and hcfails=0.
             (0, 0, OK, "-+", "x."),
         ] {
-            let found = course(needed(passes, fails), status, checks);
+            let found = run_checks(needed(passes, fails), status, checks);
             assert_eq!(found, shown, "{passes} passes, {fails} fails: {checks}");
         }
     }
@@ -139,7 +139,7 @@ mod tests {
         let error = out(Flag::InError);
         let mut note = |status| tally.note(status, true, needed);
         assert_eq!([note(error), note(error)], [CheckChange::Nothing; 2]);
-        // Its time was over before the third.
+        // Its time was over before the third check.
         assert_eq!(note(OK), CheckChange::Nothing);
         assert_eq!([note(error), note(error)], [CheckChange::Nothing; 2]);
         assert_eq!(note(error), CheckChange::Recover);
@@ -170,23 +170,23 @@ mod tests {
     }
 
     #[test]
-    fn each_row_of_passes_of_an_ejected_member_is_noted_and_fails_take_it_out_too() {
+    fn rows_of_passes_of_an_ejected_member_are_reported_and_fails_count() {
         let (ejected, mut tally) = (out(Flag::Ejected), CheckTally::default());
-        let mut course = |checks: &str| -> Vec<CheckChange> {
+        let mut run_checks = |checks: &str| -> Vec<CheckChange> {
             let checks = checks.chars();
             checks
                 .map(|check| tally.note(ejected, check == '+', needed(2, 2)))
                 .collect()
         };
         use CheckChange::{Fail, Nothing, Pass};
-        assert_eq!(course("++++"), [Nothing, Pass, Nothing, Pass]);
-        assert_eq!(course("+-+-"), [Nothing, Nothing, Nothing, Nothing]);
-        assert_eq!(course("--"), [Fail, Nothing], "the fail before counts");
-        assert_eq!(course("+"), [Nothing]);
+        assert_eq!(run_checks("++++"), [Nothing, Pass, Nothing, Pass]);
+        assert_eq!(run_checks("+-+-"), [Nothing, Nothing, Nothing, Nothing]);
+        assert_eq!(run_checks("--"), [Fail, Nothing], "the fail before counts");
+        assert_eq!(run_checks("+"), [Nothing]);
     }
 
     proptest! {
-        /// A slow twin: it looks at all checks since the member went out or came back.
+        /// A slow reference: it looks at all checks since the member's state changed.
         #[test]
         fn a_member_changes_exactly_when_the_last_checks_are_all_of_the_other_kind(
             checks in prop::collection::vec(any::<bool>(), 0..200),

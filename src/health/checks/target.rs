@@ -1,4 +1,4 @@
-//! Where a probe goes: [`ProbeTarget`], and what has one: [`Checkable`].
+//! The target of a probe: [`ProbeTarget`], and payloads that have one: [`Checkable`].
 //!
 //! What does not live here: opening the connection (`net`).
 
@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ProbeError;
-use super::kept::KeptLine;
+use super::kept_connection::KeptConnection;
 use crate::net::Connector;
 
-/// Where a probe goes: what opens connections to the member, and for HTTP the host that it is
-/// asked for and the path that all of its own are below.
+/// Where a probe connects to: a connector to the member and, for HTTP, the host and the
+/// base path.
 ///
 /// # Examples
 ///
@@ -30,63 +30,63 @@ pub struct ProbeTarget {
     connector: Connector,
     host: Arc<str>,
     path: Arc<str>,
-    kept: KeptLine,
+    kept: KeptConnection,
 }
 
 impl ProbeTarget {
-    /// Makes one whose host is the address as it stands, with its port; `localhost` for a unix
-    /// socket.
+    /// Creates a target whose host is the connector's address with its port; `localhost`
+    /// for a unix socket.
     pub fn new(connector: Connector) -> Self {
         let host = connector.authority();
         Self {
             connector,
             host: host.into(),
             path: "/".into(),
-            kept: KeptLine::default(),
+            kept: KeptConnection::default(),
         }
     }
 
-    /// Sets the host that HTTP asks for: `Host`, over HTTP/2 `:authority`.
+    /// Sets the host of HTTP requests: `Host`, over HTTP/2 `:authority`.
     pub fn with_host(mut self, host: impl Into<Arc<str>>) -> Self {
         self.host = host.into();
         self
     }
 
-    /// Sets the path that the member's own paths are below.
+    /// Sets the base path, which is prepended to the path of a probe.
     pub fn with_path(mut self, path: impl Into<Arc<str>>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// Returns what opens connections to the member.
+    /// Returns the connector to the member.
     pub const fn connector(&self) -> &Connector {
         &self.connector
     }
 
-    /// Returns the host that HTTP asks for.
+    /// Returns the host of HTTP requests.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Returns the path that the member's own paths are below.
+    /// Returns the base path.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether a probe of the other asks the same.
+    /// Returns whether a probe of the other target would be the same.
     pub(super) fn is_as(&self, other: &Self) -> bool {
         let is_there = self.connector.could_open(&other.connector, None);
         is_there && self.host == other.host && self.path == other.path
     }
 
-    /// The connection that is kept from one check of the member to the next.
-    pub(super) const fn kept(&self) -> &KeptLine {
+    /// Returns the connection that is kept from one check of the member to the next.
+    pub(super) const fn kept(&self) -> &KeptConnection {
         &self.kept
     }
 
-    pub(super) fn keeping(mut self, kept: KeptLine) -> Self {
+    pub(super) fn keeping(mut self, kept: KeptConnection) -> Self {
         self.kept = kept;
         self
     }
@@ -109,11 +109,11 @@ impl From<SocketAddr> for ProbeTarget {
     }
 }
 
-/// A payload that tells where its member is checked.
+/// A payload with a probe target.
 ///
-/// It is implemented for what members are here: socket addresses, `Connector`, with the feature
-/// `forward` its `Address`, and with `proxy` its `Endpoint`. For any other payload give
-/// [`HealthChecks::builder_by`](super::HealthChecks::builder_by) a closure.
+/// It is implemented for socket addresses and `Connector`, with the feature `forward` for
+/// `Address`, and with `proxy` for `Endpoint`. For any other payload, pass a closure to
+/// [`HealthChecks::builder_by`](super::HealthChecks::builder_by).
 ///
 /// # Examples
 ///
@@ -132,11 +132,12 @@ impl From<SocketAddr> for ProbeTarget {
 /// }
 /// ```
 pub trait Checkable {
-    /// Returns where probes go; an error is a failed check.
+    /// Returns the target of probes.
     ///
     /// # Errors
     ///
-    /// If it cannot be checked, for want of a port for example.
+    /// If the member cannot be checked, for example because it has no port. It counts as a
+    /// failed check.
     fn probe_target(&self) -> Result<ProbeTarget, ProbeError>;
 }
 
@@ -158,17 +159,17 @@ impl<T: Checkable + ?Sized> Checkable for Arc<T> {
     }
 }
 
-/// An address that has a port of its own.
+/// An address with a port.
 #[cfg(feature = "forward")]
 impl Checkable for crate::forward::Address {
     fn probe_target(&self) -> Result<ProbeTarget, ProbeError> {
         let connector = self.own_connector();
-        let connector = connector.ok_or("its address has no port to be checked at")?;
+        let connector = connector.ok_or("the address of the member has no port to check")?;
         Ok(connector.into())
     }
 }
 
-/// By connections of the checks' own, with the endpoint's address and TLS, below its path.
+/// Uses connections of its own, with the endpoint's address, TLS and base path.
 #[cfg(feature = "proxy")]
 impl Checkable for crate::proxy::Endpoint {
     fn probe_target(&self) -> Result<ProbeTarget, ProbeError> {

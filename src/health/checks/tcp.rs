@@ -1,12 +1,13 @@
-//! Is anything listening there? [`TcpProbe`].
+//! A probe that opens a TCP connection: [`TcpProbe`].
 //!
 //! What does not live here: TLS (`tls`).
 
 use super::{Probe, ProbeTarget, Probing};
 
-/// Connects, and closes the connection (Apache: `hcmethod=TCP`); to a unix socket, too.
+/// Connects and closes the connection (Apache: `hcmethod=TCP`). It also connects to unix
+/// sockets.
 ///
-/// A member to which connections are secured is connected to without TLS.
+/// It does not use TLS, even if requests to the member do.
 ///
 /// # Examples
 ///
@@ -33,7 +34,7 @@ pub struct TcpProbe {
 }
 
 impl TcpProbe {
-    /// Makes it.
+    /// Creates the probe.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }

@@ -1,19 +1,20 @@
-//! Does a TLS handshake come to its end, with a certificate that holds? [`TlsProbe`].
+//! A probe that completes a TLS handshake: [`TlsProbe`].
 //!
 //! What does not live here: TLS (`net`).
 
 use super::{Probe, ProbeError, ProbeTarget, Probing};
 use crate::net::MemberTls;
 
-/// Connects, does a TLS handshake, and closes the connection. The certificate is verified as it
-/// is for requests: one that is out of date, or for another name, fails.
+/// Connects, completes a TLS handshake, and closes the connection. The certificate is
+/// verified as for requests: an expired certificate, or one for another name, fails the
+/// check.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::health::{Check, TlsProbe};
 ///
-/// // For members whose connections are secured, by their own settings:
+/// // For members with TLS; the settings are the members' own:
 /// let check = Check::builder(TlsProbe::new()).build()?;
 /// # let _ = check;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -24,13 +25,14 @@ pub struct TlsProbe {
 }
 
 impl TlsProbe {
-    /// Makes one that takes the settings of each member.
+    /// Creates a probe that uses the TLS settings of each member.
     #[must_use]
     pub const fn new() -> Self {
         Self { tls: None }
     }
 
-    /// Makes one with settings of its own, for members that are passed through unopened.
+    /// Creates a probe with TLS settings of its own, for members whose TLS is passed
+    /// through.
     ///
     /// # Examples
     ///
@@ -61,9 +63,11 @@ impl Probe for TlsProbe {
             let connector = match &tls {
                 Some(tls) => connector
                     .tls(tls)
-                    .map_err(|source| ProbeError::caused_by("no TLS", source))?,
+                    .map_err(|source| ProbeError::caused_by("the TLS handshake failed", source))?,
                 None if connector.is_secured() => connector,
-                None => return Err("the member's connections are not secured".into()),
+                None => {
+                    return Err("the member has no TLS settings: use a probe with its own".into());
+                }
             };
             connector.open(Vec::new()).await?;
             Ok(())

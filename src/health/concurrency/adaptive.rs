@@ -1,7 +1,7 @@
-//! Limits of members that follow their latency: [`AdaptiveLimit`].
+//! Limits on requests in flight that follow the latency of members: [`AdaptiveLimit`].
 //!
-//! What does not live here: the rules (`aimd.rs`, `gradient2.rs`), and what a pick does with a
-//! member at its limit (`scheduler`).
+//! What does not live here: the rules (`aimd.rs`, `gradient2.rs`), and picks of members at
+//! their limits (`scheduler`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,22 +20,23 @@ use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
 /// Creates the rule of a member.
 type MakeRule = dyn Fn() -> Box<dyn LimitRule> + Send + Sync;
 
-/// Moves the limit of each member on requests in flight by its latency, until it is dropped.
+/// Adjusts the limit of each member on requests in flight to its latency, until it is
+/// dropped.
 ///
-/// The limit is one of the [owner](LimitOwner) `Adaptive`: the smallest of it, of what the
-/// spec says and of what the protocol says counts. When it is dropped, its limits are lifted.
+/// The limit has the [owner](LimitOwner) `Adaptive`. The smallest of this limit, the limit
+/// in the spec and the limit of the protocol applies. Dropping it removes its limits.
 ///
-/// Each member has a rule of its own ([`Gradient2`](super::Gradient2),
-/// [`Aimd`](super::Aimd), or yours), which is told of each window: the mean time to the head, the
-/// most that was in flight, and whether a request was dropped. A window lasts a second, and
-/// longer until ten requests have been measured, as in Netflix's `WindowedLimit`. It is ended by
-/// the request that finds it over, so no task is needed.
+/// Each member has its own rule: [`Gradient2`](super::Gradient2), [`Aimd`](super::Aimd), or
+/// one of yours. The rule gets a sample for each window: the mean time to the response
+/// head, the most requests in flight at once, and whether a request was dropped. A window
+/// lasts at least one second, and until ten requests have been measured, as in Netflix's
+/// `WindowedLimit`. The first request after its end closes it; no task is needed.
 ///
-/// As dropped counts an answer of 429 or 503, and a request that timed out without an answer.
-/// An answer with another status of 500 or above is not measured: a member that fails at once is
-/// not a fast one.
+/// A response of 429 or 503 counts as dropped, and so does a request that timed out without
+/// a response. A response with another status of 500 or above is not measured: a member
+/// that fails fast must not look fast.
 ///
-/// A balancer should have one of them at most: of two, the later word counts.
+/// Use at most one of them for a balancer: two would overwrite each other's limits.
 ///
 /// # Examples
 ///
@@ -56,7 +57,7 @@ pub struct AdaptiveLimit {
     keeper: Arc<dyn EndLimits>,
 }
 
-/// Says how limits follow latency, before they do.
+/// Builds an [`AdaptiveLimit`].
 ///
 /// # Examples
 ///
@@ -79,13 +80,13 @@ pub struct AdaptiveLimitBuilder {
     min_requests: u32,
 }
 
-/// What a handle ends.
+/// Type-erased access for the handle.
 trait EndLimits: Send + Sync {
     fn stop(&self);
 }
 
 impl AdaptiveLimit {
-    /// Begins with the defaults; the closure makes the rule of each member.
+    /// Starts with the defaults; the closure creates the rule of each member.
     pub fn new<W, R>(balancer: &Balancer<W>, rule: impl Fn() -> R + Send + Sync + 'static) -> Self
     where
         W: Send + Sync + 'static,
@@ -94,7 +95,7 @@ impl AdaptiveLimit {
         Self::builder(rule).watch(balancer)
     }
 
-    /// Returns a builder; the closure makes the rule of each member.
+    /// Returns a builder; the closure creates the rule of each member.
     pub fn builder<R: LimitRule>(
         rule: impl Fn() -> R + Send + Sync + 'static,
     ) -> AdaptiveLimitBuilder {
@@ -105,7 +106,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Moves limits for as long as the balancer lives.
+    /// Keeps adjusting limits for as long as the balancer lives.
     ///
     /// # Examples
     ///
@@ -134,19 +135,19 @@ impl Drop for AdaptiveLimit {
 }
 
 impl AdaptiveLimitBuilder {
-    /// Sets how long a window lasts at least, 1 s by default, 1 ms at least.
+    /// Sets the shortest duration of a window, 1 s by default, at least 1 ms.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets how many requests a window has at least, 10 by default; 0 is 1.
+    /// Sets the least number of measured requests in a window, 10 by default; 0 is 1.
     pub fn min_requests(mut self, requests: u32) -> Self {
         self.min_requests = requests.max(1);
         self
     }
 
-    /// Begins to move the limits of a balancer's members.
+    /// Starts to adjust the limits of a balancer's members.
     pub fn watch<W>(self, balancer: &Balancer<W>) -> AdaptiveLimit
     where
         W: Send + Sync + 'static,
@@ -187,12 +188,12 @@ impl<W: Send + Sync> LimitTable<W> {
         if let Some(gauge) = of(&self.gauges.load(), member) {
             return Some(then(gauge));
         }
-        self.look_for(member);
+        self.refresh_gauges(member);
         of(&self.gauges.load(), member).map(|gauge| then(gauge))
     }
 
     #[cold]
-    fn look_for(&self, member: MemberId) {
+    fn refresh_gauges(&self, member: MemberId) {
         let Some(roster) = self.roster().filter(|roster| is_there(roster, member)) else {
             return;
         };
@@ -200,7 +201,7 @@ impl<W: Send + Sync> LimitTable<W> {
         let new = |id| Gauge::new(id, (self.settings.make_rule)(), ends);
         loop {
             let known = Arc::clone(&self.gauges.load());
-            // Without the lock, as rules are made by a closure of the caller's.
+            // Without the lock, because the caller's closure creates the rules.
             let gauges = renewed(&known, &roster, |seat| new(seat.state.id()));
             let renewing = self.renewing.lock();
             if Arc::ptr_eq(&known, &self.gauges.load()) {
@@ -216,7 +217,7 @@ impl<W: Send + Sync> LimitTable<W> {
         self.balancer.upgrade().as_ref().map(Balancer::roster)
     }
 
-    /// A member has the limit that its rule begins with.
+    /// Sets the initial limit of the rule on a member.
     fn begin(&self, member: &MemberState) {
         if let Some(limit) = self.with_gauge(member.id(), Gauge::limit) {
             self.set(member.id(), limit);
@@ -273,25 +274,25 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
             return;
         };
         match event.kind {
-            EventKind::Answered {
+            EventKind::Responded {
                 status: Some(429 | 503),
                 ..
             } => self
                 .0
                 .take(member, |gauge| gauge.dropped(member.in_flight())),
-            // How soon it fails tells nothing of how long its work takes.
-            EventKind::Answered {
+            // A fast failure says nothing about the duration of work.
+            EventKind::Responded {
                 status: Some(500..),
                 ..
             } => {}
-            EventKind::Answered {
+            EventKind::Responded {
                 time_to_head: Some(time),
                 ..
             } => self
                 .0
-                .take(member, |gauge| gauge.answered(time, member.in_flight())),
+                .take(member, |gauge| gauge.responded(time, member.in_flight())),
             EventKind::Ended(ended) if is_drop(ended) => {
-                // It has been given back by now.
+                // This request is no longer counted as in flight.
                 let in_flight = member.in_flight().saturating_add(1);
                 self.0.take(member, |gauge| gauge.dropped(in_flight));
             }
@@ -307,7 +308,7 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
 
 fn is_drop(ended: &Ended) -> bool {
     let timed_out = matches!(ended.cause, Some(Cause::TimedOut));
-    ended.outcome == Outcome::Failure && timed_out && !ended.is_answered
+    ended.outcome == Outcome::Failure && timed_out && !ended.has_response
 }
 
 impl fmt::Debug for AdaptiveLimit {

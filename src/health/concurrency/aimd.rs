@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::rule::{Bounds, LimitRule, LimitSample, whole};
 
-/// One more after each window that used at least half of the limit, a tenth less after one in
-/// which a request was dropped or that was too slow.
+/// Adds one to the limit after a window that used at least half of it; takes a tenth off
+/// after a window with a dropped request, or one that was too slow.
 ///
-/// As `AIMDLimit` of Netflix's [concurrency-limits], with its defaults: it begins at 20, from 20
-/// to 200, a backoff of 0.9, and 5 s as too slow.
+/// It is `AIMDLimit` of Netflix's [concurrency-limits] with the same defaults: an initial
+/// limit of 20, bounds of 20 and 200, a backoff of 0.9, and 5 s as too slow.
 ///
-/// The law is that of congestion avoidance: Chiu, Jain, *Analysis of the increase and decrease
-/// algorithms for congestion avoidance in computer networks* (1989).
+/// The rule is that of congestion avoidance: Chiu, Jain, *Analysis of the increase and
+/// decrease algorithms for congestion avoidance in computer networks* (1989).
 ///
 /// [concurrency-limits]: https://github.com/Netflix/concurrency-limits
 ///
@@ -38,7 +38,7 @@ pub struct Aimd {
 }
 
 impl Aimd {
-    /// The defaults.
+    /// Creates the rule with its defaults.
     pub const fn new() -> Self {
         Self {
             limit: 20.0,
@@ -48,27 +48,28 @@ impl Aimd {
         }
     }
 
-    /// Sets the limit to begin with, which is kept within the bounds.
+    /// Sets the initial limit, which is clamped to the bounds.
     pub fn with_initial(mut self, limit: u32) -> Self {
         self.limit = self.bounds.clamp(limit.into());
         self
     }
 
-    /// Sets the least and the greatest limit, of which the least is at least 1.
+    /// Sets the smallest and the largest limit; the smallest is at least 1.
     pub fn with_bounds(mut self, min: u32, max: u32) -> Self {
         self.bounds = Bounds::new(min, max);
         self.limit = self.bounds.clamp(self.limit);
         self
     }
 
-    /// Sets what is left of the limit after a drop, in hundredths, from 1 to 99; 90 by default.
+    /// Sets what remains of the limit after a drop, in percent, from 1 to 99; 90 by
+    /// default.
     pub fn with_backoff_percent(mut self, percent: u8) -> Self {
         self.backoff = f64::from(percent.clamp(1, 99)) / 100.0;
         self
     }
 
-    /// Sets which mean time to the head is as bad as a drop; 5 s by default.
-    pub const fn with_too_slow(mut self, time: Duration) -> Self {
+    /// Sets the mean time to the response head that counts as a drop; 5 s by default.
+    pub const fn with_timeout(mut self, time: Duration) -> Self {
         self.too_slow = time;
         self
     }

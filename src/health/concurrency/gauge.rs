@@ -1,4 +1,4 @@
-//! What is measured of one member in a window, without a lock: [`Gauge`].
+//! Measurements of one member in a window, without a lock: [`Gauge`].
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed};
 #[repr(align(128))]
 pub(super) struct Gauge {
     id: MemberId,
-    // Relaxed, all of them: a window that is off by the requests of an instant is as good.
+    // All of them relaxed: it does not matter if a window is off by a few concurrent
+    // requests.
     micros: AtomicU64,
-    answers: AtomicU32,
+    responses: AtomicU32,
     in_flight: AtomicU32,
     dropped: AtomicU32,
-    /// When the window is over, in nanoseconds.
+    /// The end of the window, in nanoseconds.
     ends: AtomicU64,
     rule: Mutex<Box<dyn LimitRule>>,
 }
@@ -33,7 +34,7 @@ impl Gauge {
         Self {
             id,
             micros: AtomicU64::new(0),
-            answers: AtomicU32::new(0),
+            responses: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             dropped: AtomicU32::new(0),
             ends: AtomicU64::new(ends.as_nanos()),
@@ -41,16 +42,16 @@ impl Gauge {
         }
     }
 
-    /// Takes an answer into account that took so long.
+    /// Records a response and its time to the head.
     #[inline]
-    pub(super) fn answered(&self, time: Duration, in_flight: u32) {
+    pub(super) fn responded(&self, time: Duration, in_flight: u32) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
         self.micros.fetch_add(micros, Relaxed);
-        self.answers.fetch_add(1, Relaxed);
+        self.responses.fetch_add(1, Relaxed);
         self.saw(in_flight);
     }
 
-    /// A request was refused or timed out.
+    /// Records a request that was refused or timed out.
     pub(super) fn dropped(&self, in_flight: u32) {
         self.dropped.fetch_add(1, Relaxed);
         self.saw(in_flight);
@@ -63,16 +64,17 @@ impl Gauge {
         }
     }
 
-    /// Ends the window if its time is over and enough was measured; returns the limit then.
+    /// Ends the window if its time has elapsed and it has enough samples; then returns the
+    /// limit.
     pub(super) fn update(&self, now: Timestamp, window: Duration, enough: u32) -> Option<u32> {
         let ends = self.ends.load(Relaxed);
         let next = (now + window).as_nanos();
-        // The latter after a clock was put back.
+        // The second condition holds after the clock was set back.
         if now.as_nanos() < ends && ends <= next {
             return None;
         }
         let measured = self
-            .answers
+            .responses
             .load(Relaxed)
             .saturating_add(self.dropped.load(Relaxed));
         if measured < enough {
@@ -92,8 +94,11 @@ impl Gauge {
     }
 
     fn drain(&self) -> LimitSample {
-        let (micros, answers) = (self.micros.swap(0, Relaxed), self.answers.swap(0, Relaxed));
-        let mean = micros.checked_div(answers.into()).unwrap_or(0);
+        let (micros, responses) = (
+            self.micros.swap(0, Relaxed),
+            self.responses.swap(0, Relaxed),
+        );
+        let mean = micros.checked_div(responses.into()).unwrap_or(0);
         LimitSample::new(Duration::from_micros(mean))
             .with_in_flight(self.in_flight.swap(0, Relaxed))
             .with_dropped(self.dropped.swap(0, Relaxed) > 0)

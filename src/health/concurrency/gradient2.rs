@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::rule::{Bounds, LimitRule, LimitSample, whole};
 
-/// Compares the time to the head now with that of long ago: where answers take longer, requests
-/// queue, and the limit shrinks; where they do not, it grows by what may queue.
+/// Compares the current time to the response head with its long-term mean. If responses
+/// take longer, requests are queueing, and the limit shrinks. Otherwise it grows by the
+/// allowed queue.
 ///
-/// As `Gradient2Limit` of Netflix's [concurrency-limits], with its defaults. After each window:
+/// It is `Gradient2Limit` of Netflix's [concurrency-limits] with the same defaults. After
+/// each window:
 ///
 /// ```text
 /// long     = exponential mean of the times of 600 windows (the plain mean of the first 10)
@@ -16,10 +18,12 @@ use super::rule::{Bounds, LimitRule, LimitSample, whole};
 /// limit    = 0.8 × limit + 0.2 × (limit × gradient + 4)
 /// ```
 ///
-/// from 20, within 20 and 200. If fewer than half of the limit were in flight, it stays.
+/// The initial limit is 20, the bounds are 20 and 200. The limit does not change if fewer
+/// requests than half of it were in flight.
 ///
-/// What lasts becomes usual: where requests queue without a pause for hundreds of windows, the
-/// long mean follows, and the limit grows slowly. So set the greatest limit to what a member bears.
+/// A lasting state becomes normal: if requests queue without a pause for hundreds of
+/// windows, the long-term mean follows, and the limit grows slowly. Set the largest limit
+/// to what a member can bear.
 ///
 /// [concurrency-limits]: https://github.com/Netflix/concurrency-limits
 ///
@@ -52,12 +56,13 @@ pub struct Gradient2 {
     long: Mean,
 }
 
-/// Windows of the long mean, and how many of them are averaged plainly at first.
+/// The number of windows in the long-term mean, and of the first ones that are averaged
+/// plainly.
 const LONG_WINDOW: f64 = 600.0;
 const WARM_UP: u32 = 10;
 
 impl Gradient2 {
-    /// The defaults.
+    /// Creates the rule with its defaults.
     pub const fn new() -> Self {
         Self {
             limit: 20.0,
@@ -73,40 +78,40 @@ impl Gradient2 {
         }
     }
 
-    /// Sets the limit to begin with, which is kept within the bounds.
+    /// Sets the initial limit, which is clamped to the bounds.
     pub fn with_initial(mut self, limit: u32) -> Self {
         self.limit = self.bounds.clamp(limit.into());
         self
     }
 
-    /// Sets the least and the greatest limit, of which the least is at least 1.
+    /// Sets the smallest and the largest limit; the smallest is at least 1.
     pub fn with_bounds(mut self, min: u32, max: u32) -> Self {
         self.bounds = Bounds::new(min, max);
         self.limit = self.bounds.clamp(self.limit);
         self
     }
 
-    /// Sets how many requests may queue, by which the limit grows; 4 by default. It does not
-    /// shrink below twice this, however long answers take.
+    /// Sets how many requests may queue, 4 by default. The limit grows by this number, and
+    /// does not shrink below twice this number, however long responses take.
     pub fn with_queue(mut self, requests: u32) -> Self {
         self.queue = requests.into();
         self
     }
 
-    /// Sets how much of a new limit counts, in hundredths, from 1 to 100; 20 by default.
+    /// Sets the weight of a new limit in percent, from 1 to 100; 20 by default.
     pub fn with_smoothing_percent(mut self, percent: u8) -> Self {
         self.smoothing = f64::from(percent.clamp(1, 100)) / 100.0;
         self
     }
 
-    /// Sets how much longer than usual answers may take, in hundredths of the usual, 100 at
-    /// least; 150 by default.
+    /// Sets the tolerated time to the response head in percent of the usual time, at least
+    /// 100; 150 by default.
     pub fn with_tolerance_percent(mut self, percent: u16) -> Self {
         self.tolerance = f64::from(percent.max(100)) / 100.0;
         self
     }
 
-    /// Returns the usual time to the head: the long mean.
+    /// Returns the usual time to the response head: the long-term mean.
     #[must_use]
     pub fn usual_time(&self) -> Duration {
         Duration::try_from_secs_f64(self.long.value / 1e9).unwrap_or_default()
@@ -126,7 +131,7 @@ impl LimitRule for Gradient2 {
 
     fn update(&mut self, sample: LimitSample) {
         if sample.time() == Duration::ZERO {
-            // Nothing was answered.
+            // There was no response.
             return;
         }
         let time = sample.time().as_secs_f64() * 1e9;
@@ -203,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_where_less_than_half_is_in_flight_or_nothing_is_answered() {
+    fn the_limit_stays_if_less_than_half_is_in_flight_or_there_is_no_response() {
         let mut rule = Gradient2::new();
         let before = rule;
         rule.update(LimitSample::new(Duration::ZERO).with_in_flight(99));

@@ -1,11 +1,11 @@
-//! What a limit is changed by: [`LimitRule`] and the windows that it is told.
+//! The trait of limit rules and its samples: [`LimitRule`], [`LimitSample`].
 //!
-//! What does not live here: the rules themselves (`aimd.rs`, `gradient2.rs`).
+//! What does not live here: the rules (`aimd.rs`, `gradient2.rs`).
 
 use std::fmt;
 use std::time::Duration;
 
-/// What happened to one member's requests in a window of time.
+/// Measurements of one member's requests in one window.
 ///
 /// # Examples
 ///
@@ -26,7 +26,8 @@ pub struct LimitSample {
 }
 
 impl LimitSample {
-    /// A window with this mean time to the head, with nothing in flight and nothing dropped.
+    /// Creates a sample with this mean time to the response head, no requests in flight and
+    /// none dropped.
     pub const fn new(time: Duration) -> Self {
         Self {
             time,
@@ -41,13 +42,13 @@ impl LimitSample {
         self
     }
 
-    /// Sets whether a request was refused or timed out: a sign of overload.
+    /// Sets whether a request was refused or timed out, which is a sign of overload.
     pub const fn with_dropped(mut self, dropped: bool) -> Self {
         self.dropped = dropped;
         self
     }
 
-    /// Returns the mean time to the head of its answers; zero if there was none.
+    /// Returns the mean time to the response head; zero if there was no response.
     #[must_use]
     pub const fn time(self) -> Duration {
         self.time
@@ -66,19 +67,19 @@ impl LimitSample {
     }
 }
 
-/// Finds the limit of one member from what happens to its requests.
+/// Computes the limit of one member from samples of its requests.
 ///
 /// # Contract
 ///
-/// It is pure: the same samples give the same limits. It does not panic, whatever the sample,
-/// and is called under a lock, so it must be quick.
+/// It is pure: the same samples give the same limits. It does not panic for any sample. It
+/// is called under a lock and must be quick.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::health::{LimitRule, LimitSample};
 ///
-/// /// As many as a table says for the hour, say.
+/// /// A limit that does not change.
 /// #[derive(Debug)]
 /// struct Fixed(u32);
 ///
@@ -92,16 +93,16 @@ impl LimitSample {
 /// # let _ = Fixed(3).limit();
 /// ```
 pub trait LimitRule: fmt::Debug + Send + 'static {
-    /// Returns the limit now; 0 is taken as 1.
+    /// Returns the current limit; 0 is taken as 1.
     fn limit(&self) -> u32;
 
-    /// Takes a window into account.
+    /// Updates the limit by a sample.
     fn update(&mut self, sample: LimitSample);
 }
 
 const _: Option<&dyn LimitRule> = None;
 
-/// The bounds of a limit, which are in order and never zero.
+/// The bounds of a limit; they are ordered and never zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bounds {
     min: u32,
@@ -109,7 +110,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Those of concurrency-limits.
+    /// The bounds of concurrency-limits.
     pub(super) const DEFAULT: Self = Self { min: 20, max: 200 };
 
     pub(super) fn new(min: u32, max: u32) -> Self {
@@ -128,7 +129,7 @@ impl Bounds {
     }
 }
 
-/// The whole part of a limit that is within its bounds.
+/// Returns the integer part of a limit that is within its bounds.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,24 +1,25 @@
-//! The handle of a detector, and its builder: [`OutlierDetector`], [`OutlierDetectorBuilder`].
+//! A detector and its builder: [`OutlierDetector`], [`OutlierDetectorBuilder`].
 //!
-//! What does not live here: what it does (`judge.rs`).
+//! What does not live here: how it decides (`judge.rs`).
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::judge::OutlierJudge;
+use super::observer::OutlierObserver;
 use super::settings::OutlierSettings;
 use super::signals::{FailurePercentage, SlowMembers, SuccessRate};
-use super::watch::OutlierObserver;
 use crate::balancer::Balancer;
 use crate::balancer::events::ObserverGuard;
 use crate::member::MemberId;
 use crate::random::Random;
 
-/// Ejects members of a balancer that fail or lag far more than the others, until it is dropped.
+/// Ejects members of a balancer that fail or lag far more than the others, until it is
+/// dropped.
 ///
-/// Without one nothing is ejected, and a member in error rests for its recovery delay, as in
-/// Apache.
+/// Without a detector no member is ejected, and a member in error is retried after its
+/// recovery delay, as in Apache.
 ///
 /// # What is an outlier
 ///
@@ -26,12 +27,12 @@ use crate::random::Random;
 /// |---|---|---|
 /// | [failures in a row](OutlierDetectorBuilder::consecutive_failures) | 5 | Envoy `consecutive_5xx` |
 /// | [gateway errors in a row](OutlierDetectorBuilder::consecutive_gateway_errors) | off (Envoy: 5, not enforced) | Envoy `consecutive_gateway_failure` |
-/// | [failures without an answer in a row](OutlierDetectorBuilder::consecutive_local_failures) | off: counted as failures (Envoy: 5) | Envoy `consecutive_local_origin_failure` |
+/// | [failures without a response in a row](OutlierDetectorBuilder::consecutive_local_failures) | off: counted as failures (Envoy: 5) | Envoy `consecutive_local_origin_failure` |
 /// | [success rate](OutlierDetectorBuilder::success_rate) below mean − 1.9 × standard deviation | on: 5 members, 100 requests each | Envoy, gRPC A50 |
 /// | [percentage of failures](OutlierDetectorBuilder::failure_percentage) | off (Envoy: 85 %, 5 members, 50 requests, not enforced) | Envoy, gRPC A50 |
-/// | [slow](OutlierDetectorBuilder::slow_members): median time to the head × 3 of the group's | off: 3 members, 20 requests, 10 ms | this crate |
+/// | [slow](OutlierDetectorBuilder::slow_members): median time to the response head × 3 of the group's | off: 3 members, 20 requests, 10 ms | this crate |
 ///
-/// # What becomes of it
+/// # What happens to an outlier
 ///
 /// | | default | from |
 /// |---|---|---|
@@ -39,34 +40,36 @@ use crate::random::Random;
 /// | [ejection time](OutlierDetectorBuilder::ejection_time) | 30 s × ejections, up to 300 s | Envoy, gRPC A50 |
 /// | [jitter](OutlierDetectorBuilder::jitter) | none | Envoy `max_ejection_time_jitter` |
 /// | [most members out](OutlierDetectorBuilder::max_ejected_percent) | 10 %, one in any case, and never the last usable one | Envoy, gRPC A50 |
-/// | [panic threshold](OutlierDetectorBuilder::panic_threshold) | nothing is ejected while fewer than 50 % are well | Envoy `healthy_panic_threshold` |
+/// | [panic threshold](OutlierDetectorBuilder::panic_threshold) | nothing is ejected while fewer than 50 % are healthy | Envoy `healthy_panic_threshold` |
 /// | [active checks that pass](OutlierDetectorBuilder::checks_end_ejections) | end an ejection; the trial follows | Envoy `successful_active_health_check_uneject_host` |
 /// | [trial](OutlierDetectorBuilder::trial) afterwards | one request at a time until one succeeds; a failure doubles the ejection | Finagle's failure accrual |
 ///
-/// Failures in a row eject at once; all else is compared at the end of an interval, by the
-/// request that finds it over. So no task and no timer are needed: without requests there is
-/// nothing to compare, and after a pause of two intervals what was counted before it is dropped.
-/// The ends of ejections are the balancer's: without picks, [`Balancer::run_timed_changes`] notices them.
+/// Failures in a row eject at once. All other signals are compared at the end of an
+/// interval, by the first request after it; no task and no timer are needed. Without
+/// requests there is nothing to compare, and after a pause of two intervals the earlier
+/// counts are dropped. The balancer ends ejections: without picks,
+/// [`Balancer::run_timed_changes`] does.
 ///
-/// The share of members that are out holds also under races, and when members leave: what
-/// decides has one lock, which requests take only when there is something to decide.
+/// The share of ejected members also holds under races, and when members are removed.
+/// Decisions are made under one lock; requests take it only if there is something to
+/// decide.
 ///
-/// No clock is read for a request unless [slow members](OutlierDetectorBuilder::slow_members) are
-/// looked for: each failure, and one of eight good answers of a member, looks whether the interval
-/// is over.
+/// A request reads no clock unless [slow members](OutlierDetectorBuilder::slow_members) are
+/// detected. Each failure, and one in eight good responses of a member, checks whether the
+/// interval is over.
 ///
 /// # With active checks
 ///
-/// [`HealthChecks`](crate::health::HealthChecks) of the same balancer, and checks of your own that
-/// call [`Balancer::apply_check_results`], are noticed without further ado:
+/// Results of [`HealthChecks`](crate::health::HealthChecks) of the same balancer, and of
+/// your own calls to [`Balancer::apply_check_results`], are taken into account:
 ///
 /// | checks of a member | the ejection ends | then |
 /// |---|---|---|
-/// | had failed ([`Flag::FailedCheck`](crate::Flag::FailedCheck)), and pass | at once | it serves fully: what was wrong is what they look at |
-/// | have passed all the time | with the next [row of passes](crate::health::CheckBuilder::passes) that begins while it is ejected | it is on [trial](OutlierDetectorBuilder::trial): its answers may fail although its checks pass |
+/// | had failed ([`Flag::FailedCheck`](crate::Flag::FailedCheck)), and pass | at once | it returns to full service: the checks cover what was wrong |
+/// | have passed all the time | with the next [row of passes](crate::health::CheckBuilder::passes) that begins while it is ejected | it is on [trial](OutlierDetectorBuilder::trial): its responses may fail although its checks pass |
 ///
-/// So one request for each row of passes finds out that such a member still fails. Ejections by
-/// others, such as [`Balancer::eject`], are left alone.
+/// Thus one request for each row of passes finds out that such a member still fails.
+/// Ejections from other sources, such as [`Balancer::eject`], are not affected.
 ///
 /// # Examples
 ///
@@ -86,7 +89,7 @@ use crate::random::Random;
 /// let serve = |b_is_ill| {
 ///     let mut lease = balancer.pick(&PickRequest::new()).unwrap();
 ///     let is_b = lease.member().name() == "b";
-///     lease.answered(Some(if is_b && b_is_ill { 500 } else { 200 }));
+///     lease.record_head(Some(if is_b && b_is_ill { 500 } else { 200 }));
 ///     lease.finish(Outcome::Success);
 ///     is_b
 /// };
@@ -107,7 +110,7 @@ pub struct OutlierDetector {
 }
 
 impl OutlierDetector {
-    /// Begins to watch a balancer, with the defaults above.
+    /// Starts to watch a balancer, with the defaults above.
     pub fn new<W>(balancer: &Balancer<W>) -> Self
     where
         W: Send + Sync + 'static,
@@ -130,13 +133,13 @@ impl OutlierDetector {
         Self { observing, judge }
     }
 
-    /// Tells that an active check of a member has passed: if the member is out as an outlier, or
-    /// on trial, it serves fully from now on, and what was counted of it is dropped.
+    /// Reports a passed active check of a member: a member that is ejected as an outlier,
+    /// or on trial, returns to full service, and its counts are dropped.
     ///
-    /// What [`HealthChecks`](crate::health::HealthChecks) find is noticed without this
-    /// ([`checks_end_ejections`](OutlierDetectorBuilder::checks_end_ejections)). This is for what
-    /// knows that requests of the member succeed again: no trial follows, and it ends an ejection
-    /// by others, too.
+    /// Results of [`HealthChecks`](crate::health::HealthChecks) need no call to this method
+    /// ([`checks_end_ejections`](OutlierDetectorBuilder::checks_end_ejections)). Call it if
+    /// you know that requests to the member succeed again: no trial follows, and it also
+    /// ends ejections from other sources.
     ///
     /// # Examples
     ///
@@ -171,7 +174,7 @@ impl OutlierDetector {
         self.judge.evaluate(self.judge.clock.now());
     }
 
-    /// Watches for as long as the balancer lives.
+    /// Keeps watching for as long as the balancer lives.
     ///
     /// # Examples
     ///
@@ -190,7 +193,7 @@ impl OutlierDetector {
     }
 }
 
-/// Members on trial serve fully from now on; ejections last for their time.
+/// Members on trial return to full service; ejections last for their time.
 impl Drop for OutlierDetector {
     fn drop(&mut self) {
         if let Some(observing) = self.observing.take() {
@@ -208,9 +211,9 @@ impl fmt::Debug for OutlierDetector {
     }
 }
 
-/// Says what is an outlier, before a detector begins to watch.
+/// Builds an [`OutlierDetector`].
 ///
-/// Its defaults are Envoy's; the table is at [`OutlierDetector`].
+/// The defaults are Envoy's; see the table at [`OutlierDetector`].
 ///
 /// # Examples
 ///
@@ -245,66 +248,67 @@ impl OutlierDetectorBuilder {
         }
     }
 
-    /// Sets after how many failures in a row a member is ejected, 5 by default; `None` switches
-    /// it off, 0 is 1.
+    /// Sets how many failures in a row eject a member, 5 by default; `None` turns it off, 0
+    /// is 1.
     ///
-    /// A failure is an answer with a status of 500 or above
+    /// A failure is a response with a status of 500 or above
     /// ([`failure_statuses`](Self::failure_statuses)), a request that ended as
-    /// [`Outcome::Failure`](crate::Outcome::Failure), and an answer that broke off. What the
-    /// client cancelled counts neither way.
+    /// [`Outcome::Failure`](crate::Outcome::Failure), or a response that ended early.
+    /// Requests that the client cancelled are not counted.
     pub fn consecutive_failures(mut self, failures: impl Into<Option<u32>>) -> Self {
         self.settings.runs.failures = at_least_one(failures.into());
         self
     }
 
-    /// Sets after how many gateway errors in a row (502, 503, 504) a member is ejected; `None`,
-    /// the default, switches it off, 0 is 1. Failures without an answer are gateway errors, too,
-    /// unless they are [told apart](Self::consecutive_local_failures).
+    /// Sets how many gateway errors in a row (502, 503, 504) eject a member; `None`, the
+    /// default, turns it off, 0 is 1. Failures without a response are gateway errors, too,
+    /// unless they are [counted separately](Self::consecutive_local_failures).
     pub fn consecutive_gateway_errors(mut self, errors: impl Into<Option<u32>>) -> Self {
         self.settings.runs.gateway_errors = at_least_one(errors.into());
         self
     }
 
-    /// Tells failures without an answer apart, and sets after how many in a row a member is
-    /// ejected; `None`, the default, counts them as any other failure; 0 is 1.
+    /// Counts failures without a response separately, and sets how many in a row eject a
+    /// member; `None`, the default, counts them as any other failure; 0 is 1.
     ///
-    /// These are: connection refused, TLS handshake failed, no address, connection broken before
-    /// the head, time limit over before the head (Envoy: `split_external_local_origin_errors`).
-    /// Success rates and percentages are then taken twice, of answers and of connections.
+    /// These are: connection refused, TLS handshake failed, no address, connection broken
+    /// before the response head, time limit over before the response head (Envoy:
+    /// `split_external_local_origin_errors`). Success rates and percentages are then
+    /// computed separately for responses and for connections.
     pub fn consecutive_local_failures(mut self, failures: impl Into<Option<u32>>) -> Self {
         self.settings.runs.local = at_least_one(failures.into());
         self
     }
 
-    /// Sets how success rates are compared, at the end of each interval; `None` switches it
+    /// Sets how success rates are compared at the end of each interval; `None` turns it
     /// off.
     pub fn success_rate(mut self, rate: impl Into<Option<SuccessRate>>) -> Self {
         self.settings.success_rate = rate.into();
         self
     }
 
-    /// Sets which share of failures is too large, at the end of each interval; `None`, the
-    /// default, switches it off.
+    /// Sets the percentage of failures that ejects a member at the end of each interval;
+    /// `None`, the default, turns it off.
     pub fn failure_percentage(mut self, percentage: impl Into<Option<FailurePercentage>>) -> Self {
         self.settings.failure_percentage = percentage.into();
         self
     }
 
-    /// Sets which members are too slow, at the end of each interval; `None`, the default,
-    /// switches it off.
+    /// Sets which members are too slow at the end of each interval; `None`, the default,
+    /// turns it off.
     pub fn slow_members(mut self, slow: impl Into<Option<SlowMembers>>) -> Self {
         self.settings.slow_members = slow.into();
         self
     }
 
-    /// Sets which statuses are failures; by default those of 500 and above.
+    /// Sets which statuses are failures; by default 500 and above.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::health::OutlierDetector;
     ///
-    /// // "Not implemented" is as good an answer as any.
+    /// // "Not implemented" is as good a response as any.
     /// let builder = OutlierDetector::builder()
     ///     .failure_statuses(|status| status >= 500 && status != 501);
     /// # let _ = builder;
@@ -317,32 +321,33 @@ impl OutlierDetectorBuilder {
         self
     }
 
-    /// Sets how often members are compared, 10 s by default, 1 ms at least.
+    /// Sets how often members are compared, 10 s by default, at least 1 ms.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.settings.interval = interval.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets how long the first ejection of a member lasts, 30 s by default, and the longest,
-    /// 300 s by default.
+    /// Sets the duration of a member's first ejection, 30 s by default, and the longest
+    /// duration, 300 s by default.
     ///
     /// Each ejection lasts one `base` longer than the one before; after a failed
-    /// [trial](Self::trial) twice as long. Each interval in which the member serves takes one
-    /// `base` off again. A `max` below `base` is `base`.
+    /// [trial](Self::trial) it lasts twice as long. Each interval in which the member
+    /// serves takes one `base` off again. A `max` below `base` is `base`.
     pub fn ejection_time(mut self, base: Duration, max: Duration) -> Self {
         self.settings.terms.base = base;
         self.settings.terms.max = max;
         self
     }
 
-    /// Sets by how much an ejection lasts longer at random, at most, so that members that were
-    /// ejected together are not back together; zero by default.
+    /// Sets the largest random addition to the duration of an ejection; zero by default. It
+    /// keeps members that were ejected together from returning together.
     pub fn jitter(mut self, most: Duration) -> Self {
         self.settings.jitter = most;
         self
     }
 
-    /// Sets how many of a hundred members may be out, 10 by default; one may be in any case.
+    /// Sets the largest percentage of members that may be ejected, 10 by default; one may
+    /// always be.
     ///
     /// Members that are disabled, draining or stopped are not counted.
     pub fn max_ejected_percent(mut self, percent: u8) -> Self {
@@ -350,45 +355,46 @@ impl OutlierDetectorBuilder {
         self
     }
 
-    /// Sets how many of a hundred members have to be well, 50 by default; while fewer are,
-    /// nothing is ejected, and those that are out are back. 0 switches it off.
+    /// Sets the percentage of members that must be healthy, 50 by default. While fewer are,
+    /// nothing is ejected, and ejected members return. 0 turns it off.
     ///
-    /// Well is a member that is usable and has no run of failures of half the length that ejects
-    /// (or, for ejections to be ended, the whole).
+    /// A member is healthy if it is usable and its current run of failures is shorter than
+    /// half of the run that ejects. For ending ejections, the whole run counts.
     pub fn panic_threshold(mut self, percent: u8) -> Self {
         self.settings.terms.panic_percent = percent.min(100);
         self
     }
 
-    /// Sets whether a member is tried first when its ejection is over, as by default.
+    /// Sets whether a member is on trial when its ejection is over; on by default.
     ///
-    /// It then gets one request at a time until one has succeeded, and serves fully from then on;
-    /// a failure ejects it again, for twice as long. A request that is cancelled decides nothing:
-    /// the next one does. Requests that began before the ejection decide nothing either, and do
-    /// not keep it from being tried while they last, as WebSockets do: its limit is one more than
-    /// there are of them. A trial that takes longer than the ejection took (and an
-    /// [interval](Self::interval)) lets another request try as well.
+    /// On trial, it gets one request at a time until one succeeds, and then returns to full
+    /// service. A failure ejects it again, for twice as long. A cancelled request does not
+    /// decide; the next one does. Requests that began before the ejection, such as
+    /// WebSockets, do not decide either, and do not delay the trial: the limit is one more
+    /// than their number. If a trial takes longer than the ejection did (and an
+    /// [interval](Self::interval)), one more request may try.
     ///
-    /// Members that would be picked without it stand in meanwhile: spares, and standbys or the
-    /// next tier if no other of its tier serves.
+    /// Members that would be picked without it substitute for it meanwhile: spares, and
+    /// standbys or the next tier if no other member of its tier serves.
     ///
-    /// An ejection that ends early, by forced recovery, an operator or the end of a failed check,
-    /// is followed by no trial; and a trial ends when no other member is usable.
+    /// No trial follows an ejection that ends early because of forced recovery, an operator
+    /// or the end of a failed check. A trial also ends when no other member is usable.
     pub fn trial(mut self, trial: bool) -> Self {
         self.settings.terms.trial = trial;
         self
     }
 
-    /// Sets whether active checks of a member that pass end its ejection, as by default (Envoy:
-    /// `successful_active_health_check_uneject_host`, on by default, too); what follows is told
-    /// at [`OutlierDetector`]. Without it an ejection lasts for its time, whatever checks find.
+    /// Sets whether passing active checks of a member end its ejection, on by default (as
+    /// in Envoy: `successful_active_health_check_uneject_host`); [`OutlierDetector`]
+    /// describes what follows. If off, an ejection lasts for its time, whatever the results
+    /// of checks are.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::health::OutlierDetector;
     ///
-    /// // Checks that only connect tell nothing of errors.
+    /// // Checks that only connect do not detect errors.
     /// let builder = OutlierDetector::builder().checks_end_ejections(false);
     /// # let _ = builder;
     /// ```
@@ -397,13 +403,13 @@ impl OutlierDetectorBuilder {
         self
     }
 
-    /// Makes jitter repeat itself for the same seed.
+    /// Makes jitter reproducible by a seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Begins to watch a balancer.
+    /// Starts to watch a balancer.
     pub fn watch<W>(self, balancer: &Balancer<W>) -> OutlierDetector
     where
         W: Send + Sync + 'static,

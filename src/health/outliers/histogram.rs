@@ -1,7 +1,7 @@
-//! Times to the head of one member, in a histogram of fixed size: [`Histogram`].
+//! Times to the response head of one member, in a histogram of fixed size: [`Histogram`].
 //!
-//! Each octave has four steps, so that a median is at most a quarter off. What does not live
-//! here: whose median is too large (`statistics.rs`).
+//! Each octave has four steps: the error of a median is at most a quarter. What does not
+//! live here: which medians are too large (`statistics.rs`).
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ const STEPS: usize = 1 << STEP_BITS;
 /// Octaves of microseconds: up to 2^32 µs, more than an hour.
 const BUCKETS: usize = 32 * STEPS;
 
-/// Times to the head since it was last drained; half a kilobyte.
+/// Times to the response head since the last drain; half a kilobyte.
 pub(super) struct Histogram(
-    // Relaxed: sums; what is added while it is drained counts to the next interval.
+    // Relaxed: sums; a time that is added during a drain counts for the next interval.
     Box<[AtomicU32]>,
 );
 
@@ -32,7 +32,7 @@ impl Histogram {
         }
     }
 
-    /// Empties it into `counts`; nothing that is added meanwhile is lost.
+    /// Moves the counts into `counts`; a concurrent addition is not lost.
     pub(super) fn drain(&self, counts: &mut HistogramCounts) {
         for (bucket, count) in self.0.iter().zip(&mut counts.0) {
             *count = match bucket.load(Relaxed) {
@@ -43,7 +43,7 @@ impl Histogram {
     }
 }
 
-/// What was drained.
+/// The counts of a drained histogram.
 #[derive(Debug)]
 pub(super) struct HistogramCounts([u32; BUCKETS]);
 
@@ -52,12 +52,12 @@ impl HistogramCounts {
         Self([0; BUCKETS])
     }
 
-    /// How many times there are.
+    /// Returns the number of times.
     pub(super) fn total(&self) -> u64 {
         self.0.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// The median in microseconds, in the middle of its step; `None` without times.
+    /// Returns the median in microseconds, in the middle of its step; `None` without times.
     pub(super) fn median(&self) -> Option<u64> {
         let total = self.total();
         let rank = total.div_ceil(2);
@@ -71,7 +71,7 @@ impl HistogramCounts {
     }
 }
 
-/// In which bucket a time is.
+/// Returns the bucket of a time.
 fn index(micros: u64) -> usize {
     let micros = micros.min(u64::from(u32::MAX)).max(1);
     let octave = micros.ilog2();
@@ -85,7 +85,7 @@ fn index(micros: u64) -> usize {
     octave as usize * STEPS + step
 }
 
-/// The least time of a bucket.
+/// Returns the smallest time of a bucket.
 fn floor_of(bucket: usize) -> u64 {
     let (octave, step) = (bucket / STEPS, bucket % STEPS);
     ((STEPS + step) as u64) << octave >> STEP_BITS

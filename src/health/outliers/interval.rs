@@ -1,10 +1,10 @@
-//! What is compared at the end of an interval, and set right.
+//! Compares members and corrects ejections at the end of an interval.
 //!
 //! What does not live here: the comparisons themselves (`statistics.rs`).
 
 use std::sync::Arc;
 
-use super::desk::{BalancerCommand, DetectorState};
+use super::detector_state::{BalancerCommand, DetectorState};
 use super::histogram::HistogramCounts;
 use super::judge::{OutlierJudge, is_ejected};
 use super::statistics::{Outlier, by_failures, by_success_rate, by_time};
@@ -16,20 +16,20 @@ use crate::snapshot::Roster;
 use crate::sync::Relaxed;
 
 impl OutlierJudge {
-    /// Compares members if the interval is over; a thread that does so already is enough.
+    /// Compares members if the interval is over, unless another thread does so already.
     #[cold]
     pub(super) fn evaluate(&self, now: Timestamp) {
         let Some(roster) = self.group.roster() else {
             return;
         };
-        let Some(mut desk) = self.desk.try_lock() else {
+        let Some(mut state) = self.state.try_lock() else {
             return;
         };
-        if desk.is_stopped || !self.is_due(now) {
+        if state.is_stopped || !self.is_due(now) {
             return;
         }
-        let lasted = now.since(desk.interval_began);
-        desk.interval_began = now;
+        let lasted = now.since(state.interval_began);
+        state.interval_began = now;
         let ends = (now + self.settings.interval).as_nanos();
         self.interval_ends.store(ends, Relaxed);
         let intervals = lasted.as_nanos() / self.settings.interval.as_nanos().max(1);
@@ -41,24 +41,25 @@ impl OutlierJudge {
                 .filter(|it| is_there(&roster, it.id))
         };
         let mut counts = HistogramCounts::new();
-        let (mut members, mut answered, mut local, mut medians) = (vec![], vec![], vec![], vec![]);
+        let (mut members, mut by_response, mut local, mut medians) =
+            (vec![], vec![], vec![], vec![]);
         for tally in present() {
-            let (answers, connections) = tally.drain(&mut counts);
-            if tally.standing() != TallyState::Serving {
+            let (responses, connections) = tally.drain(&mut counts);
+            if tally.state() != TallyState::Serving {
                 continue;
             }
             members.push(tally);
-            answered.push(answers);
+            by_response.push(responses);
             local.push(connections);
             if self.settings.slow_members.is_some() {
                 medians.push((counts.total(), counts.median()));
             }
         }
-        // What was counted before a pause tells nothing of today.
+        // Counts from before a pause are outdated.
         let mut outliers: Vec<Outlier> = Vec::new();
         if intervals < 2 {
             let settings = &self.settings;
-            for volumes in [&answered, &local] {
+            for volumes in [&by_response, &local] {
                 outliers.extend(
                     settings
                         .success_rate
@@ -73,10 +74,10 @@ impl OutlierJudge {
                 );
             }
             if let Some(with) = settings.slow_members {
-                let (slow, line) = by_time(&medians, with);
+                let (slow, threshold) = by_time(&medians, with);
                 outliers.extend(slow);
-                if let Some(line) = line {
-                    self.slow_line.store(line, Relaxed);
+                if let Some(threshold) = threshold {
+                    self.slow_from_micros.store(threshold, Relaxed);
                 }
             }
         }
@@ -85,11 +86,12 @@ impl OutlierJudge {
             .map(|&(number, _)| members[number].id)
             .collect();
         found.sort_unstable();
-        self.notice_missed(&mut desk, &roster);
-        self.mend(&mut desk, &roster, &found);
-        desk.ledger.decay(now, self.settings.interval);
-        self.widen_trials(&mut desk, now);
-        // What was refused while most were ill may be granted now.
+        self.handle_missed_ends(&mut state, &roster);
+        self.restore(&mut state, &roster, &found);
+        state.ledger.decay(now, self.settings.interval);
+        self.widen_trials(&mut state, now);
+        // An ejection that was refused while most members were unhealthy may be granted
+        // now.
         let overdue = members.iter().filter_map(|tally| {
             let signal = tally.overdue(&self.settings.runs)?;
             Some((&***tally, signal))
@@ -97,39 +99,39 @@ impl OutlierJudge {
         let outliers = outliers.iter();
         let outliers = outliers.map(|&(number, signal)| (&**members[number], signal));
         let asked: Vec<_> = overdue.chain(outliers).collect();
-        self.eject_all(&mut desk, &roster, &asked, &found);
-        self.note_busy(&desk);
-        drop(desk);
-        self.act();
+        self.eject_all(&mut state, &roster, &asked, &found);
+        self.update_busy(&state);
+        drop(state);
+        self.execute_commands();
     }
 
-    /// Lets more requests try a member whose trial takes longer than its ejection did.
-    fn widen_trials(&self, desk: &mut DetectorState, now: Timestamp) {
+    /// Admits more requests to a member whose trial takes longer than its ejection did.
+    fn widen_trials(&self, state: &mut DetectorState, now: Timestamp) {
         let DetectorState {
             ledger,
             limits,
-            orders,
+            commands,
             ..
-        } = desk;
+        } = state;
         for (member, requests) in ledger.on_trial(now, self.settings.interval) {
             let trial = limits.get_mut(&member);
             if let Some(trial) = trial.filter(|trial| trial.tries < requests) {
                 trial.tries = requests;
                 let command = BalancerCommand::Limit(trial.limit.clone(), Some(trial.most()));
-                orders.push_back(command);
+                commands.push_back(command);
             }
         }
     }
 
-    /// Ejections that ended unnoticed.
-    fn notice_missed(&self, desk: &mut DetectorState, roster: &Roster) {
-        let out: Vec<_> = desk.reasons.keys().copied().collect();
+    /// Handles ejections whose end was not observed.
+    fn handle_missed_ends(&self, state: &mut DetectorState, roster: &Roster) {
+        let out: Vec<_> = state.reasons.keys().copied().collect();
         for member in out {
             if !is_there(roster, member) {
-                desk.ledger.remove(member);
-                self.serve(desk, member);
+                state.ledger.remove(member);
+                self.serve(state, member);
             } else if !is_ejected(roster, member) {
-                self.recover(desk, member, 0);
+                self.recover(state, member, 0);
             }
         }
     }

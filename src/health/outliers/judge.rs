@@ -1,25 +1,27 @@
-//! What decides, under one lock, and has the balancer carry it out: [`OutlierJudge`].
+//! Decides on ejections under one lock, and has the balancer carry them out:
+//! [`OutlierJudge`].
 //!
-//! # The course of a decision
+//! # How a decision is made
 //!
-//! A request that trips a threshold, or finds an interval over, takes the lock of [`DetectorState`]. What
-//! is decided there is put in a queue and done to the balancer after the lock is given back, as
-//! the balancer tells events while it acts, also to this detector. One thread at a time works
-//! through the queue, so that orders are carried out as they were given; an event that comes
-//! while a thread acts only adds to it.
+//! A request that reaches a threshold, or finds an interval over, takes the lock of
+//! [`DetectorState`]. Decisions are put into a queue, and carried out on the balancer after
+//! the lock is released: the balancer sends events while it carries them out, also to this
+//! detector. One thread at a time works through the queue, which keeps them in order.
+//! An event that arrives meanwhile only adds to the queue.
 //!
-//! What does not live here: the fast path of requests (`watch.rs`), and the rules (`ledger.rs`).
+//! What does not live here: the fast path of requests (`observer.rs`), and the rules
+//! (`ledger.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{BalancerCommand, DetectorState};
-use super::group::{WatchedBalancer, facts};
+use super::detector_state::{BalancerCommand, DetectorState};
 use super::ledger::{EjectionStage, Ledger, Recovery};
 use super::settings::OutlierSettings;
 use super::signals::Signal;
 use super::tally::{OutlierTally, TallyState};
+use super::watched_balancer::{WatchedBalancer, facts};
 use crate::clock::{Clock, Timestamp};
 use crate::health::by_slot::{BySlot, is_there, of, renewed};
 use crate::member::{Cause, Flag, MemberId};
@@ -33,20 +35,21 @@ pub(super) struct OutlierJudge {
     pub(super) group: Box<dyn WatchedBalancer>,
     random: Random,
     pub(super) tallies: Published<BySlot<OutlierTally>>,
-    /// When the interval is over, in nanoseconds. Relaxed: a hint; it is looked at again under
+    /// The end of the interval, in nanoseconds. Relaxed: a hint; it is checked again under
     /// the lock.
     pub(super) interval_ends: AtomicU64,
-    /// From which time to the head on, in microseconds, an answer is slow. Relaxed: a hint.
-    pub(super) slow_line: AtomicU64,
-    /// Whether a member is out or on trial: 0 or 1. SeqCst: it is set before the member is
-    /// ejected, and read by what is told of changes afterwards.
+    /// The time to the response head from which a response is slow, in microseconds.
+    /// Relaxed: a hint.
+    pub(super) slow_from_micros: AtomicU64,
+    /// Whether a member is ejected or on trial: 0 or 1. SeqCst: it is set before the member
+    /// is ejected, and read by event handlers afterwards.
     is_busy: AtomicU64,
-    /// One more than the last picture after which it was looked whether all may stay out.
+    /// One more than the generation of the last snapshot for which `recheck` has run.
     looked: AtomicU64,
-    pub(super) desk: Mutex<DetectorState>,
+    pub(super) state: Mutex<DetectorState>,
 }
 
-/// No answer is slow.
+/// No response is slow.
 const NEVER_SLOW: u64 = u64::MAX;
 
 impl OutlierJudge {
@@ -63,14 +66,14 @@ impl OutlierJudge {
             random,
             tallies: Published::new(Vec::new()),
             interval_ends: AtomicU64::new((now + settings.interval).as_nanos()),
-            slow_line: AtomicU64::new(NEVER_SLOW),
+            slow_from_micros: AtomicU64::new(NEVER_SLOW),
             is_busy: AtomicU64::new(0),
             looked: AtomicU64::new(0),
-            desk: Mutex::new(DetectorState {
+            state: Mutex::new(DetectorState {
                 ledger: Ledger::new(settings.terms),
                 reasons: BTreeMap::new(),
                 limits: BTreeMap::new(),
-                orders: VecDeque::new(),
+                commands: VecDeque::new(),
                 is_acting: false,
                 is_stopped: false,
                 interval_began: now,
@@ -79,7 +82,7 @@ impl OutlierJudge {
         }
     }
 
-    /// Gives the tally of a member to `then`.
+    /// Calls `then` with the tally of a member.
     #[inline]
     pub(super) fn with_tally<T>(
         &self,
@@ -89,107 +92,108 @@ impl OutlierJudge {
         if let Some(tally) = of(&self.tallies.load(), member) {
             return Some(then(tally));
         }
-        self.look_for(member);
+        self.refresh_tallies(member);
         let tallies = self.tallies.load();
         of(&tallies, member).map(|tally| then(tally))
     }
 
-    /// Makes tallies for members that joined, and drops those of members that left.
+    /// Creates tallies for members that were added, and drops those of removed members.
     #[cold]
-    fn look_for(&self, member: MemberId) {
+    fn refresh_tallies(&self, member: MemberId) {
         let roster = self.group.roster();
-        // A request of a member that left may still end.
+        // A request of a removed member may still end.
         let Some(roster) = roster.filter(|roster| is_there(roster, member)) else {
             return;
         };
-        let desk = self.desk.lock();
+        let state = self.state.lock();
         let known = Arc::clone(&self.tallies.load());
         let with_times = self.settings.slow_members.is_some();
         let tallies = renewed(&known, &roster, |seat| {
             let id = seat.state.id();
             let tally = OutlierTally::new(id, with_times);
-            tally.stand(match desk.ledger.stage(id) {
-                EjectionStage::Away { .. } => TallyState::Away,
+            tally.set_state(match state.ledger.stage(id) {
+                EjectionStage::Ejected { .. } => TallyState::Ejected,
                 EjectionStage::Serving => TallyState::Serving,
                 EjectionStage::Trial { .. } => TallyState::Trial,
             });
             tally
         });
         let former = self.tallies.swap(tallies);
-        drop(desk);
+        drop(state);
         drop(former);
     }
 
-    /// Whether the interval is over at `now`; also if the clock was put back.
+    /// Returns whether the interval is over at `now`; also if the clock was set back.
     #[inline]
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let ends = self.interval_ends.load(Relaxed);
         now.as_nanos() >= ends || (now + self.settings.interval).as_nanos() < ends
     }
 
-    /// Whether an answer that took so long is slow, as those were for which a member is out.
+    /// Returns whether this time to the response head is as slow as those of members that
+    /// were ejected for slowness.
     pub(super) fn is_slow(&self, time: Option<Duration>) -> bool {
-        let line = self.slow_line.load(Relaxed);
-        time.is_some_and(|time| u64::try_from(time.as_micros()).is_ok_and(|it| it >= line))
+        let slow_from = self.slow_from_micros.load(Relaxed);
+        time.is_some_and(|time| u64::try_from(time.as_micros()).is_ok_and(|it| it >= slow_from))
     }
 
     pub(super) fn is_busy(&self) -> bool {
         self.is_busy.load(SeqCst) != 0
     }
 
-    /// A request has made a run long enough.
+    /// Handles a run of failures that has reached its threshold.
     #[cold]
     pub(super) fn trip(&self, member: MemberId) {
         let Some(roster) = self.group.roster() else {
             return;
         };
-        let mut desk = self.desk.lock();
+        let mut state = self.state.lock();
         let tallies = self.tallies.load();
         if let Some(tally) = of(&tallies, member) {
             let signal = tally.tripped(&self.settings.runs);
-            let serves = tally.standing() == TallyState::Serving;
+            let serves = tally.state() == TallyState::Serving;
             if let (Some(signal), true) = (signal, serves) {
-                if !self.eject(&mut desk, &roster, tally, signal) {
+                if !self.eject(&mut state, &roster, tally, signal) {
                     tally.refuse();
-                    self.mend(&mut desk, &roster, &[]);
+                    self.restore(&mut state, &roster, &[]);
                 }
             }
         }
-        drop(desk);
-        self.act();
+        drop(state);
+        self.execute_commands();
     }
 
-    /// A request of a member on trial has succeeded or failed.
+    /// Handles the success or failure of a request to a member on trial.
     #[cold]
     pub(super) fn tried(&self, member: MemberId, is_good: bool, time: Option<Duration>) {
         let Some(roster) = self.group.roster() else {
             return;
         };
-        let mut desk = self.desk.lock();
+        let mut state = self.state.lock();
         let tallies = self.tallies.load();
         if let Some(tally) = of(&tallies, member) {
-            if matches!(desk.ledger.stage(member), EjectionStage::Trial { .. }) {
-                let was_slow = matches!(desk.reasons.get(&member), Some(Signal::Slow { .. }));
+            if matches!(state.ledger.stage(member), EjectionStage::Trial { .. }) {
+                let was_slow = matches!(state.reasons.get(&member), Some(Signal::Slow { .. }));
                 if is_good && !(was_slow && self.is_slow(time)) {
-                    desk.ledger.pass(member);
-                    self.serve(&mut desk, member);
+                    state.ledger.pass(member);
+                    self.serve(&mut state, member);
                 } else {
-                    let why = match desk.reasons.get(&member) {
+                    let why = match state.reasons.get(&member) {
                         Some(&slow @ Signal::Slow { .. }) if is_good => slow,
                         Some(_) | None => Signal::Trial,
                     };
-                    if !self.eject(&mut desk, &roster, tally, why) {
-                        self.mend(&mut desk, &roster, &[]);
+                    if !self.eject(&mut state, &roster, tally, why) {
+                        self.restore(&mut state, &roster, &[]);
                     }
                 }
             }
         }
-        drop(desk);
-        self.act();
+        drop(state);
+        self.execute_commands();
     }
 
-    /// An ejection has ended, of the detector or another; `generation` is the first picture that
-    /// shows it.
+    /// Handles the end of an ejection, by this detector or another source; `generation` is
+    /// that of the first snapshot without the ejection.
     pub(super) fn recovered(&self, member: MemberId, generation: u64) {
         if !self.is_busy() {
             return;
@@ -197,56 +201,59 @@ impl OutlierJudge {
         let Some(roster) = self.group.roster() else {
             return;
         };
-        let mut desk = self.desk.lock();
-        // An event may be late: what holds now counts.
+        let mut state = self.state.lock();
+        // Events may be late: the current state counts.
         if !is_ejected(&roster, member) {
-            self.recover(&mut desk, member, generation);
+            self.recover(&mut state, member, generation);
         }
-        drop(desk);
-        self.act();
+        drop(state);
+        self.execute_commands();
     }
 
-    /// An ejection lasts longer than was decided here.
+    /// Handles an ejection that was prolonged by another source.
     pub(super) fn prolonged(&self, member: MemberId, until: Timestamp) {
-        self.desk.lock().ledger.prolong(member, until);
+        self.state.lock().ledger.prolong(member, until);
     }
 
-    /// An active check of a member has passed: whatever its requests said, it serves again.
+    /// Handles a passed active check of a member: the member returns to full service,
+    /// whatever its requests have shown.
     pub(super) fn passed_check(&self, member: MemberId) {
-        let mut desk = self.desk.lock();
-        let stage = desk.ledger.clear(member);
+        let mut state = self.state.lock();
+        let stage = state.ledger.clear(member);
         if stage != EjectionStage::Serving {
             if let Some(tally) = of(&self.tallies.load(), member) {
                 tally.forget();
             }
-            self.put_back(&mut desk, &[(member, stage)]);
+            self.return_to_service(&mut state, &[(member, stage)]);
         }
-        drop(desk);
-        self.act();
+        drop(state);
+        self.execute_commands();
     }
 
-    /// Checks have noted that a member passes: its ejection ends as if its time were over, so
-    /// that a request tries it next. One by another than this detector is left alone.
-    pub(super) fn end_by_check(&self, member: MemberId) {
+    /// Handles a row of passed checks: the ejection ends as if its time had elapsed, and a
+    /// request tries the member next. Ejections from other sources are not affected.
+    pub(super) fn end_ejection_by_check(&self, member: MemberId) {
         let Some(roster) = self.group.roster() else {
             return;
         };
-        let mut desk = self.desk.lock();
-        let reason = desk.reasons.get(&member).map(ToString::to_string);
+        let mut state = self.state.lock();
+        let reason = state.reasons.get(&member).map(ToString::to_string);
         let is_own = reason.is_some_and(|reason| is_ejected_for(&roster, member, reason));
-        if is_own && desk.ledger.shorten(member, self.clock.now()) {
-            desk.orders
+        if is_own && state.ledger.shorten(member, self.clock.now()) {
+            state
+                .commands
                 .push_back(BalancerCommand::EndEjections(vec![member]));
         }
-        drop(desk);
-        self.act();
+        drop(state);
+        self.execute_commands();
     }
 
-    /// Other members may have fallen ill or left: see whether all may stay out that are.
+    /// Other members may have become unhealthy or may have been removed: checks whether all
+    /// ejected members may stay out.
     ///
-    /// Once for each picture, as one may show that many have fallen ill: each tells of itself,
-    /// when all of them are in the roster already.
-    pub(super) fn look_again(&self, generation: u64) {
+    /// It runs once for each snapshot: if one snapshot has many newly unhealthy members,
+    /// there is an event for each of them, but all are in the roster already.
+    pub(super) fn recheck(&self, generation: u64) {
         let next = generation.saturating_add(1);
         if !self.is_busy() || self.looked.fetch_max(next, SeqCst) >= next {
             return;
@@ -254,13 +261,13 @@ impl OutlierJudge {
         let Some(roster) = self.group.roster() else {
             return;
         };
-        let mut desk = self.desk.lock();
-        self.mend(&mut desk, &roster, &[]);
-        drop(desk);
-        self.act();
+        let mut state = self.state.lock();
+        self.restore(&mut state, &roster, &[]);
+        drop(state);
+        self.execute_commands();
     }
 
-    /// A member has left, unless it has joined again by now.
+    /// Handles the removal of a member, unless it was added again.
     pub(super) fn left(&self, member: MemberId) {
         let Some(roster) = self.group.roster() else {
             return;
@@ -268,59 +275,60 @@ impl OutlierJudge {
         if is_there(&roster, member) {
             return;
         }
-        let mut desk = self.desk.lock();
-        desk.ledger.remove(member);
+        let mut state = self.state.lock();
+        state.ledger.remove(member);
         if let Some(tally) = of(&self.tallies.load(), member) {
             tally.forget();
         }
-        self.serve(&mut desk, member);
+        self.serve(&mut state, member);
         if self.is_busy() {
-            self.mend(&mut desk, &roster, &[]);
+            self.restore(&mut state, &roster, &[]);
         }
-        drop(desk);
-        self.act();
+        drop(state);
+        self.execute_commands();
     }
 
-    /// Stops for good: members on trial are freed; those that are out stay out for their time.
+    /// Stops for good: members on trial return to full service; ejected members stay out
+    /// for their time.
     pub(super) fn stop(&self) {
-        let mut desk = self.desk.lock();
-        desk.is_stopped = true;
-        let limits = std::mem::take(&mut desk.limits);
+        let mut state = self.state.lock();
+        state.is_stopped = true;
+        let limits = std::mem::take(&mut state.limits);
         let lifted = limits
             .into_values()
             .map(|trial| BalancerCommand::Limit(trial.limit, None));
-        desk.orders.extend(lifted);
-        for (member, _) in desk.ledger.clear_all() {
+        state.commands.extend(lifted);
+        for (member, _) in state.ledger.clear_all() {
             if let Some(tally) = of(&self.tallies.load(), member) {
-                tally.stand(TallyState::Serving);
+                tally.set_state(TallyState::Serving);
             }
         }
-        self.note_busy(&desk);
-        drop(desk);
-        self.act();
+        self.update_busy(&state);
+        drop(state);
+        self.execute_commands();
     }
 
-    /// Decides on an ejection; returns whether it is one.
+    /// Decides on an ejection; returns whether the member is ejected.
     fn eject(
         &self,
-        desk: &mut DetectorState,
+        state: &mut DetectorState,
         roster: &Roster,
         tally: &OutlierTally,
         signal: Signal,
     ) -> bool {
-        self.eject_all(desk, roster, &[(tally, signal)], &[])
+        self.eject_all(state, roster, &[(tally, signal)], &[])
     }
 
-    /// Decides on ejections, the first ones first; returns whether there is one. `found` are all
-    /// that stand out, in the order of their ids.
+    /// Decides on ejections in order; returns whether any member is ejected. `found` are
+    /// all outliers, sorted by id.
     pub(super) fn eject_all(
         &self,
-        desk: &mut DetectorState,
+        state: &mut DetectorState,
         roster: &Roster,
         asked: &[(&OutlierTally, Signal)],
         found: &[MemberId],
     ) -> bool {
-        if desk.is_stopped || asked.is_empty() {
+        if state.is_stopped || asked.is_empty() {
             return false;
         }
         let tallies = self.tallies.load();
@@ -332,78 +340,81 @@ impl OutlierJudge {
         let keys: Vec<_> = asked.iter().map(|(tally, _)| tally.id).collect();
         let (now, jitter) = (self.clock.now(), || self.jitter());
         let all = facts(roster);
-        let granted = desk.ledger.eject_all(&keys, all, is_suspect, now, jitter);
+        let granted = state.ledger.eject_all(&keys, all, is_suspect, now, jitter);
         let mut times: BTreeMap<_, _> = granted.into_iter().collect();
         let mut ejections = Vec::new();
         for &(tally, signal) in asked {
             if let Some(time) = times.remove(&tally.id) {
-                tally.stand(TallyState::Away);
+                tally.set_state(TallyState::Ejected);
                 tally.forget();
-                desk.reasons.insert(tally.id, signal);
+                state.reasons.insert(tally.id, signal);
                 ejections.push((tally.id, time, signal));
             }
         }
         let is_any = !ejections.is_empty();
         if is_any {
-            desk.orders.push_back(BalancerCommand::Eject(ejections));
-            self.note_busy(desk);
+            state.commands.push_back(BalancerCommand::Eject(ejections));
+            self.update_busy(state);
         }
         is_any
     }
 
-    pub(super) fn recover(&self, desk: &mut DetectorState, member: MemberId, generation: u64) {
-        let recovery = desk.ledger.recover(member, self.clock.now());
+    pub(super) fn recover(&self, state: &mut DetectorState, member: MemberId, generation: u64) {
+        let recovery = state.ledger.recover(member, self.clock.now());
         if let (Some(_), Some(tally)) = (recovery, of(&self.tallies.load(), member)) {
             tally.count_since(generation);
             tally.forget();
-            tally.stand(TallyState::Trial);
+            tally.set_state(TallyState::Trial);
         }
         if recovery == Some(Recovery::Full) {
-            self.serve(desk, member);
+            self.serve(state, member);
         }
     }
 
-    /// Returns members to service that may not stay out.
-    pub(super) fn mend(&self, desk: &mut DetectorState, roster: &Roster, found: &[MemberId]) {
+    /// Returns members to service that may no longer stay out.
+    pub(super) fn restore(&self, state: &mut DetectorState, roster: &Roster, found: &[MemberId]) {
         let tallies = self.tallies.load();
         let runs = &self.settings.runs;
         let is_bad = |member| {
             found.binary_search(&member).is_ok()
                 || of(&tallies, member).is_some_and(|it| it.is_bad(runs))
         };
-        let back = desk.ledger.mend(facts(roster), is_bad);
-        self.put_back(desk, &back);
+        let back = state.ledger.restore(facts(roster), is_bad);
+        self.return_to_service(state, &back);
     }
 
-    /// Members that stood in those stages serve from now on.
-    fn put_back(&self, desk: &mut DetectorState, members: &[(MemberId, EjectionStage)]) {
+    /// Returns members that were in these stages to service.
+    fn return_to_service(&self, state: &mut DetectorState, members: &[(MemberId, EjectionStage)]) {
         for &(member, _) in members {
-            self.serve(desk, member);
+            self.serve(state, member);
         }
         let away = members
             .iter()
-            .filter(|(_, stage)| matches!(stage, EjectionStage::Away { .. }));
+            .filter(|(_, stage)| matches!(stage, EjectionStage::Ejected { .. }));
         let away: Vec<_> = away.map(|&(member, _)| member).collect();
         if !away.is_empty() {
-            desk.orders.push_back(BalancerCommand::EndEjections(away));
+            state
+                .commands
+                .push_back(BalancerCommand::EndEjections(away));
         }
     }
 
-    /// A member serves, without a limit.
-    pub(super) fn serve(&self, desk: &mut DetectorState, member: MemberId) {
-        desk.reasons.remove(&member);
-        if let Some(trial) = desk.limits.remove(&member) {
-            desk.orders
+    /// Returns a member to full service, without a limit.
+    pub(super) fn serve(&self, state: &mut DetectorState, member: MemberId) {
+        state.reasons.remove(&member);
+        if let Some(trial) = state.limits.remove(&member) {
+            state
+                .commands
                 .push_back(BalancerCommand::Limit(trial.limit, None));
         }
         if let Some(tally) = of(&self.tallies.load(), member) {
-            tally.stand(TallyState::Serving);
+            tally.set_state(TallyState::Serving);
         }
-        self.note_busy(desk);
+        self.update_busy(state);
     }
 
-    pub(super) fn note_busy(&self, desk: &DetectorState) {
-        self.is_busy.store(desk.ledger.is_busy().into(), SeqCst);
+    pub(super) fn update_busy(&self, state: &DetectorState) {
+        self.is_busy.store(state.ledger.is_busy().into(), SeqCst);
     }
 
     fn jitter(&self) -> Duration {
@@ -419,7 +430,7 @@ pub(super) fn is_ejected(roster: &Roster, member: MemberId) -> bool {
     })
 }
 
-/// Whether a member is ejected, and this is the cause of the ejection that lasts longest.
+/// Returns whether a member is ejected, and the longest of its ejections has this cause.
 fn is_ejected_for(roster: &Roster, member: MemberId, cause: String) -> bool {
     let seat = roster.seat(member.slot());
     seat.is_some_and(|seat| {
@@ -442,7 +453,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    /// Counts how often the members are looked at.
+    /// Counts how often the members are inspected.
     struct Counted(Arc<AtomicU32>);
 
     impl WatchedBalancer for Counted {
@@ -461,16 +472,16 @@ mod tests {
     }
 
     #[test]
-    fn members_that_fall_ill_together_are_looked_at_once() {
+    fn members_that_fail_together_are_inspected_once() {
         let looks = Arc::new(AtomicU32::new(0));
         let clock = Arc::new(ManualClock::new());
         let group = Box::new(Counted(looks.clone()));
         let judge = OutlierJudge::new(OutlierSettings::new(), clock, group, Random::seeded(1));
-        judge.look_again(4);
-        assert_eq!(looks.load(Relaxed), 0, "none is out");
+        judge.recheck(4);
+        assert_eq!(looks.load(Relaxed), 0, "no member is out");
         judge.is_busy.store(1, SeqCst);
         for generation in [4, 4, 4, 5, 4, 5] {
-            judge.look_again(generation);
+            judge.recheck(generation);
         }
         assert_eq!(looks.load(Relaxed), 2);
     }

@@ -1,35 +1,35 @@
-//! Which members are out as outliers, for how long, and when they are back: [`Ledger`].
+//! Which members are ejected, for how long, and when they return: [`Ledger`].
 //!
-//! It is pure: facts, times and chance are arguments, so that its laws can be tested. It is
-//! used under one lock (`judge`), which makes its two bounds hold under races:
+//! It is pure: facts, times and randomness are arguments, which makes its laws testable. It
+//! is used under one lock (`judge`), which makes its two bounds hold under races:
 //!
-//! * at most so many of a hundred members are out, but one may always be;
-//! * one is never ejected when no other could be picked instead.
+//! * at most a given percentage of the members is out, but one may always be;
+//! * a member is never ejected if no other member could be picked instead.
 //!
 //! ```text
 //!            eject              its time is over, a check passes
-//! Serving ──────────► Away { until } ──────────────────► Trial ──┐ a request succeeds
-//!    ▲                  ▲   │ ended early: forced recovery,  │   │
-//!    │                  │   │ an operator, a failed check's end  │
-//!    │                  └───┼─────── a request fails ────────┘   │
-//!    └──────────────────────┴────────────────────────────────────┘
+//! Serving ─────────► Ejected { until } ──────────────────► Trial ──┐ a request succeeds
+//!    ▲                 ▲   │ ended early: forced recovery,   │   │
+//!    │                 │   │ an operator, a failed check's end   │
+//!    │                 └───┼─────── a request fails ─────────┘   │
+//!    └─────────────────────┴─────────────────────────────────────┘
 //! ```
 //!
-//! What does not live here: why a member is ejected, and what is done to the balancer.
+//! What does not live here: why a member is ejected, and changes of the balancer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// What holds for a member, whatever this detector has decided.
+/// The state of a member apart from the decisions of this detector.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct MemberFacts {
-    /// It takes part: it is not disabled, draining or stopped.
+    /// Whether it takes part: it is not disabled, draining or stopped.
     pub(super) in_rotation: bool,
-    /// It could be picked for a new request, at once or when its turn comes.
+    /// Whether it could be picked for a new request, now or when its turn comes.
     pub(super) is_usable: bool,
-    /// An ejection holds, of the detector or another.
+    /// Whether it is ejected, by the detector or another source.
     pub(super) is_ejected: bool,
 }
 
@@ -39,16 +39,16 @@ pub(super) struct EjectionLimits {
     pub(super) base: Duration,
     pub(super) max: Duration,
     pub(super) max_percent: u8,
-    /// Nothing is ejected while fewer of a hundred members are well.
+    /// Nothing is ejected while fewer than this percentage of the members is healthy.
     pub(super) panic_percent: u8,
     pub(super) trial: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum EjectionStage {
-    Away {
+    Ejected {
         until: Timestamp,
-        /// Whether the balancer has ejected it already.
+        /// Whether the balancer has carried out the ejection.
         is_done: bool,
     },
     Serving,
@@ -60,9 +60,10 @@ pub(super) enum EjectionStage {
 #[derive(Clone, Copy, Debug)]
 struct LedgerEntry {
     stage: EjectionStage,
-    /// How many base times the last ejection took; it falls in healthy intervals.
+    /// The duration of the last ejection as a multiple of the base time; it decreases in
+    /// healthy intervals.
     multiplier: u32,
-    /// Since when it was seen to serve, less the intervals that are accounted for.
+    /// The start of its service, less the intervals that `decay` has counted.
     healthy_since: Option<Timestamp>,
 }
 
@@ -74,16 +75,16 @@ impl LedgerEntry {
     };
 }
 
-/// What the end of an ejection means.
+/// What follows the end of an ejection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Recovery {
-    /// The member serves as before.
+    /// The member returns to full service.
     Full,
-    /// The member is tried first.
+    /// The member is on trial.
     Trial,
 }
 
-/// How many members are bad, of how many.
+/// The number of bad members, and of all members.
 #[derive(Clone, Copy, Debug, Default)]
 struct Census {
     members: u64,
@@ -91,7 +92,8 @@ struct Census {
     bad: u64,
 }
 
-/// Which members are out, by their key. A member without an entry serves and never was out.
+/// Which members are out, by key. A member without an entry is in service and was never
+/// out.
 #[derive(Debug)]
 pub(super) struct Ledger<K> {
     terms: EjectionLimits,
@@ -116,17 +118,17 @@ impl<K: Copy + Ord> Ledger<K> {
         self.entries.get_mut(&key).map(|entry| &mut entry.stage)
     }
 
-    /// Whether a member is out or on trial.
+    /// Returns whether any member is ejected or on trial.
     pub(super) fn is_busy(&self) -> bool {
         let mut entries = self.entries.values();
         entries.any(|entry| entry.stage != EjectionStage::Serving)
     }
 
-    /// Decides which of `keys` are ejected now, the first ones first; returns for how long, the
-    /// jitter included.
+    /// Decides which of `keys` are ejected now, in order; returns the durations, including
+    /// jitter.
     ///
-    /// `all` are all members that there are with their facts, `is_suspect` tells which of
-    /// those in service may be bad as well.
+    /// `all` are all members with their facts; `is_suspect` returns whether a member in
+    /// service may be bad, too.
     pub(super) fn eject_all(
         &mut self,
         keys: &[K],
@@ -151,7 +153,7 @@ impl<K: Copy + Ord> Ledger<K> {
                 continue;
             };
             let entry = *self.entries.get(&key).unwrap_or(&LedgerEntry::NEW);
-            let is_away = own.is_ejected || matches!(entry.stage, EjectionStage::Away { .. });
+            let is_away = own.is_ejected || matches!(entry.stage, EjectionStage::Ejected { .. });
             let others = serving - usize::from(self.serves(key, own));
             if is_away || !own.in_rotation || others == 0 {
                 continue;
@@ -166,27 +168,33 @@ impl<K: Copy + Ord> Ledger<K> {
                 break;
             }
             (census, serving) = (after, others);
-            let time = self.away(key, entry, now, jitter());
+            let time = self.eject_at(key, entry, now, jitter());
             granted.push((key, time));
         }
         granted
     }
 
-    /// Whether a member can be picked and is not on trial.
+    /// Returns whether a member can be picked and is not on trial.
     fn serves(&self, key: K, facts: MemberFacts) -> bool {
         facts.is_usable && self.stage(key) == EjectionStage::Serving
     }
 
-    fn away(&mut self, key: K, entry: LedgerEntry, now: Timestamp, jitter: Duration) -> Duration {
+    fn eject_at(
+        &mut self,
+        key: K,
+        entry: LedgerEntry,
+        now: Timestamp,
+        jitter: Duration,
+    ) -> Duration {
         let multiplier = match entry.stage {
             EjectionStage::Trial { .. } => entry.multiplier.saturating_mul(2),
-            EjectionStage::Away { .. } | EjectionStage::Serving => {
+            EjectionStage::Ejected { .. } | EjectionStage::Serving => {
                 entry.multiplier.saturating_add(1)
             }
         };
         let multiplier = multiplier.clamp(1, self.longest());
         let time = self.time(multiplier).saturating_add(jitter);
-        let stage = EjectionStage::Away {
+        let stage = EjectionStage::Ejected {
             until: now + time,
             is_done: false,
         };
@@ -199,25 +207,26 @@ impl<K: Copy + Ord> Ledger<K> {
         time
     }
 
-    /// The balancer has ejected a member, as [`eject_all`](Self::eject_all) decided.
+    /// Records that the balancer has ejected a member, as [`eject_all`](Self::eject_all)
+    /// decided.
     pub(super) fn ejected(&mut self, key: K) {
-        if let Some(EjectionStage::Away { is_done, .. }) = self.stage_mut(key) {
+        if let Some(EjectionStage::Ejected { is_done, .. }) = self.stage_mut(key) {
             *is_done = true;
         }
     }
 
-    /// An ejection has been prolonged.
+    /// Records that an ejection was prolonged.
     pub(super) fn prolong(&mut self, key: K, later: Timestamp) {
-        if let Some(EjectionStage::Away { until, .. }) = self.stage_mut(key) {
+        if let Some(EjectionStage::Ejected { until, .. }) = self.stage_mut(key) {
             *until = later.max(*until);
         }
     }
 
-    /// The ejection of a member is over by `now`, as if its time had come: it is tried next.
-    /// Returns whether it is out.
+    /// Ends the ejection of a member at `now`, as if its time had elapsed: it is on trial
+    /// next. Returns whether it was out.
     pub(super) fn shorten(&mut self, key: K, now: Timestamp) -> bool {
         match self.stage_mut(key) {
-            Some(EjectionStage::Away {
+            Some(EjectionStage::Ejected {
                 until,
                 is_done: true,
             }) => {
@@ -228,11 +237,11 @@ impl<K: Copy + Ord> Ledger<K> {
         }
     }
 
-    /// The ejection of a member has ended: by its time, which is a reason to try it, or before.
-    /// `None` if it was no decision of this ledger, or is not yet carried out.
+    /// Records the end of an ejection: after its time, which leads to a trial, or earlier.
+    /// `None` if this ledger did not decide it, or if it is not carried out yet.
     pub(super) fn recover(&mut self, key: K, now: Timestamp) -> Option<Recovery> {
         let entry = self.entries.get_mut(&key)?;
-        let EjectionStage::Away {
+        let EjectionStage::Ejected {
             until,
             is_done: true,
         } = entry.stage
@@ -247,8 +256,9 @@ impl<K: Copy + Ord> Ledger<K> {
         Some(Recovery::Full)
     }
 
-    /// The members on trial, each with how many requests may try it at a time: one, and one more
-    /// for each time that its ejection took, as what tries it may never come to an end.
+    /// Returns the members on trial, each with the number of requests that may try it at a
+    /// time: one, and one more for each duration of its ejection that has elapsed, as a
+    /// trial request may never end.
     pub(super) fn on_trial(
         &self,
         now: Timestamp,
@@ -264,7 +274,7 @@ impl<K: Copy + Ord> Ledger<K> {
         })
     }
 
-    /// A request of a member on trial has succeeded; returns whether it was on trial.
+    /// Records the success of a trial request; returns whether the member was on trial.
     pub(super) fn pass(&mut self, key: K) -> bool {
         match self.entries.get_mut(&key) {
             Some(entry) if matches!(entry.stage, EjectionStage::Trial { .. }) => {
@@ -275,7 +285,7 @@ impl<K: Copy + Ord> Ledger<K> {
         }
     }
 
-    /// Ends what keeps a member out; returns what it was.
+    /// Removes the stage that keeps a member out, and returns it.
     pub(super) fn clear(&mut self, key: K) -> EjectionStage {
         match self.entries.get_mut(&key) {
             Some(entry) => std::mem::replace(&mut entry.stage, EjectionStage::Serving),
@@ -283,19 +293,20 @@ impl<K: Copy + Ord> Ledger<K> {
         }
     }
 
-    /// The member is gone; returns how it stood.
+    /// Removes a member, and returns its stage.
     pub(super) fn remove(&mut self, key: K) -> EjectionStage {
         let entry = self.entries.remove(&key);
         entry.map_or(EjectionStage::Serving, |it| it.stage)
     }
 
-    /// Forgets one ejection of each member for each interval that it has served.
+    /// Takes one ejection off the count of each member for each interval that it has
+    /// served.
     pub(super) fn decay(&mut self, now: Timestamp, interval: Duration) {
         self.entries.retain(|_, entry| {
             if entry.stage != EjectionStage::Serving {
                 return true;
             }
-            // A time that lies ahead was noted before the clock was put back.
+            // A time in the future was recorded before the clock was set back.
             let since = entry.healthy_since.map_or(now, |since| since.min(now));
             let served = now.since(since).as_nanos() / interval.as_nanos().max(1);
             let served = u32::try_from(served).unwrap_or(u32::MAX);
@@ -305,10 +316,10 @@ impl<K: Copy + Ord> Ledger<K> {
         });
     }
 
-    /// The members that have to be in service again, because others left or fell ill, or
-    /// because most are bad: `is_bad` tells which of those in service are. They serve from now
-    /// on.
-    pub(super) fn mend(
+    /// Returns the members that must return to service because others were removed or
+    /// became unhealthy, or because most are bad. `is_bad` returns whether a member in
+    /// service is bad.
+    pub(super) fn restore(
         &mut self,
         all: impl Iterator<Item = (K, MemberFacts)>,
         is_bad: impl Fn(K) -> bool,
@@ -328,10 +339,10 @@ impl<K: Copy + Ord> Ledger<K> {
         } else {
             let surplus = census.away.saturating_sub(self.allowed(census.members));
             let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-            ours.retain(|(_, stage)| matches!(stage, EjectionStage::Away { .. }));
-            // Those that would be back first.
+            ours.retain(|(_, stage)| matches!(stage, EjectionStage::Ejected { .. }));
+            // Members whose ejections end first.
             ours.sort_by_key(|&(_, stage)| match stage {
-                EjectionStage::Away { until, .. } => until,
+                EjectionStage::Ejected { until, .. } => until,
                 EjectionStage::Serving | EjectionStage::Trial { .. } => Timestamp::ORIGIN,
             });
             ours.truncate(surplus);
@@ -343,7 +354,7 @@ impl<K: Copy + Ord> Ledger<K> {
         back
     }
 
-    /// All that are out or on trial; they serve from now on.
+    /// Returns all members that are ejected or on trial; they return to service.
     pub(super) fn clear_all(&mut self) -> Vec<(K, EjectionStage)> {
         let entries = std::mem::take(&mut self.entries).into_iter();
         let busy = entries.filter(|(_, entry)| entry.stage != EjectionStage::Serving);
@@ -354,13 +365,13 @@ impl<K: Copy + Ord> Ledger<K> {
         if !facts.in_rotation {
             return;
         }
-        let is_away = facts.is_ejected || matches!(self.stage(key), EjectionStage::Away { .. });
+        let is_away = facts.is_ejected || matches!(self.stage(key), EjectionStage::Ejected { .. });
         census.members += 1;
         census.away += u64::from(is_away);
         census.bad += u64::from(is_away || !facts.is_usable || is_bad(key));
     }
 
-    /// How many of so many may be out.
+    /// Returns how many of this number of members may be out.
     fn allowed(&self, members: u64) -> u64 {
         (members * u64::from(self.terms.max_percent) / 100).max(1)
     }
@@ -375,7 +386,7 @@ impl<K: Copy + Ord> Ledger<K> {
         self.terms.base.saturating_mul(multiplier).min(max)
     }
 
-    /// The multiplier that reaches the longest time; a larger one would take longer to decay.
+    /// Returns the multiplier of the longest time; a larger one would take longer to decay.
     fn longest(&self) -> u32 {
         let base = self.terms.base.as_nanos().max(1);
         let longest = self.terms.max.as_nanos().div_ceil(base).max(1);

@@ -1,4 +1,4 @@
-//! What holds for a [`Ledger`] after any course of events, and its tables.
+//! Properties of a [`Ledger`] after any sequence of events, and tables of examples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn all_well(count: u32) -> impl Iterator<Item = (u32, MemberFacts)> + Clone {
     (0..count).map(|key| (key, WELL))
 }
 
-/// Ejects and carries it out.
+/// Ejects a member and carries it out.
 fn eject(ledger: &mut Ledger<u32>, key: u32, count: u32, now: u32) -> Option<u64> {
     let when = (at(now), Duration::ZERO);
     let time = ledger.eject(key, all_well(count), |_| false, when)?;
@@ -96,7 +96,7 @@ fn ejections_last_longer_each_time_and_less_after_healthy_intervals() {
 }
 
 #[test]
-fn a_clock_that_is_put_back_does_not_keep_ejections_long() {
+fn a_clock_that_is_set_back_does_not_keep_ejections_long() {
     let mut ledger = Ledger::new(EjectionLimits {
         trial: false,
         ..TERMS
@@ -127,7 +127,7 @@ fn a_failed_trial_doubles_the_time_and_a_passed_one_ends_it() {
 }
 
 #[test]
-fn an_ejection_that_is_ended_early_is_followed_by_no_trial() {
+fn no_trial_follows_an_ejection_that_ends_early() {
     let mut ledger = Ledger::new(TERMS);
     eject(&mut ledger, 0, 10, 0);
     assert_eq!(ledger.recover(0, at(29)), Some(Recovery::Full));
@@ -157,7 +157,7 @@ fn an_ejection_that_a_check_ends_is_followed_by_a_trial() {
 }
 
 #[test]
-fn a_tenth_may_be_out_or_one_and_never_the_last_that_could_be_elected() {
+fn a_tenth_or_one_may_be_out_but_never_the_last_usable_member() {
     let mut ledger = Ledger::new(TERMS);
     assert_eq!(eject(&mut ledger, 0, 1, 0), None, "it is alone");
     assert!(eject(&mut ledger, 0, 2, 0).is_some());
@@ -185,7 +185,7 @@ fn a_tenth_may_be_out_or_one_and_never_the_last_that_could_be_elected() {
 }
 
 #[test]
-fn one_on_trial_is_no_reason_to_eject_another() {
+fn a_member_on_trial_does_not_allow_another_ejection() {
     let mut ledger = Ledger::new(EjectionLimits {
         max_percent: 100,
         ..TERMS
@@ -211,7 +211,7 @@ fn nothing_is_ejected_while_most_may_be_bad() {
 }
 
 #[test]
-fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
+fn members_return_when_most_are_bad_or_others_are_removed_or_fail() {
     let out = || {
         let mut ledger = Ledger::new(EjectionLimits {
             max_percent: 20,
@@ -223,14 +223,14 @@ fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
     };
     let keys =
         |back: Vec<(u32, EjectionStage)>| back.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
-    assert_eq!(keys(out().mend(all_well(10), |key| key > 6)), [0_u32; 0]);
+    assert_eq!(keys(out().restore(all_well(10), |key| key > 6)), [0_u32; 0]);
     assert_eq!(
-        keys(out().mend(all_well(10), |key| key > 5)),
+        keys(out().restore(all_well(10), |key| key > 5)),
         [3, 4],
         "most are bad"
     );
     assert_eq!(
-        keys(out().mend(all_well(9), |_| false)),
+        keys(out().restore(all_well(9), |_| false)),
         [3],
         "of nine only one may be out"
     );
@@ -249,12 +249,15 @@ fn members_are_back_when_most_are_bad_or_others_leave_or_fall_ill() {
             },
         )
     };
-    assert_eq!(keys(no_panic().mend((0..10).map(ill), |_| false)), [3, 4]);
+    assert_eq!(
+        keys(no_panic().restore((0..10).map(ill), |_| false)),
+        [3, 4]
+    );
     assert_eq!(keys(out().clear_all().into_iter().collect()), [3, 4]);
 }
 
 #[test]
-fn of_many_at_once_as_many_are_ejected_as_one_after_the_other() {
+fn ejecting_many_at_once_ejects_as_many_as_one_by_one() {
     let keys = [3, 9, 3, 40, 0, 5, 1];
     for (max_percent, panic_percent) in [(10, 50), (30, 50), (100, 50), (100, 80), (100, 0)] {
         let terms = EjectionLimits {
@@ -307,7 +310,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn no_course_of_events_puts_too_many_out_or_the_last_that_serves(
+    fn no_sequence_of_events_ejects_too_many_or_the_last_in_service(
         steps in steps(),
         max_percent in 0_u8..=100,
         count in 1_u32..24,
@@ -355,7 +358,7 @@ proptest! {
                     ledger.remove(key);
                 }
                 Step::Mend(bad) => {
-                    let back = ledger.mend(all(), |key| key < u32::from(bad % 24));
+                    let back = ledger.restore(all(), |key| key < u32::from(bad % 24));
                     for (key, _) in back {
                         out.remove(&key);
                     }
@@ -377,7 +380,7 @@ proptest! {
                 Step::Wait(seconds) => now += seconds,
             }
             for key in 0..24 {
-                let is_away = matches!(ledger.stage(key), EjectionStage::Away { .. });
+                let is_away = matches!(ledger.stage(key), EjectionStage::Ejected { .. });
                 prop_assert_eq!(is_away, out.contains(&key));
             }
         }

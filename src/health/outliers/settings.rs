@@ -1,6 +1,6 @@
-//! What a detector goes by: [`OutlierSettings`].
+//! The settings of a detector: [`OutlierSettings`].
 //!
-//! What does not live here: how it is told (`detector.rs`).
+//! What does not live here: the builder (`detector.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::ledger::EjectionLimits;
 use super::signals::{FailurePercentage, Runs, SlowMembers, SuccessRate};
 
-/// What the statuses of failures are.
+/// Returns whether a status is a failure.
 pub(super) type IsFailure = dyn Fn(u16) -> bool + Send + Sync;
 
-/// What a detector goes by.
+/// The settings of a detector.
 #[derive(Clone)]
 pub(super) struct OutlierSettings {
     pub(super) interval: Duration,
@@ -21,14 +21,14 @@ pub(super) struct OutlierSettings {
     pub(super) success_rate: Option<SuccessRate>,
     pub(super) failure_percentage: Option<FailurePercentage>,
     pub(super) slow_members: Option<SlowMembers>,
-    /// Whether checks that pass end ejections.
+    /// Whether passing checks end ejections.
     pub(super) checks_end_ejections: bool,
     /// `None` for 500 and above.
     pub(super) is_failure: Option<Arc<IsFailure>>,
 }
 
 impl OutlierSettings {
-    /// Envoy's defaults.
+    /// Returns Envoy's defaults.
     pub(super) const fn new() -> Self {
         Self {
             interval: Duration::from_secs(10),

@@ -1,21 +1,22 @@
-//! By what a member is found to be an outlier, and with which limits: plain values.
+//! The signals that make a member an outlier, with their thresholds: plain values.
 //!
 //! What does not live here: the arithmetic (`statistics.rs`), and ejections (`ledger.rs`).
 
 use std::fmt;
 use std::time::Duration;
 
-/// Limits on failures in a row.
+/// Thresholds of failures in a row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Runs {
     pub(super) failures: Option<u32>,
     pub(super) gateway_errors: Option<u32>,
-    /// If there is one, failures without an answer count here and nowhere else.
+    /// If set, failures without a response count here and nowhere else.
     pub(super) local: Option<u32>,
 }
 
-/// Members are compared by their success rates: one is an outlier if its rate is less than
-/// *mean − factor × standard deviation* of all that had enough requests in the interval.
+/// Compares the success rates of members. A member is an outlier if its rate is less than
+/// *mean − factor × standard deviation* of all members that had enough requests in the
+/// interval.
 ///
 /// The defaults are those of Envoy (`success_rate_stdev_factor`,
 /// `success_rate_request_volume`, `success_rate_minimum_hosts`) and of gRPC's proposal [A50].
@@ -41,7 +42,8 @@ pub struct SuccessRate {
 }
 
 impl SuccessRate {
-    /// The defaults: a factor of 1.9, at least 5 members with at least 100 requests each.
+    /// Returns the defaults: a factor of 1.9, at least 5 members with at least 100 requests
+    /// each.
     ///
     /// # Examples
     ///
@@ -58,13 +60,13 @@ impl SuccessRate {
         }
     }
 
-    /// Sets how many members must have had enough requests.
+    /// Sets how many members must have had enough requests; otherwise nothing is compared.
     pub const fn with_min_members(mut self, members: u32) -> Self {
         self.min_members = members;
         self
     }
 
-    /// Sets how many requests in an interval are enough; 0 is 1.
+    /// Sets the least number of requests in an interval; 0 is 1.
     pub const fn with_min_requests(mut self, requests: u32) -> Self {
         self.min_requests = if requests == 0 { 1 } else { requests };
         self
@@ -92,8 +94,8 @@ impl Default for SuccessRate {
     }
 }
 
-/// A member is an outlier if at least so many of a hundred of its requests failed in the
-/// interval.
+/// Sets a threshold for failures. A member is an outlier if at least this percentage of its
+/// requests failed in the interval.
 ///
 /// The defaults are those of Envoy (`failure_percentage_threshold`,
 /// `failure_percentage_request_volume`, `failure_percentage_minimum_hosts`).
@@ -116,7 +118,7 @@ pub struct FailurePercentage {
 }
 
 impl FailurePercentage {
-    /// The defaults: 85 percent, at least 5 members with at least 50 requests each.
+    /// Returns the defaults: 85 percent, at least 5 members with at least 50 requests each.
     ///
     /// # Examples
     ///
@@ -143,13 +145,13 @@ impl FailurePercentage {
         self
     }
 
-    /// Sets how many members must have had enough requests.
+    /// Sets how many members must have had enough requests; otherwise nothing is compared.
     pub const fn with_min_members(mut self, members: u32) -> Self {
         self.min_members = members;
         self
     }
 
-    /// Sets how many requests in an interval are enough; 0 is 1.
+    /// Sets the least number of requests in an interval; 0 is 1.
     pub const fn with_min_requests(mut self, requests: u32) -> Self {
         self.min_requests = if requests == 0 { 1 } else { requests };
         self
@@ -162,13 +164,14 @@ impl Default for FailurePercentage {
     }
 }
 
-/// A member is an outlier if the median of its times to the head is so many times that of the
-/// group, which is the median of the medians of all members that had enough requests in the
-/// interval (of two in the middle the smaller).
+/// Compares the latency of members. A member is an outlier if the median of its times to
+/// the response head is at least this multiple of the group's median. The group's median is
+/// the median of the medians of all members that had enough requests in the interval (of
+/// two in the middle, the smaller).
 ///
-/// The other products have no such signal, so the defaults are this crate's.
+/// The defaults are this crate's: Envoy and gRPC have no such signal.
 ///
-/// Each member takes half a kilobyte for it. Times are kept in steps of a quarter.
+/// It takes half a kilobyte for each member. The resolution of times is a quarter.
 ///
 /// # Examples
 ///
@@ -176,22 +179,22 @@ impl Default for FailurePercentage {
 /// use equipoise::health::{OutlierDetector, SlowMembers};
 /// use std::time::Duration;
 ///
-/// let slow = SlowMembers::new().with_times(5).with_least(Duration::from_millis(50));
+/// let slow = SlowMembers::new().with_multiple(5).with_min_median(Duration::from_millis(50));
 /// let builder = OutlierDetector::builder().slow_members(slow);
 /// # let _ = builder;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct SlowMembers {
-    pub(super) times: u32,
-    pub(super) least_micros: u64,
+    pub(super) multiple: u32,
+    pub(super) min_micros: u64,
     pub(super) min_members: u32,
     pub(super) min_requests: u32,
 }
 
 impl SlowMembers {
-    /// The defaults: 3 times the group's median and 10 ms at least, at least 3 members with at
-    /// least 20 requests each.
+    /// Returns the defaults: 3 times the group's median and at least 10 ms, at least 3
+    /// members with at least 20 requests each.
     ///
     /// # Examples
     ///
@@ -202,32 +205,33 @@ impl SlowMembers {
     /// ```
     pub const fn new() -> Self {
         Self {
-            times: 3,
-            least_micros: 10_000,
+            multiple: 3,
+            min_micros: 10_000,
             min_members: 3,
             min_requests: 20,
         }
     }
 
-    /// Sets how many times the group's median is too slow; less than 2 is 2.
-    pub const fn with_times(mut self, times: u32) -> Self {
-        self.times = if times < 2 { 2 } else { times };
+    /// Sets the multiple of the group's median that is too slow; less than 2 is 2.
+    pub const fn with_multiple(mut self, multiple: u32) -> Self {
+        self.multiple = if multiple < 2 { 2 } else { multiple };
         self
     }
 
-    /// Sets the least median of an outlier: what is faster is fast enough, whatever the others.
-    pub fn with_least(mut self, median: Duration) -> Self {
-        self.least_micros = u64::try_from(median.as_micros()).unwrap_or(u64::MAX);
+    /// Sets the smallest median of an outlier: a member with a smaller median is never too
+    /// slow.
+    pub fn with_min_median(mut self, median: Duration) -> Self {
+        self.min_micros = u64::try_from(median.as_micros()).unwrap_or(u64::MAX);
         self
     }
 
-    /// Sets how many members must have had enough requests.
+    /// Sets how many members must have had enough requests; otherwise nothing is compared.
     pub const fn with_min_members(mut self, members: u32) -> Self {
         self.min_members = members;
         self
     }
 
-    /// Sets how many answers in an interval are enough; 0 is 1.
+    /// Sets the least number of responses in an interval; 0 is 1.
     pub const fn with_min_requests(mut self, requests: u32) -> Self {
         self.min_requests = if requests == 0 { 1 } else { requests };
         self
@@ -243,19 +247,19 @@ impl Default for SlowMembers {
 /// Why a member is an outlier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Signal {
-    /// So many failures in a row.
+    /// This number of failures in a row.
     Failures(u32),
-    /// Too many of a hundred requests failed.
+    /// Too large a percentage of failed requests.
     Percentage { failed: u32, total: u32 },
-    /// So many gateway errors in a row.
+    /// This number of gateway errors in a row.
     GatewayErrors(u32),
-    /// So many failures without an answer in a row.
+    /// This number of failures without a response in a row.
     Local(u32),
-    /// A success rate far below the others'.
+    /// A success rate far below that of the others.
     Rate { failed: u32, total: u32 },
-    /// A median, and that of the group, in microseconds.
+    /// The member's median and the group's, in microseconds.
     Slow { median: u64, group: u64 },
-    /// The request that tried it after an ejection failed.
+    /// The trial request after an ejection failed.
     Trial,
 }
 
@@ -265,7 +269,7 @@ impl fmt::Display for Signal {
             Self::Failures(run) => write!(f, "{run} failures in a row"),
             Self::Percentage { failed, total } => write!(f, "{failed} of {total} requests failed"),
             Self::GatewayErrors(run) => write!(f, "{run} gateway errors in a row"),
-            Self::Local(run) => write!(f, "{run} requests in a row without an answer"),
+            Self::Local(run) => write!(f, "{run} requests in a row without a response"),
             Self::Rate { failed, total } => {
                 write!(
                     f,
@@ -292,7 +296,7 @@ mod tests {
         let lines = [
             (Signal::Failures(5), "5 failures in a row"),
             (Signal::GatewayErrors(3), "3 gateway errors in a row"),
-            (Signal::Local(5), "5 requests in a row without an answer"),
+            (Signal::Local(5), "5 requests in a row without a response"),
             (
                 Signal::Percentage { failed, total },
                 "9 of 10 requests failed",

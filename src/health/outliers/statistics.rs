@@ -1,15 +1,16 @@
-//! Which members stand out in an interval, as pure functions on what was counted.
+//! Finds the outliers of an interval, as pure functions of the counts.
 //!
-//! What does not live here: the counting (`tally.rs`), and whether a member is ejected for it
+//! What does not live here: counting (`tally.rs`), and whether an outlier is ejected
 //! (`ledger.rs`).
 
 use super::signals::{FailurePercentage, Signal, SlowMembers, SuccessRate};
 use super::tally::Volume;
 
-/// A member that stands out, by its number in the list, and why.
+/// An outlier: its index in the list, and the signal.
 pub(super) type Outlier = (usize, Signal);
 
-/// Members whose success rate is less than mean − factor × standard deviation; the worst first.
+/// Returns members whose success rate is less than mean − factor × standard deviation; the
+/// worst first.
 pub(super) fn by_success_rate(volumes: &[Volume], with: SuccessRate) -> Vec<Outlier> {
     let rated = enough(volumes, with.min_requests);
     if rated.is_empty() || rated.len() < with.min_members as usize {
@@ -20,7 +21,7 @@ pub(super) fn by_success_rate(volumes: &[Volume], with: SuccessRate) -> Vec<Outl
     let mean = rated.iter().map(|&(_, it)| rate(it)).sum::<f64>() / count;
     let squares = rated.iter().map(|&(_, it)| (rate(it) - mean).powi(2));
     let deviation = (squares.sum::<f64>() / count).sqrt();
-    // What rounding makes of equal rates is no difference.
+    // Rounding must not make equal rates differ.
     let threshold = mean - deviation * f64::from(with.factor) / 1_000.0 - 1e-9;
     let mut outliers = rated;
     outliers.retain(|&(_, it)| rate(it) < threshold);
@@ -32,7 +33,7 @@ pub(super) fn by_success_rate(volumes: &[Volume], with: SuccessRate) -> Vec<Outl
         .collect()
 }
 
-/// Members of whose requests too many failed; the worst first.
+/// Returns members with too large a percentage of failed requests; the worst first.
 pub(super) fn by_failures(volumes: &[Volume], with: FailurePercentage) -> Vec<Outlier> {
     let rated = enough(volumes, with.min_requests);
     if rated.len() < with.min_members as usize {
@@ -49,8 +50,9 @@ pub(super) fn by_failures(volumes: &[Volume], with: FailurePercentage) -> Vec<Ou
         .collect()
 }
 
-/// Members whose median is too large, the worst first, and the least median, in microseconds,
-/// that is too large. `medians` has for each member how many times there are, and the median.
+/// Returns members whose median is too large, the worst first, and the smallest median that
+/// is too large, in microseconds. `medians` has the number of times and the median of each
+/// member.
 pub(super) fn by_time(
     medians: &[(u64, Option<u64>)],
     with: SlowMembers,
@@ -65,13 +67,16 @@ pub(super) fn by_time(
     }
     rated.sort_by_key(|&(_, median)| median);
     let (_, group) = rated[(rated.len() - 1) / 2];
-    let line = group
-        .saturating_mul(with.times.into())
-        .max(with.least_micros);
-    let slow = rated.into_iter().rev().take_while(|&(_, it)| it >= line);
+    let threshold = group
+        .saturating_mul(with.multiple.into())
+        .max(with.min_micros);
+    let slow = rated
+        .into_iter()
+        .rev()
+        .take_while(|&(_, it)| it >= threshold);
     let signal = |median| Signal::Slow { median, group };
     let outliers = slow.map(|(number, median)| (number, signal(median)));
-    (outliers.collect(), Some(line))
+    (outliers.collect(), Some(threshold))
 }
 
 fn enough(volumes: &[Volume], min_requests: u32) -> Vec<(usize, Volume)> {
@@ -119,7 +124,7 @@ mod tests {
                 "{failed:?}"
             );
         }
-        // One that has too few requests is neither judged nor averaged.
+        // A member with too few requests is neither compared nor part of the mean.
         let mut few = volumes(&[0, 0, 0, 0, 0, 100]);
         few[5].total = 99;
         few[5].failed = 99;

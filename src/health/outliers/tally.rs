@@ -1,52 +1,54 @@
-//! What is counted of one member, without a lock: [`OutlierTally`].
+//! The counters of one member, without a lock: [`OutlierTally`].
 //!
-//! What does not live here: what follows from it (`judge.rs`, `statistics.rs`).
+//! What does not live here: what follows from the counts (`judge.rs`, `statistics.rs`).
 
 use std::time::Duration;
 
+use super::evidence::{Evidence, FailureKind};
 use super::histogram::{Histogram, HistogramCounts};
 use super::signals::{Runs, Signal};
-use super::verdict::{Evidence, FailureKind};
 use crate::health::by_slot::OfMember;
 use crate::member::MemberId;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst};
 
-/// How a member stands, as its requests need it.
+/// The state of a member, as its requests need it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum TallyState {
-    /// Ejected: what its requests tell counts for nothing.
-    Away,
+    /// Ejected: outcomes of its requests are ignored.
+    Ejected,
     /// In service.
     Serving,
-    /// Back, with one request at a time until one has succeeded.
+    /// On trial: one request at a time until one succeeds.
     Trial,
 }
 
-/// The counters of one member. Every request writes here, so each has lines of its own.
+/// The counters of one member. Every request writes here, hence each has its own cache
+/// lines.
 ///
 /// # Orderings
 ///
-/// Counters are relaxed: each is right by itself, and a decision that is made of them is made
-/// again under the lock. `standing` and `since` are written under that lock and read by
-/// requests; sequentially consistent, so that `since` is in place when a standing is seen.
+/// Counters are relaxed: each is correct by itself, and a decision based on them is made
+/// again under the lock. `state` and `since` are written under that lock and read by
+/// requests; they are sequentially consistent, which makes `since` visible before the
+/// state.
 #[repr(align(128))]
 pub(super) struct OutlierTally {
     pub(super) id: MemberId,
-    standing: AtomicU32,
-    /// Requests of older pictures count for nothing.
+    state: AtomicU32,
+    /// Requests of older snapshots are ignored.
     since: AtomicU64,
-    /// Requests, and how many of them failed, since the last interval.
-    answered: AtomicU64,
-    /// The same of connections, if these are told apart.
+    /// Requests, and failed requests, since the last interval.
+    responses: AtomicU64,
+    /// The same for connections, if these are counted separately.
     local: AtomicU64,
-    /// Failures in a row, before or by the head.
+    /// Failures in a row, before or at the response head.
     run: AtomicU32,
     gateway_run: AtomicU32,
     local_run: AtomicU32,
-    /// Answers in a row that began well and broke.
+    /// Responses in a row that ended early after a good head.
     broken_run: AtomicU32,
-    /// How often an ejection was refused in this run: each doubles the run that asks again. The
-    /// end of an interval asks in any case.
+    /// How often an ejection was refused in this run: each refusal doubles the run that is
+    /// needed for the next decision. The end of an interval always decides.
     refusals: AtomicU32,
     /// Whether it had no request in the last interval: 0 or 1.
     idle: AtomicU32,
@@ -59,28 +61,28 @@ impl OfMember for OutlierTally {
     }
 }
 
-/// What was counted in an interval.
+/// The counts of an interval.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Volume {
     pub(super) total: u32,
     pub(super) failed: u32,
 }
 
-const ONE: u64 = 1 << 32;
+const ONE_REQUEST: u64 = 1 << 32;
 
-/// Of the good answers of a member, one of so many looks whether the interval is over: to read
-/// the clock costs as much as all else.
-const LOOK_EVERY: u64 = 8;
+/// One in this many good responses of a member checks whether the interval is over: reading
+/// the clock costs as much as everything else.
+const CLOCK_CHECK_INTERVAL: u64 = 8;
 
-/// What a request gives reason for.
+/// What follows from a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum FollowUp {
-    /// To look whether the interval is over.
+    /// Check whether the interval is over.
     Look,
     Nothing,
-    /// To eject the member, perhaps.
+    /// Decide whether the member is ejected.
     Trip,
-    /// A member on trial: it has succeeded or failed.
+    /// Decide on a member on trial: the request has succeeded or failed.
     Tried(bool),
 }
 
@@ -89,9 +91,9 @@ impl OutlierTally {
         let zero = || AtomicU32::new(0);
         Self {
             id,
-            standing: AtomicU32::new(TallyState::Serving as u32),
+            state: AtomicU32::new(TallyState::Serving as u32),
             since: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
+            responses: AtomicU64::new(0),
             local: AtomicU64::new(0),
             run: zero(),
             gateway_run: zero(),
@@ -104,20 +106,20 @@ impl OutlierTally {
     }
 
     #[inline]
-    pub(super) fn standing(&self) -> TallyState {
-        match self.standing.load(SeqCst) {
-            0 => TallyState::Away,
+    pub(super) fn state(&self) -> TallyState {
+        match self.state.load(SeqCst) {
+            0 => TallyState::Ejected,
             1 => TallyState::Serving,
             _ => TallyState::Trial,
         }
     }
 
-    /// Sets how it stands, under the lock of the decisions.
-    pub(super) fn stand(&self, standing: TallyState) {
-        self.standing.store(standing as u32, SeqCst);
+    /// Sets the state, under the lock of the decisions.
+    pub(super) fn set_state(&self, state: TallyState) {
+        self.state.store(state as u32, SeqCst);
     }
 
-    /// Requests that were picked by an older picture count for nothing from now on.
+    /// Ignores requests that were picked by older snapshots from now on.
     pub(super) fn count_since(&self, generation: u64) {
         self.since.fetch_max(generation, SeqCst);
     }
@@ -127,18 +129,18 @@ impl OutlierTally {
         generation >= self.since.load(SeqCst)
     }
 
-    /// Counts what a request tells; returns what it gives reason for.
+    /// Counts the outcome of a request; returns what follows.
     #[inline]
     pub(super) fn take(&self, evidence: Evidence, runs: &Runs) -> FollowUp {
         let split = runs.local.is_some();
         match evidence {
             Evidence::Good => {
-                let before = self.answered.fetch_add(ONE, Relaxed) >> 32;
+                let before = self.responses.fetch_add(ONE_REQUEST, Relaxed) >> 32;
                 if split {
-                    self.local.fetch_add(ONE, Relaxed);
+                    self.local.fetch_add(ONE_REQUEST, Relaxed);
                 }
                 self.end_runs();
-                return if before % LOOK_EVERY == 0 {
+                return if before % CLOCK_CHECK_INTERVAL == 0 {
                     FollowUp::Look
                 } else {
                     FollowUp::Nothing
@@ -149,22 +151,22 @@ impl OutlierTally {
                 return FollowUp::Nothing;
             }
             Evidence::BrokenAfterHead => {
-                // Its head has counted it as one that is good.
-                self.answered.fetch_add(1, Relaxed);
+                // Its head was counted as a success.
+                self.responses.fetch_add(1, Relaxed);
                 self.broken_run.fetch_add(1, Relaxed);
             }
             Evidence::Failed(FailureKind::Local) if split => {
-                self.local.fetch_add(ONE + 1, Relaxed);
+                self.local.fetch_add(ONE_REQUEST + 1, Relaxed);
                 self.local_run.fetch_add(1, Relaxed);
             }
             Evidence::Failed(fault) => {
-                self.answered.fetch_add(ONE + 1, Relaxed);
+                self.responses.fetch_add(ONE_REQUEST + 1, Relaxed);
                 self.run.fetch_add(1, Relaxed);
                 if split {
-                    self.local.fetch_add(ONE, Relaxed);
+                    self.local.fetch_add(ONE_REQUEST, Relaxed);
                     clear(&self.local_run);
                 }
-                if fault == FailureKind::Answered {
+                if fault == FailureKind::ErrorResponse {
                     clear(&self.gateway_run);
                 } else {
                     self.gateway_run.fetch_add(1, Relaxed);
@@ -178,13 +180,13 @@ impl OutlierTally {
         }
     }
 
-    /// Which run is long enough to eject the member, if one is.
+    /// Returns the signal of a run that is long enough to eject the member.
     pub(super) fn tripped(&self, runs: &Runs) -> Option<Signal> {
         let refusals = self.refusals.load(Relaxed).min(24);
         self.longest(runs, |threshold| threshold.saturating_mul(1 << refusals))
     }
 
-    /// Which run is as long as its threshold, however often an ejection was refused.
+    /// Returns the signal of a run that has reached its threshold, regardless of refusals.
     pub(super) fn overdue(&self, runs: &Runs) -> Option<Signal> {
         let overdue = self.longest(runs, |threshold| threshold);
         overdue.filter(|_| self.is_active())
@@ -194,7 +196,7 @@ impl OutlierTally {
         self.overdue(runs).is_some()
     }
 
-    /// Whether a run is half as long as its threshold.
+    /// Returns whether a run has reached half of its threshold.
     pub(super) fn is_suspect(&self, runs: &Runs) -> bool {
         self.is_active()
             && self
@@ -219,7 +221,7 @@ impl OutlierTally {
         }
     }
 
-    /// An ejection was refused: the run has to double before it asks again.
+    /// Records that an ejection was refused: the run must double before the next decision.
     pub(super) fn refuse(&self) {
         self.refusals.fetch_add(1, Relaxed);
     }
@@ -231,17 +233,18 @@ impl OutlierTally {
         }
     }
 
-    /// A run of a member without requests tells nothing of it any more.
+    /// Returns whether the member had requests; a run of a member without requests is
+    /// outdated.
     fn is_active(&self) -> bool {
-        let now = self.answered.load(Relaxed) | self.local.load(Relaxed);
+        let now = self.responses.load(Relaxed) | self.local.load(Relaxed);
         now != 0 || self.idle.load(Relaxed) == 0
     }
 
-    /// What was counted since the last call, answers and connections; nothing that is counted
-    /// meanwhile is lost.
+    /// Returns the counts since the last call, of responses and of connections; a
+    /// concurrent count is not lost.
     pub(super) fn drain(&self, counts: &mut HistogramCounts) -> (Volume, Volume) {
         let volumes = (
-            Volume::of(self.answered.swap(0, Relaxed)),
+            Volume::of(self.responses.swap(0, Relaxed)),
             Volume::of(self.local.swap(0, Relaxed)),
         );
         let is_idle = volumes.0.total == 0 && volumes.1.total == 0;
@@ -252,7 +255,7 @@ impl OutlierTally {
         volumes
     }
 
-    /// Forgets everything.
+    /// Resets all counters.
     pub(super) fn forget(&self) {
         self.end_runs();
         clear(&self.broken_run);
@@ -268,7 +271,8 @@ impl OutlierTally {
     }
 }
 
-/// Writes only where there is something to clear: a line that is only read is shared.
+/// Writes only if there is something to clear, which keeps a cache line shared that is only
+/// read.
 #[inline]
 fn clear(counter: &AtomicU32) {
     if counter.load(Relaxed) != 0 {
@@ -281,7 +285,8 @@ impl Volume {
     fn of(word: u64) -> Self {
         let (total, failed) = ((word >> 32) as u32, word as u32);
         Self {
-            // The head of one that broke may have counted to the interval before.
+            // The head of a response that ended early may have been counted in the previous
+            // interval.
             total: total.max(failed),
             failed,
         }
@@ -291,8 +296,8 @@ impl Volume {
 #[cfg(test)]
 mod tests {
     use super::{FollowUp, HistogramCounts, OutlierTally, Volume};
+    use crate::health::outliers::evidence::{Evidence, FailureKind};
     use crate::health::outliers::signals::{Runs, Signal};
-    use crate::health::outliers::verdict::{Evidence, FailureKind};
     use crate::member::MemberId;
 
     const RUNS: Runs = Runs {
@@ -302,8 +307,8 @@ mod tests {
     };
 
     fn volumes(tally: &OutlierTally) -> [(u32, u32); 2] {
-        let (answered, local) = tally.drain(&mut HistogramCounts::new());
-        [answered, local].map(|Volume { total, failed }| (total, failed))
+        let (responses, local) = tally.drain(&mut HistogramCounts::new());
+        [responses, local].map(|Volume { total, failed }| (total, failed))
     }
 
     fn tally() -> OutlierTally {
@@ -315,7 +320,7 @@ mod tests {
         let tally = tally();
         for _ in 0..4 {
             assert_ne!(
-                tally.take(Evidence::Failed(FailureKind::Answered), &RUNS),
+                tally.take(Evidence::Failed(FailureKind::ErrorResponse), &RUNS),
                 FollowUp::Trip
             );
         }
@@ -343,7 +348,7 @@ mod tests {
             FollowUp::Trip
         );
         assert_eq!(unsplit.tripped(&RUNS), Some(Signal::GatewayErrors(3)));
-        unsplit.take(Evidence::Failed(FailureKind::Answered), &RUNS);
+        unsplit.take(Evidence::Failed(FailureKind::ErrorResponse), &RUNS);
         assert_eq!(unsplit.tripped(&RUNS), None);
         assert_eq!(volumes(&unsplit), [(4, 4), (0, 0)]);
 
@@ -357,16 +362,16 @@ mod tests {
         );
         assert_eq!(split.tripped(&runs), Some(Signal::Local(2)));
         split.take(Evidence::Failed(FailureKind::Gateway), &runs);
-        assert_eq!(split.tripped(&runs), None, "it has answered");
+        assert_eq!(split.tripped(&runs), None, "it has responded");
         assert_eq!(volumes(&split), [(1, 1), (3, 2)]);
     }
 
     #[test]
-    fn each_refusal_doubles_the_run_that_asks_again() {
+    fn each_refusal_doubles_the_required_run() {
         let tally = tally();
         let mut asked = Vec::new();
         for length in 1..=45 {
-            if tally.take(Evidence::Failed(FailureKind::Answered), &RUNS) == FollowUp::Trip {
+            if tally.take(Evidence::Failed(FailureKind::ErrorResponse), &RUNS) == FollowUp::Trip {
                 asked.push(length);
                 tally.refuse();
             }
@@ -375,21 +380,21 @@ mod tests {
         tally.take(Evidence::Good, &RUNS);
         for _ in 0..4 {
             assert_ne!(
-                tally.take(Evidence::Failed(FailureKind::Answered), &RUNS),
+                tally.take(Evidence::Failed(FailureKind::ErrorResponse), &RUNS),
                 FollowUp::Trip
             );
         }
         assert_eq!(
-            tally.take(Evidence::Failed(FailureKind::Answered), &RUNS),
+            tally.take(Evidence::Failed(FailureKind::ErrorResponse), &RUNS),
             FollowUp::Trip
         );
     }
 
     #[test]
-    fn a_run_of_a_member_without_requests_is_no_suspicion() {
+    fn a_run_of_a_member_without_requests_is_ignored() {
         let tally = tally();
         for _ in 0..6 {
-            tally.take(Evidence::Failed(FailureKind::Answered), &RUNS);
+            tally.take(Evidence::Failed(FailureKind::ErrorResponse), &RUNS);
         }
         volumes(&tally);
         assert!(tally.is_bad(&RUNS), "it had requests in that interval");

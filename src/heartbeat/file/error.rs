@@ -9,7 +9,7 @@
 ///
 /// let (_, errors) = HeartbeatFile::parse(b"# servers\n10.0.0.1 &ready=x&busy=0&lastseen=1\n");
 /// assert_eq!(errors[0].line(), 2);
-/// assert_eq!(errors[0].to_string(), "line 2: `ready` is no number: \"x\"");
+/// assert_eq!(errors[0].to_string(), "line 2: `ready` is not a number: \"x\"");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("line {line}: {wrong}")]
@@ -20,13 +20,13 @@ pub struct HeartbeatLineError {
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum LineFault {
-    #[error("no IP address: {0:?}")]
+    #[error("not an IP address: {0:?}")]
     Address(String),
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    #[error("`{0}` is no number: {1:?}")]
+    #[error("`{0}` is not a number: {1:?}")]
     Number(&'static str, String),
-    #[error("nothing behind the address")]
+    #[error("no values after the address")]
     Values,
 }
 

@@ -1,4 +1,4 @@
-//! From the text of a file to records: [`HeartbeatFile::parse`].
+//! Parses the text of a file into records: [`HeartbeatFile::parse`].
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,25 +10,26 @@ use crate::heartbeat::pairs::{self, Pairs, decimal};
 use crate::heartbeat::{HeartbeatRecord, SenderId};
 use crate::scheduler::HeartbeatReading;
 
-/// The port that httpd writes for servers that have named none.
+/// The port that httpd writes for servers without one.
 pub(super) const NO_PORT: u16 = 80;
 
-/// Of so many lines it is told what is wrong.
-const MOST_ERRORS: usize = 100;
+/// The most errors that are returned.
+const MAX_ERRORS: usize = 100;
 
-/// What servers report, in the format of httpd's `HeartbeatStorage`: a line for each.
+/// The reports of servers in the format of httpd's `HeartbeatStorage`, one line for each
+/// server.
 ///
 /// ```text
 /// 10.0.0.1 &ready=30&busy=2&lastseen=3&port=80
 /// ```
 ///
-/// `lastseen` is in seconds, as of the time of the file. Lines that begin with `#` are comments,
-/// and other keys are ignored. Of several lines for one server, an address with a port, the later
-/// values win, value by value. Port 80 stands for none, as httpd writes it for servers that have
-/// named none.
+/// `lastseen` is in seconds, relative to the time of the file. Lines that start with `#`
+/// are comments, and other keys are ignored. If a server (an address with a port) has
+/// several lines, the later values win, value by value. Port 80 means no port, as httpd
+/// writes it for servers without one.
 ///
-/// A line with an error is skipped; httpd reads what is no number as 0. A record without
-/// `lastseen` is not counted on, while httpd takes it for fresh.
+/// A line with an error is skipped; httpd reads an invalid number as 0. A record without
+/// `lastseen` is not used for picks; httpd treats it as fresh.
 ///
 /// # Examples
 ///
@@ -44,7 +45,7 @@ const MOST_ERRORS: usize = 100;
 /// assert_eq!(record.last_seen(), Some(Duration::from_secs(3)));
 /// ```
 ///
-/// Taking over what an httpd on this machine has received, every five seconds:
+/// Importing every five seconds the reports that an httpd on this machine has received:
 ///
 /// ```no_run
 /// use equipoise::heartbeat::{HeartbeatFile, HeartbeatMonitor};
@@ -64,7 +65,7 @@ pub struct HeartbeatFile {
     pub(super) records: Vec<HeartbeatRecord>,
 }
 
-/// The values of a server, as far as there are some.
+/// The values of a server that were present.
 #[derive(Clone, Copy, Default)]
 struct Values {
     ready: Option<u32>,
@@ -72,16 +73,16 @@ struct Values {
     last_seen: Option<u64>,
 }
 
-/// What several lines come to.
+/// The values of several lines of one server.
 struct Merged {
-    /// The last of them.
+    /// The number of the last of these lines.
     line: usize,
     sender: SenderId,
     values: Values,
 }
 
 impl HeartbeatFile {
-    /// Creates a file of records, such as those of a monitor.
+    /// Creates a file from records, such as those of a monitor.
     #[must_use]
     pub fn new(records: Vec<HeartbeatRecord>) -> Self {
         Self { records }
@@ -93,12 +94,12 @@ impl HeartbeatFile {
         &self.records
     }
 
-    /// Reads a file's text. What is wrong is told by line, and skipped; of more than a hundred
-    /// lines with errors, a hundred are told.
+    /// Parses the text of a file. Lines with errors are skipped and reported, at most a
+    /// hundred of them.
     #[must_use]
     pub fn parse(text: &[u8]) -> (Self, Vec<HeartbeatLineError>) {
         let (mut merged, mut errors) = (Vec::<Merged>::new(), Vec::new());
-        let mut places = HashMap::new();
+        let mut indices = HashMap::new();
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let number = index + 1;
             let line = line.trim_ascii_end();
@@ -107,19 +108,19 @@ impl HeartbeatFile {
             }
             match line_of(line) {
                 Ok((sender, values)) => {
-                    let place = *places.entry(sender).or_insert(merged.len());
-                    if place == merged.len() {
+                    let slot = *indices.entry(sender).or_insert(merged.len());
+                    if slot == merged.len() {
                         merged.push(Merged {
                             line: number,
                             sender,
                             values,
                         });
                     } else {
-                        merged[place].line = number;
-                        merged[place].values.update(values);
+                        merged[slot].line = number;
+                        merged[slot].values.update(values);
                     }
                 }
-                Err(wrong) => told(&mut errors, HeartbeatLineError::new(number, wrong)),
+                Err(wrong) => push_error(&mut errors, HeartbeatLineError::new(number, wrong)),
             }
         }
         let mut records = Vec::with_capacity(merged.len());
@@ -131,7 +132,7 @@ impl HeartbeatFile {
         {
             match values.record(sender) {
                 Ok(record) => records.push(record),
-                Err(wrong) => told(&mut errors, HeartbeatLineError::new(line, wrong)),
+                Err(wrong) => push_error(&mut errors, HeartbeatLineError::new(line, wrong)),
             }
         }
         errors.sort_by_key(HeartbeatLineError::line);
@@ -140,7 +141,7 @@ impl HeartbeatFile {
 }
 
 impl Values {
-    /// Takes the values that `later` has.
+    /// Takes over the values that are present in `later`.
     fn update(&mut self, later: Self) {
         self.ready = later.ready.or(self.ready);
         self.busy = later.busy.or(self.busy);
@@ -158,9 +159,9 @@ impl Values {
     }
 }
 
-/// An error takes more memory than the shortest line that has one, so there is a bound.
-fn told(errors: &mut Vec<HeartbeatLineError>, error: HeartbeatLineError) {
-    if errors.len() < MOST_ERRORS {
+/// An error takes more memory than the shortest invalid line, hence the bound.
+fn push_error(errors: &mut Vec<HeartbeatLineError>, error: HeartbeatLineError) {
+    if errors.len() < MAX_ERRORS {
         errors.push(error);
     }
 }
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_httpd_writes_is_understood() {
+    fn files_of_httpd_are_parsed() {
         let text = "10.0.0.1 &ready=30&busy=2&lastseen=3&port=80\n\
                     2001:db8::1 &ready=1&busy=0&lastseen=0&port=8080\n";
         let expected = ["10.0.0.1 30 2 Some(3)", "[2001:db8::1]:8080 1 0 Some(0)"];
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_lines_for_a_server_the_later_values_win_one_by_one() {
+    fn later_values_of_a_server_win_one_by_one() {
         let text = "10.0.0.1 ready=30&busy=2&lastseen=1\n\
                     10.0.0.2 ready=5&busy=5&lastseen=5\n\
                     10.0.0.1 ready=8&lastseen=4\n\
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_an_error_is_skipped_and_told_and_the_others_count() {
+    fn a_line_with_an_error_is_skipped_and_reported() {
         let huge = "9".repeat(60);
         let text = format!(
             "localhost &ready=1&busy=1&lastseen=1\n\
@@ -281,24 +282,24 @@ mod tests {
         assert_eq!(records, ["10.0.0.7 0 1 Some(1)"]);
         let shown = &huge[..40];
         let expected = [
-            "line 1: no IP address: \"localhost\"",
-            "line 2: nothing behind the address",
-            "line 3: `ready` is no number: \"NaN\"",
-            &format!("line 4: `busy` is no number: \"{shown}\""),
-            "line 5: `lastseen` is no number: \"-1\"",
-            "line 6: `port` is no number: \"99999\"",
+            "line 1: not an IP address: \"localhost\"",
+            "line 2: no values after the address",
+            "line 3: `ready` is not a number: \"NaN\"",
+            &format!("line 4: `busy` is not a number: \"{shown}\""),
+            "line 5: `lastseen` is not a number: \"-1\"",
+            "line 6: `port` is not a number: \"99999\"",
             "line 7: `busy` is missing",
         ];
         assert_eq!(errors, expected);
     }
 
     #[test]
-    fn a_file_of_nothing_but_errors_costs_no_more_than_a_hundred_of_them() {
+    fn at_most_a_hundred_errors_are_reported() {
         let text = "x\n".repeat(100_000) + "10.0.0.1 ready=1&busy=1&lastseen=1\n10.0.0.2 ready=1\n";
         let (records, errors) = read(&text);
         assert_eq!(records, ["10.0.0.1 1 1 Some(1)"]);
         assert_eq!(errors.len(), 100);
-        assert_eq!(errors[99], "line 100: no IP address: \"x\"");
+        assert_eq!(errors[99], "line 100: not an IP address: \"x\"");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! From records to the text of a file.
+//! Prints records as the text of a file.
 
 use std::fmt;
 
 use super::parse::{HeartbeatFile, NO_PORT};
 use crate::scheduler::HeartbeatReading;
 
-/// The text of the file. A record without an age is left out, as httpd would take it for fresh.
+/// Prints the text of the file. A record of unknown age is left out, because httpd would
+/// treat it as fresh.
 impl fmt::Display for HeartbeatFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for record in &self.records {

@@ -1,5 +1,5 @@
-//! The file on the disk: read with the age that it has, written so that no reader sees half of
-//! it.
+//! Reads and writes the file on disk. Records keep their ages, and a reader never sees a
+//! partial file.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,22 +10,22 @@ use super::parse::HeartbeatFile;
 use crate::heartbeat::{HeartbeatMonitor, wall_clock};
 use crate::random::Random;
 
-/// A file that is longer is refused: some hundred thousand servers.
+/// A longer file is refused; the limit is enough for some hundred thousand servers.
 const MAX_BYTES: u64 = 16 << 20;
 
 impl HeartbeatFile {
-    /// Reads a file from the disk. The ages of its records are those at the time of its last
-    /// change, and the time since then is added to them: a file that is written no more grows
-    /// old.
+    /// Reads a file from disk. The ages of its records are as of its last modification; the
+    /// time since then is added. The records of a file that is no longer written therefore
+    /// age.
     ///
     /// It blocks, as the standard library does.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no regular file, or has more than 16 MiB.
+    /// If the file cannot be read, is not a regular file, or has more than 16 MiB.
     pub fn read(path: impl AsRef<Path>) -> io::Result<(Self, Vec<HeartbeatLineError>)> {
         let path = path.as_ref();
-        // Before it is opened, as opening a pipe waits for a writer, maybe for ever.
+        // Before it is opened: opening a pipe waits for a writer, possibly forever.
         readable(&fs::metadata(path)?)?;
         let file = File::open(path)?;
         let metadata = file.metadata()?;
@@ -36,8 +36,9 @@ impl HeartbeatFile {
         if text.len() as u64 > MAX_BYTES {
             return Err(too_long());
         }
-        // If a clock was set back, the file is from the future. By how much is known, and not
-        // how old it is: a file that is written no more must not be fresh until that time.
+        // If a clock was set back, the modification time is in the future. The distance is
+        // known, but not the age of the file: a file that is no longer written must not be
+        // fresh until that time.
         let age = match wall_clock::now().duration_since(metadata.modified()?) {
             Ok(age) => age,
             Err(ahead) => ahead.duration(),
@@ -51,15 +52,15 @@ impl HeartbeatFile {
         Ok((file, errors))
     }
 
-    /// Replaces a file on the disk. A reader sees the former one or the new one, and nothing in
-    /// between: it is written beside it, and then renamed. As httpd's, it is readable by all and
-    /// writable by none.
+    /// Replaces a file on disk. It writes a temporary file in the same folder and renames
+    /// it: a reader sees either the old or the new file. As with httpd, all users may read
+    /// it and none may write it.
     ///
     /// It blocks, as the standard library does, but does not wait for the disk.
     ///
     /// # Errors
     ///
-    /// If it cannot be written or renamed. Then the former file is as it was.
+    /// If it cannot be written or renamed. The old file is then unchanged.
     ///
     /// # Examples
     ///
@@ -87,7 +88,7 @@ impl HeartbeatFile {
         written
     }
 
-    /// Gives all records to a monitor, which counts those that it drops.
+    /// Reports all records to a monitor, which counts those that it drops.
     pub fn report_to(&self, monitor: &HeartbeatMonitor) {
         for &record in &self.records {
             let _ = monitor.report(record);
@@ -97,7 +98,7 @@ impl HeartbeatFile {
 
 fn readable(metadata: &Metadata) -> io::Result<()> {
     if !metadata.is_file() {
-        let message = "heartbeats are not in a regular file";
+        let message = "the file of heartbeats is not a regular file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     if metadata.len() > MAX_BYTES {
@@ -107,11 +108,11 @@ fn readable(metadata: &Metadata) -> io::Result<()> {
 }
 
 fn too_long() -> io::Error {
-    let message = "a file of heartbeats has more than 16 MiB";
+    let message = "the file of heartbeats has more than 16 MiB";
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-/// A name of its own in the same folder, as only there a file can be renamed at once.
+/// Returns a unique path in the same folder: an atomic rename needs the same file system.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut beside = name.to_owned();

@@ -1,4 +1,4 @@
-//! The answer to a POST: [`HeartbeatServiceFuture`], which reads the body.
+//! The response to a POST request: [`HeartbeatServiceFuture`], which reads the body.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,7 +17,7 @@ use crate::heartbeat::{HeartbeatMessage, HeartbeatMonitor, ReportError};
 use crate::timer::Deadline;
 
 pin_project! {
-    /// Resolves with the answer to a heartbeat; made by
+    /// Resolves with the response to a heartbeat; created by
     /// [`HeartbeatService`](super::HeartbeatService).
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct HeartbeatServiceFuture<B> {
@@ -29,9 +29,9 @@ pin_project! {
 pin_project! {
     #[project = StageProject]
     enum FormStage<B> {
-        Answered {
-            // `None` once it was given away.
-            answer: Option<Response<String>>,
+        Responded {
+            // `None` once it was taken.
+            response: Option<Response<String>>,
         },
         Reading {
             #[pin]
@@ -46,10 +46,10 @@ pin_project! {
 }
 
 impl<B> HeartbeatServiceFuture<B> {
-    pub(super) fn with(answer: Response<String>) -> Self {
-        let answer = Some(answer);
+    pub(super) fn with(response: Response<String>) -> Self {
+        let response = Some(response);
         Self {
-            stage: FormStage::Answered { answer },
+            stage: FormStage::Responded { response },
         }
     }
 
@@ -74,8 +74,8 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (mut body, deadline, read, monitor, from) = match self.project().stage.project() {
-            StageProject::Answered { answer } => {
-                return answer
+            StageProject::Responded { response } => {
+                return response
                     .take()
                     .map_or(Poll::Pending, |it| Poll::Ready(Ok(it)));
             }
@@ -88,7 +88,7 @@ where
             } => (body, deadline, read, monitor, *from),
         };
         if deadline.poll(context).is_ready() {
-            let late = answer(StatusCode::REQUEST_TIMEOUT, "the body took too long\n");
+            let late = text_response(StatusCode::REQUEST_TIMEOUT, "the body took too long\n");
             return Poll::Ready(Ok(late));
         }
         loop {
@@ -99,8 +99,8 @@ where
                     };
                     if data.remaining() > HeartbeatMessage::MAX_BYTES - read.len() {
                         monitor.refuse_form(from, read.len().saturating_add(data.remaining()));
-                        let why = "a heartbeat has 1000 bytes at most\n";
-                        return Poll::Ready(Ok(answer(StatusCode::PAYLOAD_TOO_LARGE, why)));
+                        let why = "the heartbeat has more than 1000 bytes\n";
+                        return Poll::Ready(Ok(text_response(StatusCode::PAYLOAD_TOO_LARGE, why)));
                     }
                     while data.has_remaining() {
                         let chunk = data.chunk();
@@ -110,7 +110,7 @@ where
                     }
                 }
                 Some(Err(_)) => {
-                    let broken = answer(StatusCode::BAD_REQUEST, "the body broke off\n");
+                    let broken = text_response(StatusCode::BAD_REQUEST, "the body is incomplete\n");
                     return Poll::Ready(Ok(broken));
                 }
                 None => break,
@@ -118,7 +118,7 @@ where
         }
         let received = monitor.receive_form(from, read);
         Poll::Ready(Ok(match received {
-            Ok(_) => answer(StatusCode::OK, "OK"),
+            Ok(_) => text_response(StatusCode::OK, "OK"),
             Err(error) => refusal(&error),
         }))
     }
@@ -134,15 +134,15 @@ fn refusal(error: &ReportError) -> Response<String> {
         Some(source) => format!("{error}: {source}\n"),
         None => format!("{error}\n"),
     };
-    answer(status, &why)
+    text_response(status, &why)
 }
 
-pub(super) fn answer(status: StatusCode, text: &str) -> Response<String> {
-    let mut answer = Response::new(text.to_owned());
-    *answer.status_mut() = status;
+pub(super) fn text_response(status: StatusCode, text: &str) -> Response<String> {
+    let mut response = Response::new(text.to_owned());
+    *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain");
-    answer.headers_mut().insert(header::CONTENT_TYPE, plain);
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
 }
 
 impl<B> fmt::Debug for HeartbeatServiceFuture<B> {

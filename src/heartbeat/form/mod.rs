@@ -1,7 +1,7 @@
-//! Heartbeats by POST: [`HeartbeatService`] takes them in, in place of httpd's `SetHandler
-//! heartbeat`.
+//! Heartbeats by POST requests: [`HeartbeatService`] receives them, in place of httpd's
+//! `SetHandler heartbeat`.
 //!
-//! What does not live here: what a report changes (`monitor`).
+//! What does not live here: the effect of a report (`monitor`).
 
 mod future;
 mod service;

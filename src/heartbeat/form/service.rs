@@ -1,4 +1,4 @@
-//! The service: [`HeartbeatService`].
+//! The service that receives heartbeats: [`HeartbeatService`].
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,31 +10,32 @@ use http::{Extensions, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
-use super::future::{HeartbeatServiceFuture, answer};
+use super::future::{HeartbeatServiceFuture, text_response};
 use crate::heartbeat::HeartbeatMonitor;
 
-/// A tower service to which servers POST their heartbeats: `curl -d 'ready=30&busy=2' …`.
+/// A tower service that receives heartbeats as POST requests: `curl -d 'ready=30&busy=2'
+/// …`.
 ///
-/// The report is of the client's IP address, which a closure finds in the extensions of the
-/// request, and of the port that it names. So a client that can reach the service can report for
-/// its own address only; put it where others than your servers cannot reach it, or give the
-/// monitor a key. Behind another proxy, the address must be that of the server and not the
-/// proxy's.
+/// A report belongs to the client's IP address, which a closure takes from the extensions
+/// of the request, and to the port in the report. A client that can reach the service can
+/// thus report for its own address only. Make the service reachable for your servers only,
+/// or give the monitor a key. Behind another proxy, the address must be that of the server,
+/// not that of the proxy.
 ///
-/// | request | answer |
+/// | request | response |
 /// |---|---|
 /// | a report, by POST | 200 `OK` |
 /// | another method | 405 |
-/// | `ready` or `busy` is missing, or no number | 400, with what is wrong |
-/// | a signature is asked for, and is missing, wrong or old | 403 |
+/// | `ready` or `busy` is missing, or not a number | 400, with the error |
+/// | a signature is required, and is missing, wrong or outdated | 403 |
 /// | a body of more than 1000 bytes | 413 |
 /// | a body that takes longer than [`body_timeout`](Self::body_timeout) | 408 |
-/// | a server that is no member, and there are too many | 503 |
+/// | a server that is not a member, and there are too many | 503 |
 /// | the closure finds no address | 500 |
 ///
 /// # Examples
 ///
-/// In axum, which has to be served with `into_make_service_with_connect_info`:
+/// With axum, which must use `into_make_service_with_connect_info`:
 ///
 /// ```no_run
 /// use axum::{Router, extract::ConnectInfo};
@@ -54,7 +55,7 @@ use crate::heartbeat::HeartbeatMonitor;
 /// # }
 /// ```
 ///
-/// In a `Router` of this crate's, behind its `Server` (feature `proxy`):
+/// In a `Router` of this crate, behind its `Server` (feature `proxy`):
 ///
 /// ```
 /// # #[cfg(feature = "proxy")]
@@ -82,15 +83,15 @@ pub struct HeartbeatService<F> {
     body_timeout: Duration,
 }
 
-/// As good as without limit, and no time overflows.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// As good as no limit, and short enough that no time overflows.
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl<F> HeartbeatService<F>
 where
     F: Fn(&Extensions) -> Option<IpAddr>,
 {
-    /// Creates a service that gives reports to a monitor; `client` finds the address of the client
-    /// in the extensions of a request.
+    /// Creates a service that passes reports to a monitor; `client` returns the address of
+    /// the client from the extensions of a request.
     #[must_use]
     pub fn new(monitor: &HeartbeatMonitor, client: F) -> Self {
         Self {
@@ -102,10 +103,10 @@ where
 }
 
 impl<F> HeartbeatService<F> {
-    /// Sets how long a body may take; 10 s by default.
+    /// Sets the time limit of a body; 10 s by default.
     #[must_use]
     pub fn body_timeout(mut self, limit: Duration) -> Self {
-        self.body_timeout = limit.min(LONGEST);
+        self.body_timeout = limit.min(MAX_DURATION);
         self
     }
 }
@@ -125,10 +126,10 @@ where
 
     /// # Panics
     ///
-    /// For a POST outside a tokio runtime with `enable_time`.
+    /// For a POST request outside a tokio runtime with `enable_time`.
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if request.method() != Method::POST {
-            let mut refused = answer(StatusCode::METHOD_NOT_ALLOWED, "POST it\n");
+            let mut refused = text_response(StatusCode::METHOD_NOT_ALLOWED, "POST it\n");
             let post = http::HeaderValue::from_static("POST");
             refused.headers_mut().insert(http::header::ALLOW, post);
             return HeartbeatServiceFuture::with(refused);
@@ -141,8 +142,8 @@ where
                 self.body_timeout,
             ),
             None => {
-                let why = "the address of the client is not known here\n";
-                HeartbeatServiceFuture::with(answer(StatusCode::INTERNAL_SERVER_ERROR, why))
+                let why = "the client's address is unknown: check the closure of the service\n";
+                HeartbeatServiceFuture::with(text_response(StatusCode::INTERNAL_SERVER_ERROR, why))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The answer's body, which counts its request to the last byte: [`InFlightBody`].
+//! A response body that counts its request until the last byte: [`InFlightBody`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,14 +11,14 @@ use pin_project_lite::pin_project;
 use super::counter::InFlightGuard;
 
 pin_project! {
-    /// A body whose request is in flight until no more of it can come.
+    /// A body whose request counts as in flight until the body ends.
     #[must_use = "a body that is dropped at once ends the request"]
     pub struct InFlightBody<B> {
         #[pin]
         inner: B,
         // `None` once the request has ended.
         guard: Option<InFlightGuard>,
-        // Bytes still to come, where the length is known.
+        // Bytes that remain, if the length is known.
         remaining: Option<u64>,
     }
 }

@@ -1,11 +1,12 @@
-//! The count: [`InFlight`], and the [`InFlightGuard`] of each request.
+//! A counter of requests in flight: [`InFlight`], and the [`InFlightGuard`] of each
+//! request.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::sync::{AtomicU32, Relaxed};
 
-/// Counts the requests that this server has in flight. Clones are the same counter.
+/// Counts this server's requests in flight. Clones share one counter.
 ///
 /// # Examples
 ///
@@ -20,26 +21,26 @@ use crate::sync::{AtomicU32, Relaxed};
 /// ```
 #[derive(Clone, Default)]
 pub struct InFlight {
-    // Relaxed: a number that is reported; nothing is published through it.
+    // Relaxed: the number is only reported; no other data depends on it.
     count: Arc<AtomicU32>,
 }
 
 impl InFlight {
-    /// Creates a counter that stands at zero.
+    /// Creates a counter at zero.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns how many requests are in flight.
+    /// Returns the number of requests in flight.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count.load(Relaxed)
     }
 
-    /// Counts a request until the guard is dropped. [`InFlightLayer`](super::InFlightLayer) does
-    /// so for each; take a guard of your own for what goes on after an answer, such as a
-    /// WebSocket.
+    /// Counts a request until the guard is dropped. [`InFlightLayer`](super::InFlightLayer)
+    /// calls it for each request. Call it yourself for work that continues after a
+    /// response, such as a WebSocket.
     pub fn begin(&self) -> InFlightGuard {
         self.count.fetch_add(1, Relaxed);
         InFlightGuard { of: self.clone() }
@@ -52,7 +53,7 @@ impl fmt::Debug for InFlight {
     }
 }
 
-/// One request, counted until this is dropped.
+/// Counts one request until it is dropped.
 #[derive(Debug)]
 #[must_use = "a guard that is dropped at once counts nothing"]
 pub struct InFlightGuard {

@@ -1,4 +1,4 @@
-//! The answer that is awaited: [`InFlightFuture`].
+//! The response future that counts its request: [`InFlightFuture`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,12 +12,12 @@ use super::body::InFlightBody;
 use super::counter::InFlightGuard;
 
 pin_project! {
-    /// Resolves with an answer whose request is counted until its last byte.
+    /// Resolves with a response whose request is counted until its last byte.
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct InFlightFuture<F> {
         #[pin]
         inner: F,
-        // `None` once there is an answer.
+        // `None` once there is a response.
         guard: Option<InFlightGuard>,
     }
 }
@@ -40,9 +40,9 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = ready!(this.inner.poll(context));
+        let response = ready!(this.inner.poll(context));
         let guard = this.guard.take();
-        Poll::Ready(answer.map(|answer| answer.map(|body| InFlightBody::new(body, guard))))
+        Poll::Ready(response.map(|response| response.map(|body| InFlightBody::new(body, guard))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer and the service that count: [`InFlightLayer`], [`InFlightService`].
+//! The layer and the service that count requests: [`InFlightLayer`], [`InFlightService`].
 
 use std::task::{Context, Poll};
 
@@ -10,14 +10,15 @@ use super::body::InFlightBody;
 use super::counter::InFlight;
 use super::future::InFlightFuture;
 
-/// Counts the requests of a server, from the call to the last byte of the answer, or until its
-/// future or body is dropped. Put it outside all other layers.
+/// Counts the requests of a server, from the call to the last byte of the response, or
+/// until its future or body is dropped. Put it outside all other layers.
 ///
-/// The last byte is the last that the server has taken from the body. A body that is one piece is
-/// taken at once, so while hyper sends it to a slow client it does not count; a stream does.
+/// The last byte is the last that the server has taken from the body. A body of one piece
+/// is taken at once: it no longer counts while hyper sends it to a slow client; a stream
+/// does.
 ///
-/// A connection that is upgraded counts until the head of its answer is sent; see
-/// [`InFlight::begin`] for what follows.
+/// An upgraded connection counts until its response head is sent; use [`InFlight::begin`]
+/// for what follows.
 ///
 /// # Examples
 ///
@@ -35,9 +36,9 @@ use super::future::InFlightFuture;
 ///     .service(service_fn(|_: Request<()>| async {
 ///         Ok::<_, std::io::Error>(Response::new(Full::new(bytes::Bytes::from("hello"))))
 ///     }));
-/// let answer = service.oneshot(Request::new(())).await?;
+/// let response = service.oneshot(Request::new(())).await?;
 /// assert_eq!(in_flight.count(), 1);
-/// answer.into_body().collect().await?;
+/// response.into_body().collect().await?;
 /// assert_eq!(in_flight.count(), 0);
 /// # Ok(())
 /// # }
@@ -48,7 +49,7 @@ pub struct InFlightLayer {
 }
 
 impl InFlightLayer {
-    /// Creates a layer that counts by `in_flight`.
+    /// Creates a layer that uses the counter `in_flight`.
     #[must_use]
     pub fn new(in_flight: &InFlight) -> Self {
         Self {
@@ -68,7 +69,7 @@ impl<S> Layer<S> for InFlightLayer {
     }
 }
 
-/// A service whose requests are counted; made by [`InFlightLayer`].
+/// A service whose requests are counted; created by [`InFlightLayer`].
 #[derive(Clone, Debug)]
 pub struct InFlightService<S> {
     inner: S,

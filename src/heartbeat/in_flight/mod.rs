@@ -1,7 +1,7 @@
-//! How many requests a server has in flight: [`InFlight`] counts them, and [`InFlightLayer`]
-//! counts those of a tower service, from the call to the last byte of the answer.
+//! Counts a server's requests in flight: [`InFlight`] is the counter, and [`InFlightLayer`]
+//! counts the requests of a tower service, from the call to the last byte of the response.
 //!
-//! What does not live here: what is reported of it (`udp`).
+//! What does not live here: reporting the count (`udp`).
 
 mod body;
 mod counter;

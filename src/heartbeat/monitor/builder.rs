@@ -1,4 +1,4 @@
-//! The settings of a monitor: [`MonitorBuilder`].
+//! The builder of a monitor: [`MonitorBuilder`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,10 +22,10 @@ use crate::sync::Mutex;
 ///
 /// | limit | by default | set by | beyond it |
 /// |---|---|---|---|
-/// | servers that report and are no members | 10 000 | [`max_senders`](Self::max_senders) | dropped, counted |
-/// | age of a report that is remembered | 30 s | [`forget_after`](Self::forget_after) | forgotten |
-/// | age of a report that is picked by | 10 s | [`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age) | counts no more |
-/// | time between look-ups of names | 30 s | [`lookup_interval`](Self::lookup_interval) | |
+/// | servers that report and are not members | 10 000 | [`max_senders`](Self::max_senders) | dropped, counted |
+/// | age of a report that is kept | 30 s | [`forget_after`](Self::forget_after) | removed |
+/// | age of a report that is used for picks | 10 s | [`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age) | ignored |
+/// | time between lookups of names | 30 s | [`lookup_interval`](Self::lookup_interval) | |
 /// | with a key: difference of clocks | 30 s | [`tolerance`](Self::tolerance) | dropped, counted |
 ///
 /// # Examples
@@ -51,7 +51,7 @@ pub struct MonitorBuilder {
 }
 
 impl MonitorBuilder {
-    /// How many servers are remembered that report and are no members, unless
+    /// The default number of servers that report without being members;
     /// [`max_senders`](Self::max_senders) sets another number.
     pub const MAX_SENDERS: usize = 10_000;
 
@@ -67,46 +67,46 @@ impl MonitorBuilder {
         }
     }
 
-    /// Sets how many servers are remembered that report and are no members (Apache:
-    /// `HeartbeatMaxServers`). Each has an entry of some hundred bytes. Those of members have
-    /// places of their own, as many again, so that a flood of other servers keeps none of them
-    /// out.
+    /// Sets how many servers are kept that report without being members (Apache:
+    /// `HeartbeatMaxServers`). Each has an entry of some hundred bytes. Members have as
+    /// many entries of their own: a flood of other servers does not displace them.
     pub fn max_senders(mut self, most: usize) -> Self {
         self.max_senders = most;
         self
     }
 
-    /// Sets for how long a report is remembered: for a member that joins later, and for
+    /// Sets how long a report is kept: for a member that is added later, and for
     /// [`records`](HeartbeatMonitor::records).
     pub fn forget_after(mut self, age: Duration) -> Self {
-        // As good as without limit, and no time overflows.
+        // As good as no limit, and short enough that no time overflows.
         self.forget_after = age.min(Duration::from_secs(365 * 24 * 60 * 60));
         self
     }
 
-    /// Accepts only messages that were signed with this key, over UDP and HTTP. Without a key,
-    /// the default, signatures are not looked at.
+    /// Accepts only messages signed with this key, over UDP and HTTP. Without a key, the
+    /// default, signatures are ignored.
     pub fn key(mut self, key: HeartbeatKey) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// Sets by how much the time of a signature may differ from the time here, to the
-    /// millisecond.
+    /// Sets the largest accepted difference between the time of a signature and the local
+    /// time, with millisecond resolution.
     pub fn tolerance(mut self, difference: Duration) -> Self {
         self.tolerance = difference;
         self
     }
 
-    /// Sets how long the addresses of members' names, and the members themselves, are taken as
-    /// they were found; a second at least. Members that join or leave are noticed at once.
+    /// Sets how long the addresses of members' names, and the payloads of members, are used
+    /// without another lookup; at least 1 s. Members that are added or removed are noticed
+    /// at once.
     pub fn lookup_interval(mut self, time: Duration) -> Self {
         self.lookup_interval = time.max(Duration::from_secs(1));
         self
     }
 
-    /// Sets what is told of each report that is dropped, with the IP address of its sender. It is
-    /// called for each one, also in a flood, and should be quick.
+    /// Sets a closure that is called for each dropped report, with the IP address of its
+    /// sender. It is also called during a flood, and should be fast.
     pub fn on_dropped(
         mut self,
         on_dropped: impl Fn(IpAddr, &ReportError) + Send + Sync + 'static,
@@ -115,7 +115,7 @@ impl MonitorBuilder {
         self
     }
 
-    /// Sets the clock by which reports grow old.
+    /// Sets the clock that measures the ages of reports.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -145,7 +145,7 @@ impl MonitorBuilder {
 }
 
 impl HeartbeatMonitor {
-    /// Creates a monitor with the limits of its [builder](MonitorBuilder).
+    /// Creates a monitor with the default limits of its [builder](MonitorBuilder).
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()

@@ -13,28 +13,28 @@ use crate::heartbeat::signature::{Unacceptable, Unverified};
 /// let monitor = HeartbeatMonitor::new();
 /// let error = monitor.receive([10, 0, 0, 1].into(), b"v=1&busy=2").unwrap_err();
 /// assert!(matches!(error, ReportError::Malformed(_)));
-/// assert_eq!(error.to_string(), "it is no heartbeat");
+/// assert_eq!(error.to_string(), "the message is not a heartbeat");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// It is of no member, and as many other servers are remembered as may be.
-    #[error("too many servers report that are no members")]
+    /// The sender is not a member, and the limit of such servers is reached.
+    #[error("too many servers report that are not members")]
     Full,
-    /// It cannot be read.
-    #[error("it is no heartbeat")]
+    /// The message cannot be parsed.
+    #[error("the message is not a heartbeat")]
     Malformed(#[source] MessageError),
-    /// The monitor has a key, and the message has no code.
-    #[error("it is not signed")]
+    /// The monitor has a key, and the message has no signature.
+    #[error("the message is not signed")]
     NotSigned,
-    /// It was signed at another time than now, or one of the clocks is wrong.
-    #[error("the time of its signature is too far from the time here")]
+    /// The time of the signature differs too much from the local time.
+    #[error("the time of the signature differs too much from the local time")]
     Outdated,
-    /// It was received before, or its sender was seen at another address.
-    #[error("it was received before")]
+    /// The message was received before, or its sender was seen at another address.
+    #[error("the message was received before")]
     Replayed,
-    /// It was not signed with the key of the monitor, or was changed on its way.
-    #[error("its signature is wrong")]
+    /// The message was not signed with the key of the monitor, or was changed afterwards.
+    #[error("the signature is wrong")]
     WrongSignature,
 }
 

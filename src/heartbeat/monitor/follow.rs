@@ -1,4 +1,4 @@
-//! The balancers that a monitor's reports go to: [`FollowGuard`].
+//! Connects a monitor to the balancers that get its reports: [`FollowGuard`].
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -12,24 +12,25 @@ use crate::balancer::events::{Event, Interest, Observer, ObserverGuard};
 use crate::scheduler::HeartbeatReadings;
 
 impl HeartbeatMonitor {
-    /// Gives the reports of a balancer's members to its scheduler, by `readings`, until the
-    /// handle is dropped or the balancer is gone. A monitor can follow several balancers.
+    /// Passes the reports of a balancer's members to its scheduler through `readings`,
+    /// until the handle or the balancer is dropped. A monitor can follow several balancers.
     ///
-    /// `addresses` tells from a member's payload where the member is; a report that comes from
-    /// one of these addresses is the member's. Several addresses are given for a server whose
-    /// datagrams come from another address than it serves at. Names are looked up by
-    /// [`keep_current`](Self::keep_current), which listeners run too. What a server has reported
-    /// before its member joined counts from then on.
+    /// `addresses` returns the addresses of a member from its payload; a report from one of
+    /// these addresses belongs to the member. Return several addresses for a server that
+    /// sends its datagrams from another address than that for requests.
+    /// [`run_maintenance`](Self::run_maintenance), which listeners also run, looks up names.
+    /// Reports that arrived before the member was added count from then on.
     ///
-    /// Members that join and leave are noticed at once, other payloads of members within 30 s
+    /// Added and removed members are noticed at once, replaced payloads within 30 s
     /// ([`lookup_interval`](super::MonitorBuilder::lookup_interval)) or by
     /// [`refresh`](Self::refresh).
     ///
-    /// `readings` are those that the balancer's [`Heartbeat`](crate::Heartbeat) picks by.
+    /// `readings` must be those of the balancer's [`Heartbeat`](crate::Heartbeat)
+    /// scheduler.
     ///
     /// # Examples
     ///
-    /// Payloads from this crate and from others (feature `proxy` for the first):
+    /// Payloads of this crate and your own (feature `proxy` for the first):
     ///
     /// ```
     /// use equipoise::heartbeat::{HeartbeatMonitor, MemberAddress};
@@ -75,7 +76,7 @@ impl HeartbeatMonitor {
             readings: readings.clone(),
             addresses,
         }));
-        // First the observer, so that no member is missed.
+        // The observer comes first, so that no member is missed.
         let observing = balancer.observe(Membership {
             shared: Arc::downgrade(&self.shared),
             group,
@@ -90,13 +91,14 @@ impl HeartbeatMonitor {
         }
     }
 
-    /// Looks at all members of all balancers again, for payloads that were replaced.
+    /// Reads the addresses of all members of all balancers again, for payloads that were
+    /// replaced.
     pub fn refresh(&self) {
         self.shared.look_at_all();
     }
 }
 
-/// Notices members that join and leave.
+/// Observes added and removed members.
 struct Membership {
     shared: Weak<MonitorState>,
     group: u64,
@@ -105,7 +107,7 @@ struct Membership {
 impl Observer for Membership {
     fn observe(&self, event: &Event<'_>) {
         if let (Some(shared), Some(member)) = (self.shared.upgrade(), event.member) {
-            // Events may be out of order: what there is now counts.
+            // Events may be out of order: the current members count.
             shared.look_at(self.group, member.name_handle());
         }
     }
@@ -115,8 +117,8 @@ impl Observer for Membership {
     }
 }
 
-/// Gives a balancer the reports of its members; dropping it ends that. It keeps neither the
-/// monitor nor the balancer alive.
+/// Passes the reports of its members to a balancer until it is dropped. It keeps neither
+/// the monitor nor the balancer alive.
 ///
 /// # Examples
 ///
@@ -140,7 +142,7 @@ pub struct FollowGuard {
 }
 
 impl FollowGuard {
-    /// Follows the balancer for as long as that and the monitor live.
+    /// Follows the balancer for as long as the balancer and the monitor live.
     pub fn keep(mut self) {
         if let Some(observing) = self.observing.take() {
             observing.keep();

@@ -1,4 +1,4 @@
-//! A balancer that a monitor follows: [`Followed`], which forgets its payload's type.
+//! A balancer that a monitor follows, without its payload type: [`Followed`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use super::member_address::MemberAddress;
 use crate::balancer::WeakBalancer;
 use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
 
-/// A member's name, and where it is.
+/// A member's name and addresses.
 pub(super) type Located = (Arc<str>, Vec<MemberAddress>);
 
-/// What a monitor asks of a balancer. None of it is called under the monitor's lock, as each may
-/// run code of the balancer's owner.
+/// The operations on a balancer that a monitor needs. They may run closures of the caller,
+/// and are not called under the monitor's lock.
 pub(super) trait Followed: Send + Sync {
-    /// Where a member is; `None` if there is none of that name.
+    /// Returns the addresses of a member; `None` if there is none of that name.
     fn locate(&self, name: &str) -> Option<Vec<MemberAddress>>;
 
-    /// Where all members are; `None` if the balancer is gone.
+    /// Returns the addresses of all members; `None` if the balancer is dropped.
     fn locate_all(&self) -> Option<Vec<Located>>;
 
-    /// Gives a member's report on, which came in so long ago.
+    /// Passes on a member's report of this age.
     fn report(&self, name: &str, reading: HeartbeatReading, age: Duration);
 }
 
@@ -56,8 +56,8 @@ where
         let Some(balancer) = self.balancer.upgrade() else {
             return;
         };
-        // A member that has just left is remembered for a while, as any name that is none. If
-        // there are too many of those, there is nothing to report it to.
+        // The reading of a member that was just removed is kept for a while, as for any
+        // unknown name. If there are too many of these, it is dropped.
         let _ = self
             .readings
             .report_aged(name, reading, balancer.now(), age);

@@ -1,4 +1,4 @@
-//! The monitor as users have it: [`HeartbeatMonitor`].
+//! The handle of a monitor: [`HeartbeatMonitor`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,13 +10,13 @@ use super::state::MonitorState;
 use super::statistics::HeartbeatStatistics;
 use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId};
 
-/// Takes the reports of servers in, and gives them to the balancers whose members they are of.
-/// A cheap clone of one shared table.
+/// Receives the reports of servers, and passes them to the balancers that have these
+/// servers as members. Clones are cheap and share one table.
 ///
 /// Reports come from a [`HeartbeatListener`](crate::heartbeat::HeartbeatListener), a
 /// [`HeartbeatService`](crate::heartbeat::HeartbeatService), a
 /// [`HeartbeatFile`](crate::heartbeat::HeartbeatFile), or from bytes that you have received
-/// yourself. Which balancers they go to is told by [`follow`](Self::follow).
+/// yourself. [`follow`](Self::follow) adds a balancer.
 ///
 /// # Examples
 ///
@@ -51,17 +51,17 @@ impl HeartbeatMonitor {
         }
     }
 
-    /// Takes a datagram that came from an IP address.
+    /// Handles a datagram that came from an IP address.
     ///
     /// # Errors
     ///
-    /// If it is dropped. That is counted, and told to what
-    /// [`on_dropped`](super::MonitorBuilder::on_dropped) was given.
+    /// If the report is dropped. It is then counted, and the closure of
+    /// [`on_dropped`](super::MonitorBuilder::on_dropped) is called.
     pub fn receive(&self, from: IpAddr, bytes: &[u8]) -> Result<HeartbeatMessage, ReportError> {
         self.read(from, bytes, HeartbeatMessage::parse)
     }
 
-    /// Drops the body of a POST that is longer than a message may be, of which so much has come.
+    /// Drops the body of a POST request that is too long, after this many bytes.
     pub(in crate::heartbeat) fn refuse_form(&self, from: IpAddr, bytes: usize) {
         let error = crate::heartbeat::MessageError::TooLong { bytes };
         let _ = self
@@ -69,7 +69,7 @@ impl HeartbeatMonitor {
             .counted::<()>(from.to_canonical(), Err(error.into()));
     }
 
-    /// The same for the body of a POST.
+    /// Handles the body of a POST request.
     pub(in crate::heartbeat) fn receive_form(
         &self,
         from: IpAddr,
@@ -97,11 +97,11 @@ impl HeartbeatMonitor {
         self.shared.counted(from, read())
     }
 
-    /// Takes a report from a source that is trusted as this process is: no signature is asked
-    /// for.
+    /// Handles a report from a trusted source: no signature is required.
     ///
-    /// A record without an age is not counted on. One that is older than what is known of its
-    /// server, or than is [remembered](super::MonitorBuilder::forget_after), changes nothing.
+    /// A record of unknown age is not used for picks. A record that is older than the
+    /// current one of its server, or older than
+    /// [`forget_after`](super::MonitorBuilder::forget_after), has no effect.
     ///
     /// # Errors
     ///
@@ -130,15 +130,15 @@ impl HeartbeatMonitor {
         self.shared.counted(sender.ip(), taken)
     }
 
-    /// Returns what is known of each server that has reported, members or not, by address.
+    /// Returns the latest report of each server, member or not, sorted by address.
     #[must_use]
     pub fn records(&self) -> Vec<HeartbeatRecord> {
         self.shared.records()
     }
 
-    /// Sets how many servers are remembered that report and are no members, as
-    /// [`max_senders`](super::MonitorBuilder::max_senders) does. If there are more than that, they
-    /// are remembered until their reports are too old.
+    /// Sets how many servers are kept that report without being members, as
+    /// [`max_senders`](super::MonitorBuilder::max_senders) does. If there are more already,
+    /// they are kept until their reports are too old.
     ///
     /// # Examples
     ///
@@ -155,7 +155,7 @@ impl HeartbeatMonitor {
         self.shared.state.lock().senders.set_most(most);
     }
 
-    /// Returns the numbers of this monitor.
+    /// Returns the statistics of this monitor.
     #[must_use]
     pub fn statistics(&self) -> HeartbeatStatistics {
         self.shared.statistics.clone()

@@ -1,5 +1,5 @@
-//! Which members an address belongs to: [`AddressIndex`]. It knows IP addresses only; names are looked
-//! up elsewhere (`keep`), and what they stand for is kept here.
+//! Finds the members at an address: [`AddressIndex`]. It uses IP addresses only; names are
+//! looked up elsewhere (`maintenance`), and the results are stored here.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -18,23 +18,23 @@ pub(super) struct FollowedMember {
 
 #[derive(Debug, Default)]
 pub(super) struct AddressIndex {
-    /// By address and port, so that a report with a port costs the same for any number of
-    /// members at one address.
+    /// Indexed by address and port: finding a report with a port takes the same time for
+    /// any number of members at one address.
     by_ip: HashMap<IpAddr, HashMap<Option<u16>, Vec<FollowedMember>>>,
-    members: HashMap<FollowedMember, Placed>,
-    /// What a name stands for, as far as it was looked up.
+    members: HashMap<FollowedMember, MemberKeys>,
+    /// The addresses of each name, as far as it was looked up.
     resolved: HashMap<Arc<str>, Vec<IpAddr>>,
 }
 
-/// Where a member is, as told, and the places in `by_ip` that follow from it.
+/// The configured addresses of a member, and the resulting keys in `by_ip`.
 #[derive(Debug, Default)]
-struct Placed {
-    told: Vec<MemberAddress>,
-    places: Vec<SenderId>,
+struct MemberKeys {
+    addresses: Vec<MemberAddress>,
+    keys: Vec<SenderId>,
 }
 
 impl AddressIndex {
-    /// The members that a report is of.
+    /// Returns the members that a report belongs to.
     pub(super) fn targets(&self, sender: SenderId) -> Vec<FollowedMember> {
         let Some(at) = self.by_ip.get(&sender.ip()) else {
             return Vec::new();
@@ -57,26 +57,26 @@ impl AddressIndex {
         found
     }
 
-    /// Puts a member where it is. Returns the places that are new to it.
+    /// Sets the addresses of a member. Returns the keys that are new.
     pub(super) fn put(
         &mut self,
         target: &FollowedMember,
-        told: Vec<MemberAddress>,
+        addresses: Vec<MemberAddress>,
     ) -> Vec<SenderId> {
         let known = self.members.get(target);
-        if known.is_some_and(|known| known.told == told) {
+        if known.is_some_and(|known| known.addresses == addresses) {
             return Vec::new();
         }
-        self.place(target, told)
+        self.add(target, addresses)
     }
 
     pub(super) fn remove(&mut self, target: &FollowedMember) {
-        if let Some(placed) = self.members.remove(target) {
-            self.displace(target, &placed.places);
+        if let Some(known) = self.members.remove(target) {
+            self.remove_keys(target, &known.keys);
         }
     }
 
-    /// Removes the members of a balancer that do not stay.
+    /// Removes the members of a balancer for which `stays` is false.
     pub(super) fn retain(&mut self, group: u64, mut stays: impl FnMut(&str) -> bool) {
         let gone: Vec<FollowedMember> = self
             .members
@@ -89,19 +89,20 @@ impl AddressIndex {
         }
     }
 
-    /// The names that members have, each once.
+    /// Returns the names in the addresses of members, without duplicates.
     pub(super) fn names(&self) -> HashSet<Arc<str>> {
-        let told = self.members.values().flat_map(|placed| &placed.told);
-        told.filter_map(|address| match address.place() {
-            HostOrIp::Name(name) => Some(name.clone()),
-            HostOrIp::Ip(_) => None,
-        })
-        .collect()
+        let addresses = self.members.values().flat_map(|known| &known.addresses);
+        addresses
+            .filter_map(|address| match address.host_or_ip() {
+                HostOrIp::Name(name) => Some(name.clone()),
+                HostOrIp::Ip(_) => None,
+            })
+            .collect()
     }
 
-    /// Whether an address is a name that was not looked up yet with success.
+    /// Returns whether an address is a name without a successful lookup yet.
     pub(super) fn lacks(&self, address: &MemberAddress) -> bool {
-        match address.place() {
+        match address.host_or_ip() {
             HostOrIp::Name(name) => self.lacks_name(name),
             HostOrIp::Ip(_) => false,
         }
@@ -111,8 +112,8 @@ impl AddressIndex {
         !self.resolved.contains_key(name)
     }
 
-    /// Takes the addresses that names now have, and moves the members that are affected. Returns them,
-    /// with the places that are new to them.
+    /// Sets the addresses of names, and updates the affected members. Returns these members
+    /// with the keys that are new.
     pub(super) fn resolve(
         &mut self,
         found: Vec<(Arc<str>, Vec<IpAddr>)>,
@@ -132,61 +133,62 @@ impl AddressIndex {
         if changed.is_empty() {
             return Vec::new();
         }
-        let is_affected = |address: &MemberAddress| match address.place() {
+        let is_affected = |address: &MemberAddress| match address.host_or_ip() {
             HostOrIp::Name(name) => changed.contains(name),
             HostOrIp::Ip(_) => false,
         };
         let affected: Vec<(FollowedMember, Vec<MemberAddress>)> = self
             .members
             .iter()
-            .filter(|(_, placed)| placed.told.iter().any(is_affected))
-            .map(|(target, placed)| (target.clone(), placed.told.clone()))
+            .filter(|(_, known)| known.addresses.iter().any(is_affected))
+            .map(|(target, known)| (target.clone(), known.addresses.clone()))
             .collect();
         let mut moved = Vec::new();
-        for (target, told) in affected {
-            let places = self.place(&target, told);
-            moved.push((target, places));
+        for (target, addresses) in affected {
+            let keys = self.add(&target, addresses);
+            moved.push((target, keys));
         }
         moved
     }
 
-    fn place(&mut self, target: &FollowedMember, told: Vec<MemberAddress>) -> Vec<SenderId> {
+    fn add(&mut self, target: &FollowedMember, addresses: Vec<MemberAddress>) -> Vec<SenderId> {
         let former = self.members.remove(target).unwrap_or_default();
-        self.displace(target, &former.places);
-        let mut places = Vec::new();
-        for address in &told {
-            let ips = match address.place() {
+        self.remove_keys(target, &former.keys);
+        let mut keys = Vec::new();
+        for address in &addresses {
+            let ips = match address.host_or_ip() {
                 HostOrIp::Ip(ip) => std::slice::from_ref(ip),
                 HostOrIp::Name(name) => self.resolved.get(name).map_or(&[][..], Vec::as_slice),
             };
             let of_ips = ips.iter().map(|&ip| SenderId::new(ip, address.port()));
-            places.extend(of_ips);
+            keys.extend(of_ips);
         }
-        places.sort_unstable();
-        places.dedup();
-        for place in &places {
-            let at = self.by_ip.entry(place.ip()).or_default();
-            at.entry(place.port()).or_default().push(target.clone());
+        keys.sort_unstable();
+        keys.dedup();
+        for key in &keys {
+            let at = self.by_ip.entry(key.ip()).or_default();
+            at.entry(key.port()).or_default().push(target.clone());
         }
-        let new = places.iter().filter(|it| !former.places.contains(it));
+        let new = keys.iter().filter(|it| !former.keys.contains(it));
         let new = new.copied().collect();
-        self.members.insert(target.clone(), Placed { told, places });
+        self.members
+            .insert(target.clone(), MemberKeys { addresses, keys });
         new
     }
 
-    fn displace(&mut self, target: &FollowedMember, places: &[SenderId]) {
-        for place in places {
-            let Some(at) = self.by_ip.get_mut(&place.ip()) else {
+    fn remove_keys(&mut self, target: &FollowedMember, keys: &[SenderId]) {
+        for key in keys {
+            let Some(at) = self.by_ip.get_mut(&key.ip()) else {
                 continue;
             };
-            if let Some(targets) = at.get_mut(&place.port()) {
+            if let Some(targets) = at.get_mut(&key.port()) {
                 targets.retain(|it| it != target);
                 if targets.is_empty() {
-                    at.remove(&place.port());
+                    at.remove(&key.port());
                 }
             }
             if at.is_empty() {
-                self.by_ip.remove(&place.ip());
+                self.by_ip.remove(&key.ip());
             }
         }
     }
@@ -214,7 +216,7 @@ mod tests {
         new.iter().map(ToString::to_string).collect()
     }
 
-    /// The members that a report is of, sorted.
+    /// The members that a report belongs to, sorted.
     fn of(index: &AddressIndex, ip: &str, port: Option<u16>) -> Vec<String> {
         let sender = SenderId::new(ip.parse().unwrap(), port);
         let targets = index.targets(sender).into_iter();
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_tells_members_of_one_address_apart() {
+    fn a_port_distinguishes_members_at_one_address() {
         let mut index = AddressIndex::default();
         put(&mut index, "a", &["10.0.0.1:80"]);
         put(&mut index, "b", &["10.0.0.1:81"]);
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_moves_or_leaves_leaves_nothing_behind() {
+    fn a_member_that_moves_or_is_removed_leaves_no_keys() {
         let mut index = AddressIndex::default();
         assert_eq!(put(&mut index, "a", &["10.0.0.1:80"]), ["10.0.0.1:80"]);
         assert!(put(&mut index, "a", &["10.0.0.1:80"]).is_empty());
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_by_what_it_stands_for_now() {
+    fn a_name_is_found_by_its_current_addresses() {
         let mut index = AddressIndex::default();
         assert!(put(&mut index, "a", &["app.internal:80"]).is_empty());
         let address = MemberAddress::host("app.internal", None);
@@ -288,13 +290,13 @@ mod tests {
         assert_eq!(moved.len(), 1);
         assert!(of(&index, "10.0.0.1", Some(80)).is_empty());
         assert_eq!(of(&index, "10.0.0.3", None), ["a"]);
-        // The same answer once more moves nothing.
+        // The same addresses again change nothing.
         assert!(
             index
                 .resolve(vec![(name.clone(), vec![ip("10.0.0.3")])])
                 .is_empty()
         );
-        // A member that joins later is placed at once.
+        // A member that is added later gets the addresses at once.
         assert_eq!(put(&mut index, "b", &["app.internal:81"]), ["10.0.0.3:81"]);
     }
 

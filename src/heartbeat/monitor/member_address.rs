@@ -1,4 +1,4 @@
-//! Where a member is, so that its reports are found: [`MemberAddress`].
+//! The address of a member, which its reports are matched with: [`MemberAddress`].
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use http::Uri;
 
-/// Where a member is, by which a [`HeartbeatMonitor`](super::HeartbeatMonitor) finds its reports:
-/// an IP address or a host name, and perhaps a port.
+/// The address of a member, which a [`HeartbeatMonitor`](super::HeartbeatMonitor) matches
+/// reports with: an IP address or a host name, optionally with a port.
 ///
-/// Names are looked up, and again from time to time. A report that names a port is of the
-/// members at that port, and of those without one; a report without a port is of all members of
-/// the address.
+/// Names are looked up periodically. A report with a port belongs to the members at that
+/// port, and to members without a port. A report without a port belongs to all members at
+/// its address.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ pub(super) enum HostOrIp {
 }
 
 impl MemberAddress {
-    /// Creates the address of a host by name, or by an IP address as text.
+    /// Creates an address from a host name, or from an IP address as text.
     #[must_use]
     pub fn host(name: &str, port: Option<u16>) -> Self {
         let bare = name
@@ -54,8 +54,8 @@ impl MemberAddress {
         Self { host, port }
     }
 
-    /// Creates the address of a server by its URI; without a port, the scheme's counts. `None` if
-    /// the URI names no host.
+    /// Creates an address from a URI; the default port is that of the scheme. `None` if the
+    /// URI has no host.
     #[must_use]
     pub fn of_uri(uri: &Uri) -> Option<Self> {
         let port = match (uri.port_u16(), uri.scheme_str()) {
@@ -66,7 +66,7 @@ impl MemberAddress {
         Some(Self::host(uri.host()?, Some(port)))
     }
 
-    pub(super) const fn place(&self) -> &HostOrIp {
+    pub(super) const fn host_or_ip(&self) -> &HostOrIp {
         &self.host
     }
 
@@ -93,7 +93,7 @@ impl From<IpAddr> for MemberAddress {
     }
 }
 
-/// `10.0.0.1`, `10.0.0.1:80`, `[2001:db8::1]:80`, `2001:db8::1`, `app.internal`,
+/// Parses `10.0.0.1`, `10.0.0.1:80`, `[2001:db8::1]:80`, `2001:db8::1`, `app.internal`,
 /// `app.internal:80`.
 impl FromStr for MemberAddress {
     type Err = ParseMemberAddressError;
@@ -140,7 +140,7 @@ impl fmt::Display for MemberAddress {
     }
 }
 
-/// Why a text is no [`MemberAddress`].
+/// Why a text is not a [`MemberAddress`].
 ///
 /// # Examples
 ///
@@ -148,10 +148,10 @@ impl fmt::Display for MemberAddress {
 /// use equipoise::heartbeat::MemberAddress;
 ///
 /// let error = "/run/app.sock".parse::<MemberAddress>().unwrap_err();
-/// assert_eq!(error.to_string(), "no host, or no port from 1 to 65535: \"/run/app.sock\"");
+/// assert_eq!(error.to_string(), "not a host with an optional port from 1 to 65535: \"/run/app.sock\"");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no host, or no port from 1 to 65535: {text:?}")]
+#[error("not a host with an optional port from 1 to 65535: {text:?}")]
 pub struct ParseMemberAddressError {
     text: String,
 }

@@ -1,4 +1,4 @@
-//! What takes reports in and gives them to the balancers whose members they are of:
+//! Receives reports and passes them to the balancers that have the senders as members:
 //! [`HeartbeatMonitor`].
 //!
 //! ```text
@@ -10,7 +10,7 @@
 //!                              HeartbeatReadings
 //! ```
 //!
-//! What does not live here: sockets, HTTP and files, from which reports come.
+//! What does not live here: the sources of reports: sockets, HTTP and files.
 
 mod builder;
 mod error;
@@ -18,7 +18,7 @@ mod follow;
 mod followed;
 mod handle;
 mod index;
-mod keep;
+mod maintenance;
 mod member_address;
 mod senders;
 mod state;

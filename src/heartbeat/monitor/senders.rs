@@ -1,7 +1,8 @@
-//! The latest report of each server: [`Senders`], of bounded size however many send.
+//! The latest report of each server: [`Senders`]. Its size is bounded for any number of
+//! senders.
 //!
-//! Servers that are members always have a place in it, or need none: their reports go on to the
-//! balancer either way. So a flood from many addresses keeps only other servers out.
+//! Members always have an entry, or need none: their reports are passed on to the balancer
+//! either way. A flood from many addresses thus displaces other servers only.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,14 +10,14 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId};
 
-/// Under a flood, old entries are looked for once in this time.
-const SWEEPS: Duration = Duration::from_secs(1);
+/// During a flood, outdated entries are removed at most once in this time.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Senders {
     most: usize,
     forget_after: Duration,
-    /// The keys come from the network, and the hasher of the standard library is keyed.
+    /// The keys come from the network; the hasher of the standard library is keyed.
     known: HashMap<SenderId, KnownSender>,
     strangers: usize,
     swept_at: Timestamp,
@@ -29,13 +30,13 @@ struct KnownSender {
     is_member: bool,
 }
 
-/// What became of a report.
+/// The result of handling a report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ReportResult {
-    /// No place for one that is no member.
+    /// There is no entry left for a server that is not a member.
     Full,
     Newest,
-    /// A later one is known.
+    /// A later report is known.
     Outrun,
 }
 
@@ -50,12 +51,12 @@ impl Senders {
         }
     }
 
-    /// Sets how many have a place. Those that have one keep it until they are too old.
+    /// Sets the most entries. Existing entries stay until they are too old.
     pub(super) fn set_most(&mut self, most: usize) {
         self.most = most;
     }
 
-    /// Takes a report that came in at `at`.
+    /// Handles a report that arrived at `at`.
     pub(super) fn take(
         &mut self,
         sender: SenderId,
@@ -69,7 +70,7 @@ impl Senders {
         }
         if former.is_none_or(|former| former.is_member != is_member) {
             self.remove(sender);
-            if !self.has_place(is_member, now) {
+            if !self.has_room(is_member, now) {
                 return if is_member {
                     ReportResult::Newest
                 } else {
@@ -92,14 +93,14 @@ impl Senders {
         self.strangers -= usize::from(removed.is_some_and(|it| !it.is_member));
     }
 
-    /// Whether there is a place for another member, or for another server.
-    fn has_place(&mut self, is_member: bool, now: Timestamp) -> bool {
+    /// Returns whether there is room for another member, or for another server.
+    fn has_room(&mut self, is_member: bool, now: Timestamp) -> bool {
         if self.occupied(is_member) < self.most {
             return true;
         }
-        // Within that time nothing has grown old that was not there at the last look, unless the
-        // clock has jumped back.
-        if now.since(self.swept_at) >= SWEEPS || is_ahead(self.swept_at, now) {
+        // Within that time, no entry becomes outdated that was not there at the last sweep,
+        // unless the clock was set back.
+        if now.since(self.swept_at) >= SWEEP_INTERVAL || is_ahead(self.swept_at, now) {
             self.sweep(now);
         }
         self.occupied(is_member) < self.most
@@ -113,17 +114,17 @@ impl Senders {
         }
     }
 
-    /// Forgets what is too old.
+    /// Removes outdated entries.
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.swept_at = now;
         let forget_after = self.forget_after;
-        // What is ahead of a clock that has jumped back would stay for as long as it jumped.
+        // An entry ahead of a clock that was set back would otherwise stay for that long.
         self.known
             .retain(|_, known| now.since(known.at) < forget_after && !is_ahead(known.at, now));
         self.strangers = self.known.values().filter(|it| !it.is_member).count();
     }
 
-    /// What a server has reported, and how long ago.
+    /// Returns the reading of a server and its age.
     pub(super) fn latest(
         &self,
         sender: SenderId,
@@ -134,7 +135,7 @@ impl Senders {
         (age < self.forget_after).then_some((known.message, age))
     }
 
-    /// All that is not too old, by address.
+    /// Returns all entries that are not outdated, by address.
     pub(super) fn records(&self, now: Timestamp) -> Vec<HeartbeatRecord> {
         let mut records: Vec<HeartbeatRecord> = self
             .known
@@ -150,10 +151,10 @@ impl Senders {
     }
 }
 
-/// Whether the clock has jumped back since: reports that come in at the same time may overtake each
-/// other a little.
+/// Returns whether the clock was set back since; reports that arrive at the same time may
+/// overtake each other by a little.
 fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
-    at.since(now) > SWEEPS
+    at.since(now) > SWEEP_INTERVAL
 }
 
 #[cfg(test)]
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_makes_room() {
+    fn outdated_entries_make_room() {
         let mut senders = Senders::new(2, FORGOTTEN);
         assert_eq!(take(&mut senders, 1, false, 0), ReportResult::Newest);
         assert_eq!(take(&mut senders, 2, false, 10), ReportResult::Newest);
@@ -226,7 +227,7 @@ mod tests {
         let earlier = senders.take(sender(1), (message(9), at(5)), true, at(10));
         assert_eq!(earlier, ReportResult::Outrun);
         assert_eq!(senders.latest(sender(1), at(10)).unwrap().0, message(1));
-        // A clock that has jumped back must not shut the sender out.
+        // A clock that was set back must not lock the sender out.
         let jumped = senders.take(sender(1), (message(8), at(2)), true, at(2));
         assert_eq!(jumped, ReportResult::Newest);
     }
@@ -238,7 +239,7 @@ mod tests {
         assert_eq!(take(&mut senders, 2, false, 3_600), ReportResult::Full);
         assert_eq!(take(&mut senders, 2, false, 5), ReportResult::Newest);
         assert_eq!(senders.records(at(5)).len(), 1);
-        // A report that has overtaken another is none of the future.
+        // A report that has overtaken another is not from the future.
         senders.sweep(at(4));
         assert_eq!(senders.records(at(4)).len(), 1);
         senders.sweep(at(2));
@@ -246,15 +247,15 @@ mod tests {
     }
 
     #[test]
-    fn places_are_counted_as_servers_become_members_and_cease_to_be() {
+    fn entries_are_counted_as_servers_become_members_and_cease_to_be() {
         let mut senders = Senders::new(1, FORGOTTEN);
         assert_eq!(take(&mut senders, 1, false, 0), ReportResult::Newest);
         assert_eq!(take(&mut senders, 1, true, 0), ReportResult::Newest);
         assert_eq!(take(&mut senders, 2, false, 0), ReportResult::Newest);
-        // The one that was a member has no place among the others.
+        // The former member has no entry among the other servers.
         assert_eq!(take(&mut senders, 1, false, 0), ReportResult::Full);
         assert_eq!(senders.known.len(), 1);
-        // More members than places: they are not remembered, but they count.
+        // More members than entries: they are not kept, but they count.
         assert_eq!(take(&mut senders, 3, true, 0), ReportResult::Newest);
         assert_eq!(take(&mut senders, 4, true, 0), ReportResult::Newest);
         assert_eq!(senders.known.len(), 2);

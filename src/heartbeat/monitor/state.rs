@@ -1,7 +1,7 @@
-//! What the handles of a monitor share: [`MonitorState`].
+//! The shared state of a monitor: [`MonitorState`].
 //!
-//! Its locks are leaves: balancers, whose schedulers and clocks may be a user's, are called
-//! outside them.
+//! No other lock is taken under its locks: balancers may run schedulers and clocks of the
+//! caller, and are called outside them.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use crate::heartbeat::{HeartbeatMessage, HeartbeatRecord, SenderId, wall_clock};
 use crate::scheduler::HeartbeatReading;
 use crate::sync::Mutex;
 
-/// Is told of reports that were dropped.
+/// Is called for dropped reports.
 pub(super) type OnDropped = dyn Fn(IpAddr, &ReportError) + Send + Sync;
 
 pub(super) struct MonitorState {
@@ -33,9 +33,9 @@ pub(super) struct MonitorState {
     pub(super) state: Mutex<Tables>,
     pub(super) statistics: HeartbeatStatistics,
     pub(super) on_dropped: Option<Box<OnDropped>>,
-    /// Names are looked up again after this time.
+    /// The time between lookups of names.
     pub(super) lookup_interval: Duration,
-    /// A name that was not looked up yet has come.
+    /// Is notified when a name without addresses was added.
     pub(super) named: Notify,
 }
 
@@ -70,21 +70,21 @@ impl Tables {
         })
     }
 
-    /// What was reported before a member was known to be at a place.
-    fn owed(
+    /// Returns the reports that arrived before a member had these addresses.
+    fn earlier_reports(
         &self,
         target: &FollowedMember,
-        places: Vec<SenderId>,
+        keys: Vec<SenderId>,
         now: Timestamp,
     ) -> Option<Delivery> {
-        let latest = places.into_iter().flat_map(|place| {
-            let without_port = SenderId::new(place.ip(), None);
+        let latest = keys.into_iter().flat_map(|key| {
+            let without_port = SenderId::new(key.ip(), None);
             [
                 self.senders.latest(without_port, now),
-                self.senders.latest(place, now),
+                self.senders.latest(key, now),
             ]
         });
-        // The latest of all, whichever of its addresses it names.
+        // The latest of all, from any of its addresses.
         let (message, age) = latest.flatten().min_by_key(|&(_, age)| age)?;
         self.delivery(target.clone(), message.reading(), age)
     }
@@ -97,13 +97,13 @@ fn deliver(deliveries: Vec<Delivery>) {
 }
 
 impl MonitorState {
-    /// The time by which reports grow old. It is ahead of the clock, so that what came in before
-    /// that began has a time, too.
+    /// The time that measures the age of reports. It is ahead of the clock, which gives
+    /// reports from before the start of the clock a time, too.
     fn now(&self) -> Timestamp {
         self.clock.now() + self.forget_after
     }
 
-    /// Takes a report that came in `age` ago.
+    /// Handles a report that arrived `age` ago.
     pub(super) fn take(
         &self,
         sender: SenderId,
@@ -134,7 +134,7 @@ impl MonitorState {
         Ok(())
     }
 
-    /// Verifies bytes, if there is a key.
+    /// Verifies the signature if there is a key.
     pub(super) fn verify(&self, from: IpAddr, bytes: &[u8]) -> Result<(), ReportError> {
         let Some(key) = &self.key else {
             return Ok(());
@@ -145,7 +145,7 @@ impl MonitorState {
         Ok(())
     }
 
-    /// Counts how a report fared, and tells of one that was dropped.
+    /// Counts the result of a report, and calls the closure for a dropped one.
     pub(super) fn counted<T>(
         &self,
         from: IpAddr,
@@ -186,7 +186,7 @@ impl MonitorState {
         };
     }
 
-    /// Looks where the member of a name is now, if there is one.
+    /// Reads the addresses of one member, if it exists.
     pub(super) fn look_at(&self, number: u64, name: &Arc<str>) {
         let group = self.state.lock().groups.get(&number).cloned();
         let Some(group) = group else { return };
@@ -194,7 +194,7 @@ impl MonitorState {
         self.put(number, name, located);
     }
 
-    /// Looks where all members of all balancers are.
+    /// Reads the addresses of all members of all balancers.
     pub(super) fn look_at_all(&self) {
         let groups: Vec<(u64, Arc<dyn Followed>)> = {
             let state = self.state.lock();
@@ -229,8 +229,11 @@ impl MonitorState {
             match located {
                 Some(addresses) if state.groups.contains_key(&number) => {
                     has_new_name = addresses.iter().any(|address| state.index.lacks(address));
-                    let places = state.index.put(&target, addresses);
-                    state.owed(&target, places, now).into_iter().collect()
+                    let keys = state.index.put(&target, addresses);
+                    state
+                        .earlier_reports(&target, keys, now)
+                        .into_iter()
+                        .collect()
                 }
                 _ => {
                     state.index.remove(&target);
@@ -244,14 +247,15 @@ impl MonitorState {
         deliver(deliveries);
     }
 
-    /// Takes what names stand for.
+    /// Sets the addresses of names.
     pub(super) fn resolve(&self, found: Vec<(Arc<str>, Vec<IpAddr>)>) {
         let now = self.now();
         let deliveries = {
             let mut state = self.state.lock();
             let moved = state.index.resolve(found).into_iter();
-            let owed = moved.filter_map(|(target, places)| state.owed(&target, places, now));
-            owed.collect()
+            let earlier_reports =
+                moved.filter_map(|(target, keys)| state.earlier_reports(&target, keys, now));
+            earlier_reports.collect()
         };
         deliver(deliveries);
     }

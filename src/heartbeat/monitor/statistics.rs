@@ -1,4 +1,4 @@
-//! How many reports a monitor has taken and dropped: [`HeartbeatStatistics`].
+//! Counts of accepted and dropped reports: [`HeartbeatStatistics`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::ReportError;
 use crate::sync::{AtomicU64, Relaxed};
 
-/// What a [`HeartbeatMonitor`](super::HeartbeatMonitor) has done so far. It is a handle: its
-/// clones show the same numbers, which go on changing.
+/// The counts of a [`HeartbeatMonitor`](super::HeartbeatMonitor). It is a live handle: its
+/// clones show the same numbers, which keep changing.
 ///
 /// # Examples
 ///
@@ -25,7 +25,7 @@ use crate::sync::{AtomicU64, Relaxed};
 #[derive(Clone, Default)]
 pub struct HeartbeatStatistics(Arc<HeartbeatCounters>);
 
-// Relaxed, each of them: a number for operators.
+// All relaxed: numbers for operators.
 #[derive(Default)]
 struct HeartbeatCounters {
     accepted: AtomicU64,
@@ -39,51 +39,53 @@ struct HeartbeatCounters {
 }
 
 impl HeartbeatStatistics {
-    /// Returns how many reports were accepted, also of servers that are no members.
+    /// Returns the number of accepted reports, including those of servers that are not
+    /// members.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.0.accepted.load(Relaxed)
     }
 
-    /// Returns how many were dropped because too many servers report that are no members, or,
-    /// with a key, because too many senders sign.
+    /// Returns the number of reports that were dropped because too many servers report that
+    /// are not members or, with a key, because too many senders sign.
     #[must_use]
     pub fn full(&self) -> u64 {
         self.0.full.load(Relaxed)
     }
 
-    /// Returns how many could not be read.
+    /// Returns the number of reports that could not be parsed.
     #[must_use]
     pub fn malformed(&self) -> u64 {
         self.0.malformed.load(Relaxed)
     }
 
-    /// Returns how many had no signature though there is a key.
+    /// Returns the number of reports without a signature though there is a key.
     #[must_use]
     pub fn not_signed(&self) -> u64 {
         self.0.not_signed.load(Relaxed)
     }
 
-    /// Returns how many were signed at another time than now.
+    /// Returns the number of reports whose signature has a time too far from the local
+    /// time.
     #[must_use]
     pub fn outdated(&self) -> u64 {
         self.0.outdated.load(Relaxed)
     }
 
-    /// Returns how many had been received before.
+    /// Returns the number of reports that had been received before.
     #[must_use]
     pub fn replayed(&self) -> u64 {
         self.0.replayed.load(Relaxed)
     }
 
-    /// Returns how many had a wrong signature.
+    /// Returns the number of reports with a wrong signature.
     #[must_use]
     pub fn wrong_signature(&self) -> u64 {
         self.0.wrong_signature.load(Relaxed)
     }
 
-    /// Returns how many look-ups of members' names have failed. What was known of the name
-    /// before stays in force.
+    /// Returns the number of failed lookups of members' names. Previous addresses stay in
+    /// use.
     #[must_use]
     pub fn unresolved(&self) -> u64 {
         self.0.unresolved.load(Relaxed)
@@ -110,7 +112,7 @@ impl HeartbeatStatistics {
     }
 }
 
-/// One line. What has not happened yet is left out.
+/// Prints one line. Counts of zero are left out.
 impl fmt::Display for HeartbeatStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "heartbeats: {} accepted", self.accepted())?;
@@ -130,7 +132,7 @@ impl fmt::Display for HeartbeatStatistics {
         }
         match self.unresolved() {
             0 => Ok(()),
-            count => write!(f, "; {count} failed look-ups"),
+            count => write!(f, "; {count} failed lookups"),
         }
     }
 }

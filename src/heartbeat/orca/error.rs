@@ -1,6 +1,6 @@
-//! Why a header is no report: [`OrcaError`].
+//! Why a header is not a report: [`OrcaError`].
 
-/// Why the value of a header is no [`OrcaReport`](super::OrcaReport).
+/// Why the value of a header is not an [`OrcaReport`](super::OrcaReport).
 ///
 /// # Examples
 ///
@@ -8,42 +8,42 @@
 /// use equipoise::heartbeat::OrcaReport;
 ///
 /// let error = OrcaReport::parse(b"TEXT cpu_utilization=NaN").unwrap_err();
-/// assert_eq!(error.to_string(), "`cpu_utilization` is no number that it can be: \"NaN\"");
+/// assert_eq!(error.to_string(), "`cpu_utilization` is not a number in its range: \"NaN\"");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrcaError {
-    /// A metric is there twice.
-    #[error("{metric:?} is there twice")]
+    /// A metric occurs twice.
+    #[error("the metric {metric:?} occurs twice")]
     #[non_exhaustive]
     Duplicate {
-        /// The beginning of its name.
+        /// The first bytes of its name.
         metric: String,
     },
-    /// It is in another form than text.
-    #[error("it does not begin with `TEXT`")]
+    /// The report is not in text form.
+    #[error("the report does not begin with `TEXT`")]
     Form,
-    /// A value is no number, or not one that the metric can have.
-    #[error("`{metric}` is no number that it can be: {text:?}")]
+    /// A value is not a number, or out of the range of its metric.
+    #[error("`{metric}` is not a number in its range: {text:?}")]
     #[non_exhaustive]
     Number {
-        /// The beginning of the metric's name.
+        /// The first bytes of the metric's name.
         metric: String,
-        /// The beginning of its value.
+        /// The first bytes of its value.
         text: String,
     },
-    /// A part has no `=`, or nothing before it.
-    #[error("no name and value: {text:?}")]
+    /// A part has no `=`, or no name before it.
+    #[error("not a name and a value: {text:?}")]
     #[non_exhaustive]
     Pair {
-        /// The beginning of the part.
+        /// The first bytes of the part.
         text: String,
     },
-    /// It is longer than 4096 bytes.
-    #[error("it has {bytes} bytes, more than 4096")]
+    /// The report is longer than 4096 bytes.
+    #[error("the report has {bytes} bytes, more than 4096")]
     #[non_exhaustive]
     TooLong {
-        /// How many bytes it has.
+        /// The length of the report in bytes.
         bytes: usize,
     },
 }

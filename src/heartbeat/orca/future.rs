@@ -1,4 +1,4 @@
-//! The answer that is awaited: [`OrcaFuture`].
+//! The response future that reads the report: [`OrcaFuture`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use crate::service::ServedBy;
 const HEADER: HeaderName = HeaderName::from_static("endpoint-load-metrics");
 
 pin_project! {
-    /// Resolves with an answer, after its report was taken.
+    /// Resolves with a response, after its report was read.
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct OrcaFuture<F> {
         #[pin]
@@ -38,20 +38,20 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut answer = ready!(this.inner.poll(context))?;
-        if let Some(served) = answer.extensions().get::<ServedBy>() {
-            // Of several, the last: a member that is a proxy itself adds its own behind. One in
-            // another form may stand beside it, for others.
-            let values = || answer.headers().get_all(HEADER).iter().rev();
+        let mut response = ready!(this.inner.poll(context))?;
+        if let Some(served) = response.extensions().get::<ServedBy>() {
+            // The last text form counts: a member that is a proxy appends its own. Another
+            // form may be present for other readers.
+            let values = || response.headers().get_all(HEADER).iter().rev();
             let in_text = values().find(|it| OrcaReport::is_text(it.as_bytes()));
             if let Some(value) = in_text.or_else(|| values().next()) {
                 this.sink.take(&served.member, value.as_bytes());
             }
         }
         if !this.sink.keeps_header {
-            answer.headers_mut().remove(HEADER);
+            response.headers_mut().remove(HEADER);
         }
-        Poll::Ready(Ok(answer))
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer and the service: [`OrcaLayer`], [`OrcaService`].
+//! The layer and the service that read reports: [`OrcaLayer`], [`OrcaService`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use super::sink::Sink;
 use crate::balancer::Balancer;
 use crate::scheduler::HeartbeatReadings;
 
-/// Gives what members report with their answers to the scheduler of their balancer, by its
-/// readings; and removes the header, which is not for clients. It stands outside the
-/// [`BalanceService`](crate::BalanceService), which tells which member has answered.
+/// Passes the reports in the responses of members to the scheduler of their balancer,
+/// through its readings. It removes the header from responses. Put it outside the
+/// [`BalanceService`](crate::BalanceService), which records which member has responded.
 ///
-/// The scheduler merges reports with what it knows itself: of the idle capacity that a member
-/// has reported, it deducts the requests that have been sent there since. A report counts for
-/// 10 s ([`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age)), so a member that gets no
-/// requests for that long counts as one that has not reported: while no other has idle capacity,
-/// the fallback picks. With few requests, let members send heartbeats besides.
+/// The scheduler combines reports with its own counts: it subtracts the requests that were
+/// sent since a report from the reported idle capacity. A report counts for 10 s
+/// ([`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age)). A member without requests
+/// for that long counts as one without a report; while no other member has idle capacity,
+/// the fallback picks. With few requests, let members send heartbeats, too.
 ///
-/// Of several headers, the last in text form counts. One that cannot be read is ignored, and
-/// [`on_error`](Self::on_error) tells of it.
+/// If there are several headers, the last one in text form counts. An invalid header is
+/// ignored, and passed to [`on_error`](Self::on_error).
 ///
 /// # Examples
 ///
@@ -38,8 +38,8 @@ use crate::scheduler::HeartbeatReadings;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let member = service_fn(|_: Request<_>| async {
-///     let answer = Response::builder().header("endpoint-load-metrics", "TEXT cpu_utilization=0.9");
-///     answer.body(String::new())
+///     let response = Response::builder().header("endpoint-load-metrics", "TEXT cpu_utilization=0.9");
+///     response.body(String::new())
 /// });
 /// let readings = HeartbeatReadings::new();
 /// let balancer = Balancer::builder()
@@ -48,8 +48,8 @@ use crate::scheduler::HeartbeatReadings;
 ///     .build()?;
 /// let service = OrcaLayer::new(&balancer, &readings).layer(BalanceService::over(balancer.clone()));
 ///
-/// let answer = service.oneshot(Request::new(String::new())).await?;
-/// assert!(answer.headers().is_empty());
+/// let response = service.oneshot(Request::new(String::new())).await?;
+/// assert!(response.headers().is_empty());
 /// assert_eq!(balancer.standing("a"), Some(10)); // idle, of 100
 /// # Ok(())
 /// # }
@@ -61,7 +61,7 @@ pub struct OrcaLayer {
 }
 
 impl OrcaLayer {
-    /// Creates a layer for the members of a balancer, which picks by `readings`.
+    /// Creates a layer for the members of a balancer that picks by `readings`.
     pub fn new<W>(balancer: &Balancer<W>, readings: &HeartbeatReadings) -> Self
     where
         W: Send + Sync + 'static,
@@ -71,16 +71,17 @@ impl OrcaLayer {
         }
     }
 
-    /// Sets how many requests a member serves at once, of which its utilization is a part; 100
-    /// by default. Members that differ report `named_metrics.ready` and `named_metrics.busy`.
+    /// Sets how many requests a member can serve at once, 100 by default; the utilization
+    /// is a fraction of it. Members with other capacities report `named_metrics.ready` and
+    /// `named_metrics.busy`.
     pub fn capacity(mut self, requests: u32) -> Self {
         self.sink.capacity = requests;
         self
     }
 
-    /// Takes a metric for the utilization, by its whole name; of several, the highest counts.
-    /// Members that do not report it are used as far as
-    /// [`OrcaReport::utilization`](super::OrcaReport::utilization) tells.
+    /// Uses a metric as the utilization, by its full name; of several, the highest counts.
+    /// For members that do not report it,
+    /// [`OrcaReport::utilization`](super::OrcaReport::utilization) is used.
     ///
     /// # Examples
     ///
@@ -92,7 +93,7 @@ impl OrcaLayer {
     /// let layer = OrcaLayer::new(&balancer, &readings)
     ///     .metric("named_metrics.kv_cache_utilization")
     ///     .metric("named_metrics.queue")
-    ///     .on_error(|member, error| eprintln!("{member} reports its load badly: {error}"));
+    ///     .on_error(|member, error| eprintln!("invalid load report of {member}: {error}"));
     /// # let _ = layer;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
@@ -103,13 +104,13 @@ impl OrcaLayer {
         self
     }
 
-    /// Leaves the header in the answer.
+    /// Keeps the header in responses.
     pub fn keep_header(mut self) -> Self {
         self.sink.keeps_header = true;
         self
     }
 
-    /// Sets what is told of a member's header that cannot be read, with the member's name.
+    /// Sets a closure that is called for each invalid header, with the member's name.
     pub fn on_error(mut self, on_error: impl Fn(&str, &OrcaError) + Send + Sync + 'static) -> Self {
         self.sink.on_error = Some(Arc::new(on_error));
         self
@@ -136,7 +137,7 @@ impl fmt::Debug for OrcaLayer {
     }
 }
 
-/// A service whose answers report load; made by [`OrcaLayer`].
+/// A service that reads the reports in responses; created by [`OrcaLayer`].
 #[derive(Clone)]
 pub struct OrcaService<S> {
     inner: S,

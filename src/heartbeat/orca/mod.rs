@@ -1,12 +1,11 @@
-//! Load that members report with each answer, in the text form of ORCA (Open Request Cost
-//! Aggregation): [`OrcaReport`], and [`OrcaLayer`], which picks by it.
+//! Load reports in responses of members, in the text form of ORCA (Open Request Cost
+//! Aggregation): [`OrcaReport`], and [`OrcaLayer`], which passes them to the scheduler.
 //!
 //! ```text
 //! endpoint-load-metrics: TEXT cpu_utilization=0.3, rps_fractional=10.0, named_metrics.queue=0.4
 //! ```
 //!
-//! What does not live here: its other forms (JSON, protobuf), and reports that are asked for
-//! besides requests.
+//! What does not live here: other forms of ORCA (JSON, protobuf), and out-of-band reports.
 
 mod error;
 mod future;

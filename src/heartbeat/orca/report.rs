@@ -1,11 +1,11 @@
-//! What a member reports with an answer: [`OrcaReport`].
+//! The report in a response: [`OrcaReport`].
 
 use super::error::OrcaError;
 use crate::heartbeat::message::shown;
 use crate::scheduler::HeartbeatReading;
 
-/// What a member reports of its load, in the text form of ORCA: the word `TEXT`, and metrics
-/// with commas between them. Metrics with other names are ignored.
+/// The load report of a member, in the text form of ORCA: the word `TEXT`, followed by
+/// metrics separated by commas. Metrics with other names are ignored.
 ///
 /// | metric | a number | used for |
 /// |---|---|---|
@@ -13,11 +13,11 @@ use crate::scheduler::HeartbeatReading;
 /// | `cpu_utilization` | 0 and more | the utilization, without the above |
 /// | `mem_utilization` | 0 to 1 | |
 /// | `rps_fractional`, `eps` | 0 and more | |
-/// | `named_metrics.<name>` | any | the utilization, if [asked for](super::OrcaLayer::metric) |
+/// | `named_metrics.<name>` | any | the utilization, if [configured](super::OrcaLayer::metric) |
 /// | `named_metrics.ready`, `named_metrics.busy` | 0 to 4294967295 | the idle capacity itself, as in a heartbeat |
 ///
-/// Source: the header of the design document for ORCA, and `orca_load_report.proto` of xDS. The
-/// last row is our own.
+/// Source: the header of the design document for ORCA, and `orca_load_report.proto` of xDS.
+/// The last row is an extension of this crate.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ const APPLICATION: &str = "application_utilization";
 const CPU: &str = "cpu_utilization";
 const NAMED: &str = "named_metrics.";
 
-/// The metrics that are no named ones, and the most that each can be.
+/// The metrics without a prefix, and the largest value of each.
 const KNOWN: [(&str, f64); 5] = [
     (APPLICATION, f64::INFINITY),
     (CPU, f64::INFINITY),
@@ -52,13 +52,13 @@ const KNOWN: [(&str, f64); 5] = [
 ];
 
 impl OrcaReport {
-    /// Reads the value of a header `endpoint-load-metrics`.
+    /// Parses the value of a header `endpoint-load-metrics`.
     ///
     /// # Errors
     ///
-    /// If it is in another form than text, longer than 4096 bytes, or anything of it cannot be
-    /// read: a number that is infinite, `NaN`, or beyond what its metric can be; a metric that
-    /// is there twice.
+    /// If it is not in text form, is longer than 4096 bytes, or has an invalid part: a
+    /// number that is infinite, `NaN`, or out of the range of its metric; a metric that
+    /// occurs twice.
     pub fn parse(value: &[u8]) -> Result<Self, OrcaError> {
         if value.len() > MAX_BYTES {
             return Err(OrcaError::TooLong { bytes: value.len() });
@@ -98,34 +98,35 @@ impl OrcaReport {
         }
     }
 
-    /// Whether it is in the form that is read here.
+    /// Returns whether it is in text form.
     pub(super) fn is_text(value: &[u8]) -> bool {
         text_of(value).is_some()
     }
 
-    /// Returns a metric by its whole name: `eps`, `named_metrics.queue`.
+    /// Returns a metric by its full name: `eps`, `named_metrics.queue`.
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let place = self
+        let index = self
             .metrics
             .binary_search_by(|(metric, _)| metric.as_str().cmp(name));
-        place.ok().map(|place| self.metrics[place].1)
+        index.ok().map(|index| self.metrics[index].1)
     }
 
-    /// Returns how far the member is used: 1 is all that it wants to be. It is the application's
-    /// own figure, and where that is missing or 0, the processor's.
+    /// Returns the utilization: 1 is the full intended load. It is the application's own
+    /// value or, if that is missing or 0, the processor's.
     #[must_use]
     pub fn utilization(&self) -> Option<f64> {
         let application = self.metric(APPLICATION).filter(|&it| it > 0.0);
         application.or_else(|| self.metric(CPU))
     }
 
-    /// Returns the idle capacity that follows from it.
+    /// Returns the idle capacity that follows from the report.
     ///
-    /// If the report names `ready` and `busy` itself, those; otherwise `capacity` by its
-    /// utilization, which is the highest of the metrics that are named here, or
-    /// [`utilization`](Self::utilization) if it has none of these. At least one place is busy,
-    /// as an answer has just been made. `None` if none of it is there.
+    /// If the report has `ready` and `busy`, these are returned. Otherwise the utilization
+    /// splits `capacity` into busy and idle slots. The utilization is the highest of the
+    /// metrics named here, or [`utilization`](Self::utilization) if the report has none of
+    /// them. At least one slot is busy, as the member has just responded. `None` if the
+    /// report has none of these metrics.
     ///
     /// # Examples
     ///
@@ -162,12 +163,12 @@ impl OrcaReport {
     }
 }
 
-/// What stands behind the word for the form.
+/// Returns the text after the word `TEXT`.
 fn text_of(value: &[u8]) -> Option<&[u8]> {
     value.trim_ascii().strip_prefix(b"TEXT ")
 }
 
-/// The nearest whole number from 0 to the most that there is.
+/// Returns the nearest integer from 0 to `u32::MAX`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -177,10 +178,11 @@ fn whole(number: f64) -> u32 {
     number.round() as u32
 }
 
-/// What a metric can be; `None` for one that is ignored.
+/// Returns the range of a metric; `None` for one that is ignored.
 fn range_of(name: &str) -> Option<std::ops::RangeInclusive<f64>> {
     match name.strip_prefix(NAMED) {
-        // As in a heartbeat: what is more is no capacity, and must not attract all requests.
+        // As in a heartbeat: a larger number is not a capacity, and must not attract all
+        // requests.
         Some("ready" | "busy") => Some(0.0..=f64::from(u32::MAX)),
         Some(_) => Some(f64::MIN..=f64::MAX),
         None => {
@@ -215,32 +217,38 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_that_names_it() {
+    fn an_invalid_report_is_an_error_that_names_the_part() {
         for (text, error) in [
-            ("JSON {\"eps\": 1}", "it does not begin with `TEXT`"),
-            ("BIN CZqZmZmZmbk/", "it does not begin with `TEXT`"),
-            ("cpu_utilization=0.3", "it does not begin with `TEXT`"),
-            ("", "it does not begin with `TEXT`"),
-            ("TEXT eps", "no name and value: \"eps\""),
-            ("TEXT =1", "no name and value: \"=1\""),
-            ("TEXT eps=1,eps=1", "\"eps\" is there twice"),
-            ("TEXT eps=-1", "`eps` is no number that it can be: \"-1\""),
-            ("TEXT eps=inf", "`eps` is no number that it can be: \"inf\""),
+            ("JSON {\"eps\": 1}", "the report does not begin with `TEXT`"),
+            ("BIN CZqZmZmZmbk/", "the report does not begin with `TEXT`"),
+            (
+                "cpu_utilization=0.3",
+                "the report does not begin with `TEXT`",
+            ),
+            ("", "the report does not begin with `TEXT`"),
+            ("TEXT eps", "not a name and a value: \"eps\""),
+            ("TEXT =1", "not a name and a value: \"=1\""),
+            ("TEXT eps=1,eps=1", "the metric \"eps\" occurs twice"),
+            ("TEXT eps=-1", "`eps` is not a number in its range: \"-1\""),
+            (
+                "TEXT eps=inf",
+                "`eps` is not a number in its range: \"inf\"",
+            ),
             (
                 "TEXT eps=1e999",
-                "`eps` is no number that it can be: \"1e999\"",
+                "`eps` is not a number in its range: \"1e999\"",
             ),
             (
                 "TEXT eps=0x10",
-                "`eps` is no number that it can be: \"0x10\"",
+                "`eps` is not a number in its range: \"0x10\"",
             ),
             (
                 "TEXT mem_utilization=1.1",
-                "`mem_utilization` is no number that it can be: \"1.1\"",
+                "`mem_utilization` is not a number in its range: \"1.1\"",
             ),
             (
                 "TEXT named_metrics.ready=-1",
-                "`named_metrics.ready` is no number that it can be: \"-1\"",
+                "`named_metrics.ready` is not a number in its range: \"-1\"",
             ),
         ] {
             assert_eq!(read(text).unwrap_err().to_string(), error, "{text}");

@@ -1,4 +1,4 @@
-//! Where reports of answers go: [`Sink`], which forgets the type of the balancer's payload.
+//! Where the reports go: [`Sink`], without the type of the balancer's payload.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::report::OrcaReport;
 use crate::balancer::Balancer;
 use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
 
-/// What the services of a layer share.
+/// The shared state of a layer's services.
 #[derive(Clone)]
 pub(super) struct Sink {
     pub(super) capacity: u32,
@@ -17,7 +17,7 @@ pub(super) struct Sink {
     give: Arc<Give>,
 }
 
-/// Gives a member's reading to the balancer.
+/// Passes a member's reading to the balancer.
 type Give = dyn Fn(&str, HeartbeatReading) + Send + Sync;
 
 pub(super) type OrcaErrorHook = dyn Fn(&str, &OrcaError) + Send + Sync;
@@ -30,8 +30,8 @@ impl Sink {
         let (balancer, readings) = (balancer.downgrade(), readings.clone());
         let give = move |member: &str, reading| {
             if let Some(balancer) = balancer.upgrade() {
-                // Its name was a member's when it was picked. If it has left since, its report
-                // is remembered for a while, or lost.
+                // The name was a member's when it was picked. If the member was removed
+                // since, its report is kept for a while, or dropped.
                 let _ = readings.report(member, reading, balancer.now());
             }
         };
@@ -44,7 +44,7 @@ impl Sink {
         }
     }
 
-    /// Takes what the member of a name has reported with an answer.
+    /// Handles the report of a member.
     pub(super) fn take(&self, member: &str, value: &[u8]) {
         match OrcaReport::parse(value) {
             Ok(report) => {

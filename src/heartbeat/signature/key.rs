@@ -1,7 +1,6 @@
-//! The code at the end of a message: [`HeartbeatKey`] makes and verifies it.
+//! Signs and verifies messages: [`HeartbeatKey`].
 //!
-//! What does not live here: whether a message whose code is right was received before
-//! (`replays`).
+//! What does not live here: the detection of replays (`replays`).
 
 use std::fmt::{self, Write as _};
 
@@ -10,20 +9,21 @@ use sha2::Sha256;
 
 use crate::heartbeat::pairs::{Pairs, decimal};
 
-/// Before the text, so that a code is one of nothing else that the key may sign.
+/// A prefix of the signed text: it makes a code useless for other texts that the key may
+/// sign.
 const PURPOSE: &[u8] = b"equipoise heartbeat 1\n";
 
-/// Between the text and its code.
-const MARK: &[u8] = b"&mac=";
+/// The separator between the text and its code.
+const CODE_SEPARATOR: &[u8] = b"&mac=";
 
 /// Hexadecimal digits of a code.
-const DIGITS: usize = 64;
+const CODE_DIGITS: usize = 64;
 
-/// A key that senders and monitors share, so that others cannot report.
+/// A key that senders and monitors share: only senders with the key can report.
 ///
-/// A signed message has three pairs more: the time in milliseconds since 1970, a number that its
-/// sender chose at random when it began, and HMAC-SHA256 over all before it. httpd ignores them,
-/// so one sender can serve both.
+/// A signed message has three more pairs: the time in milliseconds since 1970, a random
+/// number that its sender has chosen at its start, and HMAC-SHA256 over everything before
+/// it. httpd ignores them: one sender can send to both.
 ///
 /// ```text
 /// v=1&ready=30&busy=2&time=1767225600000&instance=5bd1e995c6a4a793&mac=9f86d081…
@@ -31,16 +31,16 @@ const DIGITS: usize = 64;
 ///
 /// # Trust
 ///
-/// * Without a key, a monitor believes each datagram that reaches it. The sender's address is
-///   not proven: in a network where others can send with forged addresses, they can attract all
-///   requests to one member, or keep them from it. They cannot add a member, and a member that
-///   fails is put in error as ever.
-/// * With a key, messages of others are dropped before they are read. Those that have the key
-///   trust each other: each can report for every address.
-/// * A message is accepted once, within 30 s (settable) of its time, and from the address at
-///   which its sender was first seen. So clocks must agree by that much. A monitor that begins
-///   anew has forgotten what it has seen: for that time, a recorded message that it would have
-///   dropped can be sent to it once more.
+/// * Without a key, a monitor accepts each datagram that reaches it. The sender's address
+///   is not authenticated. In a network where others can send with forged addresses, they
+///   can attract all requests to one member, or keep requests away from it. They cannot add
+///   a member, and a failing member is put in error as usual.
+/// * With a key, messages without a valid code are dropped before they are parsed. All
+///   holders of the key trust each other: each can report for every address.
+/// * A message is accepted once, within 30 s (configurable) of its time, and only from the
+///   address at which its sender was first seen. Clocks must agree within that limit. A
+///   restarted monitor does not know earlier messages: within that limit, a recorded
+///   message that would otherwise be dropped can be replayed once.
 /// * Nothing is encrypted.
 ///
 /// Source: RFC 2104.
@@ -61,7 +61,7 @@ pub struct HeartbeatKey {
     previous: Option<Hmac<Sha256>>,
 }
 
-/// When a message was made, and by what.
+/// When a message was created, and by which sender.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::heartbeat) struct Stamp {
     /// Milliseconds since 1970.
@@ -69,7 +69,7 @@ pub(in crate::heartbeat) struct Stamp {
     pub(in crate::heartbeat) instance: u64,
 }
 
-/// Why a message is not verified.
+/// Why verification failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::heartbeat) enum Unverified {
     NotSigned,
@@ -77,7 +77,7 @@ pub(in crate::heartbeat) enum Unverified {
 }
 
 impl HeartbeatKey {
-    /// Creates a key of secret bytes, best 32 random ones.
+    /// Creates a key from secret bytes, preferably 32 random ones.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         Self {
@@ -86,8 +86,8 @@ impl HeartbeatKey {
         }
     }
 
-    /// Accepts also what was signed with an older key. To change the key, give monitors the new
-    /// one with the old as the previous, then give senders the new one.
+    /// Accepts signatures of an older key, too. To change the key, first give monitors the
+    /// new key with the old one as the previous, then give senders the new key.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl HeartbeatKey {
         }
     }
 
-    /// Adds the stamp and the code to a message.
+    /// Appends the stamp and the code to a message.
     pub(in crate::heartbeat) fn sign(&self, message: &mut String, stamp: Stamp) {
         let Stamp { time, instance } = stamp;
         let _ = write!(message, "&time={time}&instance={instance:016x}");
@@ -119,9 +119,13 @@ impl HeartbeatKey {
     /// Verifies the code of a message.
     pub(in crate::heartbeat) fn verify(&self, message: &[u8]) -> Result<Stamp, Unverified> {
         let message = message.trim_ascii_end();
-        let signed = message.len().checked_sub(MARK.len() + DIGITS);
+        let signed = message
+            .len()
+            .checked_sub(CODE_SEPARATOR.len() + CODE_DIGITS);
         let (text, code) = match signed.map(|end| message.split_at(end)) {
-            Some((text, rest)) if rest.starts_with(MARK) => (text, &rest[MARK.len()..]),
+            Some((text, rest)) if rest.starts_with(CODE_SEPARATOR) => {
+                (text, &rest[CODE_SEPARATOR.len()..])
+            }
             _ => return Err(Unverified::NotSigned),
         };
         let code = bytes_of(code).ok_or(Unverified::Wrong)?;
@@ -148,7 +152,7 @@ fn bytes_of(digits: &[u8]) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// The value of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 const fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -183,7 +187,7 @@ fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     }
 }
 
-/// Without the secret.
+/// Leaves out the secret.
 impl fmt::Debug for HeartbeatKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HeartbeatKey").finish_non_exhaustive()
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_is_verified_by_the_same_key_only_and_still_a_message() {
+    fn a_signed_message_parses_and_is_verified_by_the_same_key_only() {
         let (key, other) = (HeartbeatKey::new(b"one"), HeartbeatKey::new(b"other"));
         let message = signed(&key);
         assert_eq!(key.verify(message.as_bytes()), Ok(STAMP));
@@ -216,7 +220,7 @@ mod tests {
         assert_eq!(message.to_string(), "v=1&ready=30&busy=2");
     }
 
-    /// So that a sender in another language can be held against it.
+    /// The definition for senders in other languages.
     #[test]
     fn the_code_is_hmac_sha256_over_the_purpose_and_the_text() {
         use hmac::{Hmac, Mac};

@@ -1,5 +1,5 @@
-//! Messages that are signed with a shared key: [`HeartbeatKey`], and what keeps old ones from
-//! being sent again (`replays`).
+//! Signatures with a shared key: [`HeartbeatKey`], and the detection of replays
+//! (`replays`).
 
 mod key;
 mod replays;

@@ -1,4 +1,4 @@
-//! Whether a signed message is new: [`Replays`].
+//! Detects replayed messages: [`Replays`].
 //!
 //! Times are milliseconds since 1970, and arguments.
 
@@ -7,13 +7,13 @@ use std::net::IpAddr;
 
 use super::Stamp;
 
-/// So many senders are remembered. Only those that have the key can add one.
-const MOST: usize = 65_536;
+/// The most senders that are kept. Only holders of the key can add one.
+const MAX_SENDERS: usize = 65_536;
 
 /// The latest message of each sender.
 #[derive(Debug)]
 pub(in crate::heartbeat) struct Replays {
-    /// How far the time of a message may be from that of this machine.
+    /// The largest difference between the time of a message and the local time.
     tolerance: u64,
     latest: HashMap<u64, Latest>,
 }
@@ -40,7 +40,7 @@ impl Replays {
         }
     }
 
-    /// Accepts a message, and each only once.
+    /// Accepts a message, at most once.
     pub(in crate::heartbeat) fn accept(
         &mut self,
         stamp: Stamp,
@@ -52,12 +52,12 @@ impl Replays {
             return Err(Unacceptable::Outdated);
         }
         if let Some(latest) = self.latest.get(&instance) {
-            // One whose messages are too old by now may have moved.
+            // A sender whose messages are all too old by now may have moved.
             let moved = latest.from != from && !self.is_over(latest, now);
             if moved || latest.time >= time {
                 return Err(Unacceptable::Replayed);
             }
-        } else if self.latest.len() >= MOST {
+        } else if self.latest.len() >= MAX_SENDERS {
             let (tolerance, before) = (self.tolerance, self.latest.len());
             self.latest
                 .retain(|_, latest| latest.time.saturating_add(tolerance) >= now);
@@ -69,7 +69,7 @@ impl Replays {
         Ok(())
     }
 
-    /// Whether none of its messages up to the latest would be accepted any more.
+    /// Returns whether all of its messages up to the latest are too old to be accepted.
     fn is_over(&self, latest: &Latest, now: u64) -> bool {
         latest.time.saturating_add(self.tolerance) < now
     }
@@ -77,7 +77,7 @@ impl Replays {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Replays, Stamp, Unacceptable};
+    use super::{MAX_SENDERS, Replays, Stamp, Unacceptable};
     use std::net::{IpAddr, Ipv4Addr};
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn senders_are_forgotten_once_their_messages_are_too_old() {
         let mut replays = Replays::new(30_000);
-        for instance in 0..MOST as u64 {
+        for instance in 0..MAX_SENDERS as u64 {
             assert_eq!(replays.accept(stamp(NOW, instance), HERE, NOW), Ok(()));
         }
         let full = replays.accept(stamp(NOW, u64::MAX), HERE, NOW);

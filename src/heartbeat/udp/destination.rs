@@ -1,4 +1,5 @@
-//! One address that heartbeats are sent to: [`HeartbeatDestination`], with its socket and its signatures.
+//! One destination of heartbeats, with its socket and its signatures:
+//! [`HeartbeatDestination`].
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,20 +9,21 @@ use crate::heartbeat::signature::{HeartbeatKey, Stamp};
 use crate::heartbeat::{HeartbeatMessage, wall_clock};
 use crate::random::Random;
 
-/// By so many milliseconds a clock may be set back without its sender beginning anew.
-const JUMP: u64 = 1_000;
+/// A clock may be set back by this many milliseconds without a new sender number.
+const MAX_CLOCK_STEP_BACK: u64 = 1_000;
 
 pub(super) struct HeartbeatDestination {
     address: SocketAddr,
     way: Multicast,
-    /// `None` before the first message, and after an error: interfaces come and go.
+    /// `None` before the first message, and after an error: network interfaces come and go.
     socket: Option<UdpSocket>,
     signer: Option<Signer>,
 }
 
 struct Signer {
     key: HeartbeatKey,
-    /// Another for each target, as each sees other messages, maybe from another address.
+    /// Another number for each destination: each gets other messages, possibly from another
+    /// address.
     instance: u64,
     last: u64,
 }
@@ -41,7 +43,7 @@ impl HeartbeatDestination {
         }
     }
 
-    /// Sends a message. It waits for nothing: what cannot be sent now is late anyway.
+    /// Sends a message without waiting: a message that cannot be sent now would be late.
     pub(super) fn send(&mut self, message: HeartbeatMessage) -> io::Result<()> {
         let mut text = message.to_string();
         if let Some(signer) = &mut self.signer {
@@ -60,9 +62,10 @@ impl HeartbeatDestination {
 impl Signer {
     fn sign(&mut self, text: &mut String, now: u64) {
         let next = self.last.saturating_add(1);
-        if next.saturating_sub(now) > JUMP {
-            // The clock was ahead, and was set back. A monitor would take none of the times that
-            // are due until it is there again, and takes no message of an instance twice.
+        if next.saturating_sub(now) > MAX_CLOCK_STEP_BACK {
+            // The clock was ahead, and was set back. A monitor would refuse all times until
+            // the clock has caught up, because it accepts each time of a sender only once.
+            // A new number avoids that.
             self.instance = Random::from_entropy().next_u64();
             self.last = now;
         } else {
@@ -83,7 +86,7 @@ mod tests {
     use crate::heartbeat::signature::{Replays, Unacceptable};
 
     #[test]
-    fn the_times_of_a_sender_grow_also_if_its_clock_jumps_back() {
+    fn the_times_of_a_sender_grow_even_if_its_clock_is_set_back() {
         let key = HeartbeatKey::new(b"key");
         let mut signer = Signer {
             key: key.clone(),

@@ -1,4 +1,4 @@
-//! The side of the balancer: [`HeartbeatListener`].
+//! Receives heartbeats by UDP: [`HeartbeatListener`].
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,14 +12,13 @@ use super::socket;
 use crate::heartbeat::{HeartbeatMessage, HeartbeatMonitor};
 use crate::timer::Deadline;
 
-/// After an error of the socket, which may last.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The pause after an error of the socket, which may persist.
+const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
-/// Receives heartbeats by UDP: those that are sent to an address, or to a group (multicast).
+/// Receives heartbeats by UDP that are sent to an address or a multicast group.
 ///
-/// It also does for its monitor what has to be done from time to time
-/// ([`HeartbeatMonitor::keep_current`]). One datagram after the other is taken, in constant
-/// memory; what is dropped is counted by the monitor.
+/// It also runs the periodic work of its monitor ([`HeartbeatMonitor::run_maintenance`]). It
+/// handles one datagram at a time, in constant memory; the monitor counts what is dropped.
 ///
 /// Apache httpd sends heartbeats to the group `239.0.0.1:27999` with `mod_heartbeat` and
 /// `HeartbeatAddress 239.0.0.1:27999`.
@@ -48,27 +47,29 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "it receives nothing until it serves"]
+#[must_use = "it receives nothing until `spawn` or `serve` is called"]
 pub struct HeartbeatListener {
     socket: UdpSocket,
 }
 
 impl HeartbeatListener {
-    /// Listens at an address, or joins the group of that address. The interface of an IPv6 group
-    /// is its scope (`[ff05::1%3]:27999`); that of an IPv4 group is left to the system.
+    /// Listens at an address, or joins the multicast group of that address. The scope of an
+    /// IPv6 group selects the interface (`[ff05::1%3]:27999`); for an IPv4 group, the
+    /// system selects it.
     ///
     /// # Errors
     ///
-    /// If the address cannot be bound, or the group not joined.
+    /// If the address cannot be bound, or the group cannot be joined.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io`.
+    /// If called outside a tokio runtime with `enable_io`.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         Self::bind_on(address, Ipv4Addr::UNSPECIFIED)
     }
 
-    /// The same; an IPv4 group is joined on the interface that has this address.
+    /// The same as [`bind`](Self::bind), but joins an IPv4 group on the interface with this
+    /// address.
     ///
     /// # Errors
     ///
@@ -96,42 +97,43 @@ impl HeartbeatListener {
         Ok(Self { socket })
     }
 
-    /// Listens on a socket that is there already.
+    /// Listens on an existing socket.
     pub fn from_socket(socket: UdpSocket) -> Self {
         Self { socket }
     }
 
-    /// Returns where it listens.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// If the system does not tell.
+    /// If the system returns an error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Gives what it receives to a monitor, in a task of its own, until the handle is dropped.
+    /// Passes datagrams to a monitor, in a task of its own, until the handle is dropped.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    /// If called outside a tokio runtime with `enable_io` and `enable_time`.
     pub fn spawn(self, monitor: &HeartbeatMonitor) -> HeartbeatListenerGuard {
         let monitor = monitor.clone();
         let serving = async move { self.serve(&monitor, std::future::pending()).await };
         HeartbeatListenerGuard::of(tokio::spawn(serving))
     }
 
-    /// Gives what it receives to a monitor until `stop` resolves.
+    /// Passes datagrams to a monitor until `stop` resolves.
     ///
-    /// An error of the socket ends nothing: it is tried again, twenty times a second at most.
+    /// It continues after an error of the socket: it tries again, at most twenty times per
+    /// second.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the socket, and loses what waits in it.
+    /// Dropping the future closes the socket, and loses datagrams in its queue.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_io` and `enable_time`.
+    /// If polled outside a tokio runtime with `enable_io` and `enable_time`.
     ///
     /// # Examples
     ///
@@ -142,14 +144,14 @@ impl HeartbeatListener {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let monitor = HeartbeatMonitor::new();
     /// let listener = HeartbeatListener::bind("127.0.0.1:0".parse()?)?;
-    /// let stop = async { /* a signal, say */ };
+    /// let stop = async { /* a signal, for example */ };
     /// listener.serve(&monitor, stop).await;
     /// # Ok(())
     /// # }
     /// ```
     pub async fn serve(self, monitor: &HeartbeatMonitor, stop: impl Future<Output = ()>) {
         tokio::select! {
-            // In this order, as a flood uses up the budget of the task.
+            // In this order, because a flood uses up the budget of the task.
             biased;
             () = stop => {}
             () = monitor.keep() => {}
@@ -157,19 +159,19 @@ impl HeartbeatListener {
         }
     }
 
-    /// Never ends.
+    /// Never returns.
     async fn receive(&self, monitor: &HeartbeatMonitor) {
-        // One byte more than a message has, so that a longer one shows.
+        // One byte more than the longest message, which reveals a longer one.
         let mut buffer = [0; HeartbeatMessage::MAX_BYTES + 1];
         loop {
             match self.socket.recv_from(&mut buffer).await {
                 Ok((length, from)) => {
                     let received = || monitor.receive(from.ip(), &buffer[..length]);
-                    // What is dropped is counted, and told by the monitor. A panic of what it is
-                    // told to does not make the listener deaf.
+                    // The monitor counts dropped reports and calls the closure. A panic of
+                    // the closure must not stop the listener.
                     let _ = catch_unwind(AssertUnwindSafe(received));
                 }
-                Err(_) => Deadline::after(PAUSE).await,
+                Err(_) => Deadline::after(ERROR_PAUSE).await,
             }
         }
     }

@@ -1,8 +1,8 @@
-//! A listener that serves in a task of its own: [`HeartbeatListenerGuard`].
+//! The handle of a listener in a task of its own: [`HeartbeatListenerGuard`].
 
 use tokio::task::JoinHandle;
 
-/// Keeps a listener serving; dropping it ends that and closes the socket.
+/// Runs a listener until it is dropped, which closes the socket.
 #[derive(Debug)]
 #[must_use = "the listener serves until this is dropped"]
 pub struct HeartbeatListenerGuard {

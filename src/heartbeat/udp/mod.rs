@@ -1,6 +1,7 @@
-//! Heartbeats as datagrams: [`HeartbeatListener`] takes them in, [`HeartbeatSender`] sends them.
+//! Heartbeats as datagrams: [`HeartbeatListener`] receives them, [`HeartbeatSender`] sends
+//! them.
 //!
-//! What does not live here: what a report changes (`monitor`).
+//! What does not live here: the effect of a report (`monitor`).
 
 mod destination;
 mod listener;

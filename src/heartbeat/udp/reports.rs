@@ -1,4 +1,4 @@
-//! The reports of one sender: [`Reports`], with the addresses that they go to.
+//! Sends the reports of one sender to its destinations: [`Reports`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use super::sending::SendCounts;
 use crate::heartbeat::HeartbeatMessage;
 use crate::scheduler::HeartbeatReading;
 
-/// What is told of a report that could not be sent.
+/// Is called for a report that could not be sent.
 pub(super) type SendErrorHook = dyn Fn(SocketAddr, &io::Error) + Send + Sync;
 
 pub(super) struct Reports {
@@ -17,10 +17,10 @@ pub(super) struct Reports {
     pub(super) port: Option<u16>,
     pub(super) on_error: Option<Arc<SendErrorHook>>,
     pub(super) counts: SendCounts,
-    /// Whether a drop is an end in order, too: a runtime that shuts down drops the task of a
-    /// sender, and may not have polled it since its handle was dropped.
+    /// Whether a drop also sends the last report: a runtime that shuts down drops the task
+    /// of a sender, and may not have polled it since its handle was dropped.
     pub(super) ends_when_dropped: bool,
-    /// What was busy at the last report; `None` before the first.
+    /// The busy count of the last report; `None` before the first.
     pub(super) busy: Option<u32>,
 }
 
@@ -41,7 +41,7 @@ impl Reports {
         }
     }
 
-    /// Reports that nothing is idle.
+    /// Reports that there is no idle capacity.
     pub(super) fn end(&mut self, busy: u32) {
         self.ends_when_dropped = false;
         self.send(HeartbeatReading { ready: 0, busy });
@@ -51,7 +51,7 @@ impl Reports {
 impl Drop for Reports {
     fn drop(&mut self) {
         if let (true, Some(busy)) = (self.ends_when_dropped, self.busy) {
-            // A closure of the user may panic, or need the runtime that is about to end.
+            // The closure may panic, or may need the runtime that is about to end.
             self.on_error = None;
             self.end(busy);
         }

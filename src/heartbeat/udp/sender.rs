@@ -1,4 +1,4 @@
-//! The side of the servers: [`HeartbeatSender`].
+//! Sends heartbeats by UDP: [`HeartbeatSender`].
 
 use std::fmt;
 use std::io;
@@ -17,14 +17,14 @@ use crate::heartbeat::in_flight::InFlight;
 use crate::scheduler::HeartbeatReading;
 use crate::timer::Deadline;
 
-/// No two reports follow each other sooner.
-const SOONEST: Duration = Duration::from_millis(1);
+/// The shortest time between two reports.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Reports the idle capacity of this server by UDP, once a second, to a group (multicast) or to
-/// single addresses: to a [`HeartbeatListener`](super::HeartbeatListener), or to Apache httpd
-/// with `mod_heartmonitor`.
+/// Reports the idle capacity of this server by UDP, once a second, to a multicast group or
+/// to single addresses. The receiver is a [`HeartbeatListener`](super::HeartbeatListener),
+/// or Apache httpd with `mod_heartmonitor`.
 ///
-/// In three lines, a server on axum announces how many of its 64 places are idle:
+/// A server on axum that announces how many of its 64 slots are idle:
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};
@@ -48,7 +48,7 @@ const SOONEST: Duration = Duration::from_millis(1);
 ///     let stop = shutdown_signal()?;
 ///     let stop = async move {
 ///         stop.await;
-///         drop(sending); // balancers pick it no longer, and what is in flight may end
+///         drop(sending); // balancers stop picking it; requests in flight may end
 ///     };
 ///     Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
 /// }
@@ -61,8 +61,8 @@ const SOONEST: Duration = Duration::from_millis(1);
 /// tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
 /// ```
 ///
-/// Announce only when the port is open: the first report is sent at once. With hyper, the service
-/// of each connection has the layer around it, with one counter for all:
+/// Announce a server only when its port is open: the first report is sent at once. With
+/// hyper, wrap the service of each connection in the layer, with one counter for all:
 ///
 /// ```no_run
 /// use std::convert::Infallible;
@@ -112,11 +112,11 @@ const SOONEST: Duration = Duration::from_millis(1);
 /// tower = { version = "0.5", features = ["util"] }
 /// ```
 ///
-/// When it ends in order, it reports once more that nothing is idle, so that balancers pick the
-/// server no longer, without waiting until its last report is too old. A server that crashes
-/// cannot do that: its last report counts for ten seconds
-/// ([`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age)), and requests that reach it
-/// meanwhile fail over.
+/// On an orderly end, it sends a last report without idle capacity. Balancers then stop
+/// picking the server at once, without waiting until its last report is too old. A server
+/// that crashes cannot do that: its last report counts for ten seconds
+/// ([`Heartbeat::with_max_age`](crate::Heartbeat::with_max_age)), and requests that reach
+/// it meanwhile fail over.
 #[derive(Clone)]
 #[must_use]
 pub struct HeartbeatSender {
@@ -132,10 +132,10 @@ pub struct HeartbeatSender {
 }
 
 impl HeartbeatSender {
-    /// Creates a sender to an address or a group. Until it is told more, it reports a capacity of
-    /// 100, of which nothing is busy.
+    /// Creates a sender to an address or a multicast group. By default it reports a
+    /// capacity of 100 and no busy slots.
     ///
-    /// The interface to an IPv6 group is its scope (`[ff05::1%3]:27999`).
+    /// The scope of an IPv6 group selects the interface (`[ff05::1%3]:27999`).
     pub fn new(target: SocketAddr) -> Self {
         Self {
             targets: vec![target],
@@ -154,20 +154,20 @@ impl HeartbeatSender {
         .by_capacity()
     }
 
-    /// Sends to one address more, for networks without multicast.
+    /// Adds a destination, for networks without multicast.
     pub fn destination(mut self, target: SocketAddr) -> Self {
         self.targets.push(target);
         self
     }
 
-    /// Sets how many requests this server serves at once. What is not in flight is idle. It
-    /// replaces a [`reading`](Self::reading).
+    /// Sets how many requests this server can serve at once. Requests that are not in
+    /// flight are idle capacity. It replaces a [`reading`](Self::reading).
     pub fn capacity(mut self, requests: u32) -> Self {
         self.capacity = requests;
         self.by_capacity()
     }
 
-    /// Reports what a counter counts as busy. It replaces a [`reading`](Self::reading).
+    /// Reports the count of a counter as busy. It replaces a [`reading`](Self::reading).
     pub fn in_flight(mut self, counter: &InFlight) -> Self {
         self.in_flight = Some(counter.clone());
         self.by_capacity()
@@ -182,7 +182,8 @@ impl HeartbeatSender {
         self
     }
 
-    /// Sets what is reported, for capacity that is no count of requests.
+    /// Sets a closure that returns the reading, for capacity that is not a count of
+    /// requests.
     ///
     /// # Examples
     ///
@@ -208,41 +209,41 @@ impl HeartbeatSender {
         self
     }
 
-    /// Sets the port at which this server serves, so that several on one machine are told
-    /// apart. httpd ignores it.
+    /// Sets the port at which this server accepts requests, which distinguishes several
+    /// servers on one machine. httpd ignores it.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// Sets the time between two reports, a millisecond at least.
+    /// Sets the time between two reports, at least 1 ms.
     pub fn interval(mut self, every: Duration) -> Self {
-        self.every = every.max(SOONEST);
+        self.every = every.max(MIN_INTERVAL);
         self
     }
 
-    /// Sends to IPv4 groups by the interface that has this address. By default the system
-    /// chooses by its routes.
+    /// Sends to IPv4 groups through the interface with this address. By default the system
+    /// selects it by its routes.
     pub fn interface(mut self, address: Ipv4Addr) -> Self {
         self.way.interface = address;
         self
     }
 
-    /// Sets how far a datagram to a group goes (its TTL): 1, the default, is the local network,
-    /// and 0 this machine.
+    /// Sets the TTL of a datagram to a group: 1, the default, is the local network, and 0
+    /// is this machine.
     pub fn multicast_hops(mut self, hops: u8) -> Self {
         self.way.hops = hops;
         self
     }
 
-    /// Signs what is sent.
+    /// Signs the reports with a key.
     pub fn key(mut self, key: HeartbeatKey) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// Sets what is told of errors: that a report could not be sent to an address. The next one
-    /// is tried from a new socket.
+    /// Sets a closure that is called if a report could not be sent to an address. The next
+    /// report uses a new socket.
     ///
     /// # Examples
     ///
@@ -261,12 +262,12 @@ impl HeartbeatSender {
         self
     }
 
-    /// Sends in a task of its own, until the handle is dropped or the runtime ends, and then once
-    /// more that nothing is idle.
+    /// Sends reports in a task of its own until the handle is dropped or the runtime ends,
+    /// and then a last report without idle capacity.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_time`.
+    /// If called outside a tokio runtime with `enable_time`.
     pub fn spawn(self) -> HeartbeatSenderGuard {
         let mut reports = self.reports();
         reports.ends_when_dropped = true;
@@ -276,18 +277,18 @@ impl HeartbeatSender {
         HeartbeatSenderGuard::new(stop, counts)
     }
 
-    /// Sends until `stop` resolves, and then once more that nothing is idle.
+    /// Sends reports until `stop` resolves, and then a last report without idle capacity.
     ///
-    /// The first report is sent at once. One that cannot be sent is left out: the next comes
-    /// soon.
+    /// The first report is sent at once. A report that cannot be sent is skipped; the next
+    /// one follows after the interval.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it sends no last report.
+    /// If the future is dropped, no last report is sent.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with `enable_time`.
+    /// If polled outside a tokio runtime with `enable_time`.
     ///
     /// # Examples
     ///
@@ -351,8 +352,9 @@ impl HeartbeatSender {
     }
 }
 
-/// While nothing is busy, httpd counts a quarter of what is idle, and so none of three places: a
-/// server that has few reports one busy place, as it would never be picked otherwise.
+/// While no slot is busy, httpd counts a quarter of the idle slots, rounded down to zero
+/// below four slots. A server with few slots reports one busy slot; otherwise it would
+/// never be picked.
 pub(crate) const fn reading_of(capacity: u32, busy: u32) -> HeartbeatReading {
     let ready = capacity.saturating_sub(busy);
     let busy = if busy == 0 && ready > 0 && ready < 4 {

@@ -1,4 +1,4 @@
-//! A sender in a task of its own: [`HeartbeatSenderGuard`].
+//! The handle of a sender in a task of its own: [`HeartbeatSenderGuard`].
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use crate::sync::{AtomicU64, Relaxed};
 
-/// Keeps a sender going; dropping it makes it send the last report and end. So does the end of
-/// the runtime, whichever is first.
+/// Runs a sender until it is dropped, or until the runtime ends; the sender then sends its
+/// last report and ends.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ use crate::sync::{AtomicU64, Relaxed};
 #[derive(Debug)]
 #[must_use = "reports are sent until this is dropped"]
 pub struct HeartbeatSenderGuard {
-    /// Dropped, it tells the task to end.
+    /// Dropping it makes the task end.
     _stop: oneshot::Sender<()>,
     counts: SendCounts,
 }
@@ -37,7 +37,7 @@ pub struct HeartbeatSenderGuard {
 #[derive(Clone, Debug, Default)]
 pub(super) struct SendCounts(Arc<SendingCounts>);
 
-// Relaxed, both: numbers for operators.
+// Both relaxed: numbers for operators.
 #[derive(Debug, Default)]
 struct SendingCounts {
     sent: AtomicU64,
@@ -62,13 +62,13 @@ impl HeartbeatSenderGuard {
         }
     }
 
-    /// Returns how many reports have been sent, to all addresses together.
+    /// Returns the number of sent reports, to all destinations together.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.counts.0.sent.load(Relaxed)
     }
 
-    /// Returns how many could not be sent.
+    /// Returns the number of reports that could not be sent.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.counts.0.failed.load(Relaxed)

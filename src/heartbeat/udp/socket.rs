@@ -1,4 +1,4 @@
-//! UDP sockets for groups and for single addresses, as the system makes them.
+//! UDP sockets for multicast groups and single addresses, by the means of the system.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,16 +6,16 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-/// How a sender reaches a group.
+/// How a sender reaches a multicast group.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Multicast {
-    /// The IPv4 interface, by one of its addresses; unspecified: as the system chooses.
+    /// An address of the IPv4 interface; if unspecified, the system selects the interface.
     pub(super) interface: Ipv4Addr,
-    /// How many routers a datagram to a group may pass, this machine included.
+    /// The number of hops of a datagram to a group, including this machine.
     pub(super) hops: u8,
 }
 
-/// A socket that receives what is sent to an address, or to a group.
+/// Returns a socket that receives datagrams to an address or a group.
 pub(super) fn receiving(address: SocketAddr, interface: Ipv4Addr) -> io::Result<UdpSocket> {
     let socket = open(address)?;
     if !address.ip().is_multicast() {
@@ -32,23 +32,24 @@ pub(super) fn receiving(address: SocketAddr, interface: Ipv4Addr) -> io::Result<
     UdpSocket::from_std(socket.into())
 }
 
-/// To the group itself, so that what is sent to another group, or to this machine alone, does
-/// not come in.
+/// Binds to the group itself: datagrams to other groups, or to this machine alone, are not
+/// received.
 #[cfg(unix)]
 fn bind_to_group(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
-/// This system binds to no group.
+/// This system cannot bind to a group.
 #[cfg(not(unix))]
 fn bind_to_group(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     socket.bind(&any(address, address.port()).into())
 }
 
-/// A socket that sends to an address or a group; what is sent to a group comes in on this
-/// machine, too.
+/// Returns a socket that sends to an address or a group. Datagrams to a group are also
+/// received on this machine.
 ///
-/// It is the standard library's and does not block: a datagram is sent at once or not at all.
+/// It is a socket of the standard library and does not block: a datagram is sent at once or
+/// not at all.
 pub(super) fn sending(target: SocketAddr, way: Multicast) -> io::Result<std::net::UdpSocket> {
     let socket = open(target)?;
     if target.ip().is_multicast() {
@@ -76,7 +77,7 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The unspecified address of the same version.
+/// Returns the unspecified address of the same IP version.
 fn any(like: SocketAddr, port: u16) -> SocketAddr {
     match like {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),

@@ -1,11 +1,11 @@
-//! What can be wrong with certificates and keys: [`TlsError`].
+//! The error of certificates, keys and roots: [`TlsError`].
 
 use std::io;
 use std::path::PathBuf;
 
 use rustls::pki_types::pem;
 
-/// Why certificates, keys or roots cannot be used.
+/// The reason why certificates, keys or roots cannot be used.
 ///
 /// # Examples
 ///
@@ -21,42 +21,42 @@ pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The certificate and the key are not for each other, or not of a kind that is known.
+    /// The certificate and the key do not match, or are of an unknown kind.
     #[error("the certificate and its key cannot be used")]
     Identity {
-        /// Why.
+        /// The cause.
         source: rustls::Error,
     },
-    /// A server needs one at least.
-    #[error("there is no identity: a server needs a certificate and its key")]
+    /// A server needs at least one identity.
+    #[error("a server needs at least one certificate and its key, and none was given")]
     NoIdentity,
-    /// Nothing of the kind that was looked for.
+    /// The PEM text does not contain an item of this kind.
     #[error("there is no {what} in the PEM text")]
     Missing {
-        /// What was looked for.
+        /// The kind of item.
         what: &'static str,
     },
-    /// A name that no certificate could be for.
-    #[error("{name:?} is no name of a server: take a host name or an IP address")]
+    /// A name that cannot occur in a certificate.
+    #[error("{name:?} is not a server name: use a host name or an IP address")]
     Name {
-        /// As it was given.
+        /// The name as given.
         name: String,
     },
-    /// It is not PEM.
+    /// The text is not valid PEM.
     #[error("the {what} cannot be read from the PEM text")]
     Pem {
-        /// What was looked for.
+        /// The kind of item that was expected.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: pem::Error,
     },
-    /// Root certificates that cannot be used, or none.
-    #[error("there are no root certificates that can be used: {why}")]
+    /// None of the root certificates can be used, or there are none.
+    #[error("no usable root certificates: {why}")]
     Roots {
         /// What to do about it.
         why: String,

@@ -1,4 +1,4 @@
-//! Who one is, and the proof of it: [`Identity`]. And reading PEM.
+//! A certificate and its private key: [`Identity`]; and reading PEM.
 
 use std::fmt;
 use std::path::Path;
@@ -11,8 +11,8 @@ use rustls::sign::CertifiedKey;
 
 use super::TlsError;
 
-/// A certificate with those that vouch for it, and its private key: of a server, or of a
-/// client that has to show one.
+/// A certificate chain and its private key, of a server or of a client that must present
+/// one.
 ///
 /// # Examples
 ///
@@ -34,11 +34,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads certificates, the own one first, and a key in PEM.
+    /// Reads a certificate chain, the own certificate first, and a key, both in PEM.
     ///
     /// # Errors
     ///
-    /// If one of them is missing or cannot be read, or they are not for each other.
+    /// Fails if one of them is missing or cannot be read, or if they do not match.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates_in(certificates)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|source| match source {
@@ -59,11 +59,11 @@ impl Identity {
         })
     }
 
-    /// Reads certificates and a key from files in PEM.
+    /// Reads a certificate chain and a key from PEM files.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, and as for [`from_pem`](Self::from_pem).
+    /// Fails if a file cannot be read, and as for [`from_pem`](Self::from_pem).
     ///
     /// # Examples
     ///
@@ -86,14 +86,14 @@ impl Identity {
         Self::from_pem(&read(certificates.as_ref())?, &read(key.as_ref())?)
     }
 
-    /// Returns the host names that the certificate is for, `*.` ones included.
+    /// Returns the host names of the certificate, including wildcard names (`*.`).
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 }
 
-/// The key is not shown.
+/// The key is not certificate.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
@@ -102,7 +102,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The provider is chosen here, and not by whoever else uses rustls in the process.
+/// The crypto provider is chosen here, independent of the default of the process.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -1,4 +1,4 @@
-//! TLS with members: [`MemberTls`].
+//! TLS to members: [`MemberTls`].
 
 use std::error::Error;
 use std::fmt;
@@ -21,8 +21,8 @@ use super::{Identity, TlsError};
 use crate::net::secure::{Secure, Securing};
 use crate::net::stream::{SecureBytes, Stream};
 
-/// TLS 1.2 and 1.3 to members: which certificates of theirs are accepted, and the one that is
-/// shown to them.
+/// TLS 1.2 and 1.3 to members: the accepted certificates, and the certificate presented to
+/// them.
 ///
 /// # Examples
 ///
@@ -41,23 +41,23 @@ use crate::net::stream::{SecureBytes, Stream};
 #[derive(Clone)]
 #[must_use]
 pub struct MemberTls {
-    believed: Believed,
+    trusted: TrustedCertificates,
     identity: Option<Identity>,
     name: Option<ServerName<'static>>,
 }
 
 #[derive(Clone)]
-enum Believed {
-    Anybody,
+enum TrustedCertificates {
+    Any,
     Roots(Arc<RootCertStore>),
 }
 
 impl MemberTls {
-    /// Believes the roots of the system, which are read now.
+    /// Trusts the root certificates of the system, which are read now.
     ///
     /// # Errors
     ///
-    /// If the system has none.
+    /// Fails if the system has none.
     ///
     /// # Examples
     ///
@@ -71,30 +71,32 @@ impl MemberTls {
     pub fn new() -> Result<Self, TlsError> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
-        // Some systems have old ones that are of no use; the others are.
+        // Some systems contain outdated roots that cannot be used; the others can.
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
             let why = match found.errors.first() {
                 Some(error) => error.to_string(),
-                None => "install the system's, or give your own".to_owned(),
+                None => "install the system's root certificates, or use `MemberTls::with_roots`"
+                    .to_owned(),
             };
             return Err(TlsError::Roots { why });
         }
-        Ok(Self::believing(Believed::Roots(Arc::new(roots))))
+        Ok(Self::trusting(TrustedCertificates::Roots(Arc::new(roots))))
     }
 
-    /// Believes these roots, in PEM, and no others.
+    /// Trusts only these root certificates, in PEM.
     ///
     /// # Errors
     ///
-    /// If there is none that can be used.
+    /// Fails if none of them can be used.
     pub fn with_roots(pem: &[u8]) -> Result<Self, TlsError> {
         let roots = Arc::new(roots_in(pem)?);
-        Ok(Self::believing(Believed::Roots(roots)))
+        Ok(Self::trusting(TrustedCertificates::Roots(roots)))
     }
 
-    /// Accepts any certificate: the connection is encrypted, but an attacker on its way can read
-    /// and change all of it. For tests, and for networks that are safe without TLS.
+    /// Accepts any certificate. The connection is encrypted, but an attacker on the path
+    /// can read and change all of it. For tests, and for networks that are safe without
+    /// TLS.
     ///
     /// # Examples
     ///
@@ -105,18 +107,18 @@ impl MemberTls {
     /// # let _ = tls;
     /// ```
     pub fn dangerously_without_verification() -> Self {
-        Self::believing(Believed::Anybody)
+        Self::trusting(TrustedCertificates::Any)
     }
 
-    fn believing(believed: Believed) -> Self {
+    fn trusting(trusted: TrustedCertificates) -> Self {
         Self {
-            believed,
+            trusted,
             identity: None,
             name: None,
         }
     }
 
-    /// Shows a certificate to members that ask for one.
+    /// Presents a certificate to members that request one.
     ///
     /// # Examples
     ///
@@ -139,12 +141,12 @@ impl MemberTls {
         }
     }
 
-    /// Asks for this name (SNI), and requires it in the certificate, whatever the member's
-    /// address or URI has.
+    /// Requests this name (SNI) and requires it in the certificate, regardless of the
+    /// member's address or URI.
     ///
     /// # Errors
     ///
-    /// If it is no host name and no IP address.
+    /// Fails if it is neither a host name nor an IP address.
     pub fn with_server_name(self, name: &str) -> Result<Self, TlsError> {
         let parsed = ServerName::try_from(name.to_owned());
         let name = parsed.map_err(|_| TlsError::Name {
@@ -156,7 +158,7 @@ impl MemberTls {
         })
     }
 
-    /// Looks whether there is a name to ask for, given the host that is connected to.
+    /// Checks that there is a name to request, given the host of the connection.
     pub(in crate::net) fn check_name(&self, host: &str) -> Result<(), TlsError> {
         if self.name.is_none() && ServerName::try_from(host).is_err() {
             return Err(TlsError::Name {
@@ -171,13 +173,13 @@ impl MemberTls {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("ring has suites for both versions");
-        let builder = match self.believed {
-            Believed::Roots(roots) => builder.with_root_certificates(roots),
-            Believed::Anybody => {
-                let anybody = Arc::new(BelieveAnybody(provider()));
+        let builder = match self.trusted {
+            TrustedCertificates::Roots(roots) => builder.with_root_certificates(roots),
+            TrustedCertificates::Any => {
+                let verifier = Arc::new(AcceptAnyCertificate(provider()));
                 builder
                     .dangerous()
-                    .with_custom_certificate_verifier(anybody)
+                    .with_custom_certificate_verifier(verifier)
             }
         };
         let config = match self.identity {
@@ -196,7 +198,7 @@ impl MemberTls {
 
 impl fmt::Debug for MemberTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verified = matches!(self.believed, Believed::Roots(_));
+        let verified = matches!(self.trusted, TrustedCertificates::Roots(_));
         f.debug_struct("MemberTls")
             .field("verified", &verified)
             .field("identity", &self.identity)
@@ -264,11 +266,11 @@ impl fmt::Debug for Connect {
     }
 }
 
-/// Checks that the other side has the key of its certificate, and nothing else.
+/// Verifies only that the other side holds the key of its certificate.
 #[derive(Debug)]
-struct BelieveAnybody(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for BelieveAnybody {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,7 +1,6 @@
-//! TLS on both sides, by rustls: [`ServerTls`] for clients, [`MemberTls`] for
-//! members.
+//! TLS on both sides, by rustls: [`ServerTls`] for clients, [`MemberTls`] for members.
 //!
-//! What does not live here: what is spoken inside, and what TLS knows of a client
+//! What does not live here: the protocol inside, and what TLS told about a client
 //! (`tls_session`).
 
 mod error;

@@ -1,5 +1,5 @@
-//! Which certificate a client gets, by the name that it asks for (SNI): [`Certificates`]; and
-//! which hosts that is for.
+//! The certificate for a client by the name it requests (SNI), and the hosts of that
+//! certificate: [`Certificates`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,20 +19,20 @@ pub(super) struct Certificates {
     known: Published<CertificateTable>,
 }
 
-/// By name; a client that asks for another, or for none, gets the first.
+/// By name. A client that requests another name, or none, gets the first.
 struct CertificateTable {
-    named: ByName<Shown>,
-    first: Option<Shown>,
+    named: ByName<ServedCertificate>,
+    first: Option<ServedCertificate>,
 }
 
-/// What a client is shown, and the names that it is for.
+/// A certificate for clients, and its names.
 #[derive(Clone)]
-struct Shown {
+struct ServedCertificate {
     key: Arc<CertifiedKey>,
     names: Arc<[String]>,
 }
 
-impl Shown {
+impl ServedCertificate {
     fn new(identity: &Identity) -> Self {
         Self {
             key: identity.key.clone(),
@@ -41,7 +41,7 @@ impl Shown {
     }
 }
 
-impl CertifiedHosts for Shown {
+impl CertifiedHosts for ServedCertificate {
     fn contain(&self, host: &str) -> bool {
         let address = host
             .strip_prefix('[')
@@ -58,16 +58,18 @@ impl CertifiedHosts for Shown {
     }
 }
 
-/// The names that a certificate lists do not tell its addresses.
+/// The names in a certificate do not include its addresses.
 fn is_for_address(key: &CertifiedKey, address: IpAddr) -> bool {
     let own = key.cert.first().map(webpki::EndEntityCert::try_from);
     let address = ServerName::from(address);
     matches!(own, Some(Ok(own)) if own.verify_is_valid_for_subject_name(&address).is_ok())
 }
 
-impl fmt::Debug for Shown {
+impl fmt::Debug for ServedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Shown").field(&self.names).finish()
+        f.debug_tuple("ServedCertificate")
+            .field(&self.names)
+            .finish()
     }
 }
 
@@ -83,13 +85,17 @@ impl Certificates {
     }
 
     fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        self.known.load().find(name).map(|shown| shown.key)
+        self.known
+            .load()
+            .find(name)
+            .map(|certificate| certificate.key)
     }
 
-    /// What the certificate is for that a client is shown which asks for this name.
+    /// Returns the hosts of the certificate that is sent to a client which requests this
+    /// name.
     pub(super) fn hosts_of(&self, name: Option<&str>) -> Option<Arc<dyn CertifiedHosts>> {
-        let shown = self.known.load().find(name)?;
-        Some(Arc::new(shown))
+        let certificate = self.known.load().find(name)?;
+        Some(Arc::new(certificate))
     }
 }
 
@@ -97,19 +103,22 @@ impl CertificateTable {
     fn new(identities: &[Identity]) -> Self {
         let mut known = Self {
             named: ByName::new(),
-            first: identities.first().map(Shown::new),
+            first: identities.first().map(ServedCertificate::new),
         };
         for identity in identities {
-            let shown = Shown::new(identity);
+            let certificate = ServedCertificate::new(identity);
             for name in identity.names() {
-                // The first that is for a name has it.
-                known.named.entry(name).or_insert_with(|| shown.clone());
+                // The first certificate for a name is used.
+                known
+                    .named
+                    .entry(name)
+                    .or_insert_with(|| certificate.clone());
             }
         }
         known
     }
 
-    fn find(&self, name: Option<&str>) -> Option<Shown> {
+    fn find(&self, name: Option<&str>) -> Option<ServedCertificate> {
         let found = name.and_then(|name| self.named.find(name).next());
         found.or(self.first.as_ref()).cloned()
     }

@@ -1,4 +1,4 @@
-//! TLS with clients: [`ServerTls`], and which certificates they have to show.
+//! TLS with clients: [`ServerTls`], and the certificates that clients must present.
 
 use std::io;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::net::opening::{Handshake, Handshaking};
 use crate::net::stream::{SecureBytes, Stream};
 use crate::net::tls_session::TlsSession;
 
-/// TLS 1.2 and 1.3 for clients, with a certificate for each name that they ask for.
+/// TLS 1.2 and 1.3 for clients, with a certificate for each server name.
 ///
-/// Sessions are resumed by tickets. Clones share the certificates, so that one that is kept can
-/// [replace](Self::replace) them.
+/// Sessions are resumed by tickets. Clones share the certificates, so a clone that you keep
+/// can [replace](Self::replace) them.
 ///
 /// # Examples
 ///
@@ -49,7 +49,7 @@ pub struct ServerTls {
     only_1_3: bool,
 }
 
-/// Which clients have to show a certificate, and by which authorities it has to be signed.
+/// Whether clients must present a certificate, and which authorities must have signed it.
 ///
 /// # Examples
 ///
@@ -71,21 +71,22 @@ pub struct ClientCertificates {
 }
 
 impl ClientCertificates {
-    /// Takes only clients with a certificate that one of these roots, in PEM, has signed.
+    /// Accepts only clients whose certificate was signed by one of these roots, in PEM.
     ///
     /// # Errors
     ///
-    /// If there is no root that can be used.
+    /// Fails if no root can be used.
     pub fn required(roots: &[u8]) -> Result<Self, TlsError> {
         Self::verified(roots, false)
     }
 
     /// Also accepts clients without a certificate;
-    /// [`TlsSession::certificates`](crate::net::TlsSession::certificates) tells them apart.
+    /// [`TlsSession::certificates`](crate::net::TlsSession::certificates) is empty for
+    /// those.
     ///
     /// # Errors
     ///
-    /// If there is no root that can be used.
+    /// Fails if no root can be used.
     pub fn optional(roots: &[u8]) -> Result<Self, TlsError> {
         Self::verified(roots, true)
     }
@@ -116,11 +117,12 @@ pub(super) fn roots_in(pem: &[u8]) -> Result<RootCertStore, TlsError> {
 }
 
 impl ServerTls {
-    /// Makes it of identities; a client that asks for none of their names gets the first.
+    /// Creates the settings from identities. A client that requests none of their names
+    /// gets the first.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// Fails if there are no identities.
     pub fn new(identities: impl IntoIterator<Item = Identity>) -> Result<Self, TlsError> {
         let identities = some(identities)?;
         Ok(Self {
@@ -130,17 +132,17 @@ impl ServerTls {
         })
     }
 
-    /// Replaces all identities, for connections that come from now on.
+    /// Replaces all identities for new connections.
     ///
     /// # Errors
     ///
-    /// If there is none; then nothing has changed.
+    /// Fails if there are no identities; nothing changes then.
     pub fn replace(&self, identities: impl IntoIterator<Item = Identity>) -> Result<(), TlsError> {
         self.certificates.replace(&some(identities)?);
         Ok(())
     }
 
-    /// Asks clients for certificates.
+    /// Requests certificates from clients.
     ///
     /// # Examples
     ///
@@ -162,7 +164,7 @@ impl ServerTls {
         self
     }
 
-    /// Speaks TLS 1.3 only.
+    /// Accepts only TLS 1.3.
     ///
     /// # Examples
     ///
@@ -183,8 +185,8 @@ impl ServerTls {
         self
     }
 
-    /// What is done with each connection; `alpn` are the protocols that are offered, the best
-    /// first. With none, any that a client offers are passed over.
+    /// Creates the handshake for connections. `alpn` are the offered protocols, the
+    /// preferred first. If it is empty, the client's protocols are ignored.
     pub(crate) fn handshake(&self, alpn: Vec<Vec<u8>>) -> Arc<dyn Handshake> {
         let versions: &[_] = if self.only_1_3 {
             &[&version::TLS13]
@@ -201,7 +203,8 @@ impl ServerTls {
         };
         let mut config = builder.with_cert_resolver(self.certificates.clone());
         config.alpn_protocols = alpn;
-        // Without chance there are no tickets, and sessions begin anew.
+        // Without random numbers there are no tickets, and each session begins with a full
+        // handshake.
         if let Ok(ticketer) = Ticketer::new() {
             config.ticketer = ticketer;
         }

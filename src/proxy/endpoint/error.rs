@@ -313,7 +313,7 @@ fn connect_cause(error: &BoxError) -> Option<Cause> {
     let late = cause::<io::Error>(&**error).map(io::Error::kind) == Some(io::ErrorKind::TimedOut);
     match cause::<ConnectError>(&**error) {
         Some(ConnectError::Resolve { .. }) => Some(Cause::Unresolved),
-        Some(ConnectError::Secure { .. }) => Some(Cause::Tls),
+        Some(ConnectError::Tls { .. }) => Some(Cause::Tls),
         _ if late => Some(Cause::TimedOut),
         Some(_) => Some(Cause::Refused),
         None => None,

@@ -472,7 +472,7 @@ fn failed(
         endpoint.pool.remove_closed();
     } else if endpoint.is_refusal(&error) {
         let source = io::Error::other(error);
-        return endpoint.unreachable(ConnectError::Secure { source }.into());
+        return endpoint.unreachable(ConnectError::Tls { source }.into());
     }
     EndpointError::broken_off(error, !attempt.is_pooled())
 }

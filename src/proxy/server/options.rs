@@ -170,7 +170,7 @@ impl Server {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = IpNet>) -> Self {
-        self.options.opening.set_announcers(peers);
+        self.options.opening.set_proxy_header_peers(peers);
         self
     }
 

@@ -50,7 +50,7 @@ impl Server {
     /// let database = Balancer::new([("db", Address::host("db.internal", Some(5432)))])?;
     ///
     /// let names = NameRoutes::new().name("db.example.org", database.into())?.fallback(site);
-    /// let router = StreamRouter::new().by_name(StreamRule::new(), names);
+    /// let router = StreamRouter::new().route_by_name(StreamRule::new(), names);
     /// router.serve(Listener::bind("[::]:443".parse()?)?, shutdown_signal()?).await;
     /// # Ok(())
     /// # }

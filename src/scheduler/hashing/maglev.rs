@@ -1,4 +1,4 @@
-//! [`Maglev`]: one look into a table that is made ahead.
+//! [`Maglev`]: consistent hashing by one lookup in a table that is computed in advance.
 //!
 //! What does not live here: how the table is filled (`table.rs`).
 
@@ -9,52 +9,57 @@ use crate::scheduler::{
     Candidate, Candidates, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler,
 };
 
-/// So many slots of the table are looked at before all eligible members are.
+/// The number of table slots that a pick examines before it considers all eligible members.
 const STEPS: usize = 64;
 
-/// So many members are tried by their scores, when others become full or unusable
-/// meanwhile, before any is.
+/// The number of members that a pick tries by score, when members become full or unusable
+/// during the pick, before it tries all of them.
 const RANKS: usize = 4;
 
-/// Picks the member that owns the request's hash key: the same key goes to the same
-/// member, whatever joins, leaves or fails meanwhile, as far as that can be.
+/// Picks the member that owns the request's hash key. The same key goes to the same member,
+/// as far as possible also when members join, leave or fail.
 ///
-/// Choose it where a member remembers: caches, shards, connections upstream. The key is
-/// [`PickRequest::with_hash`](crate::PickRequest::with_hash). A request without a key goes to
-/// the owner of a random key, so that weights hold for those requests too.
+/// Use it where members keep state for a key: caches, shards, upstream connections.
+/// [`PickRequest::with_hash`](crate::PickRequest::with_hash) sets the key. A request
+/// without a key goes to the owner of a random key, so that weights hold for those requests
+/// too.
 ///
-/// A table of slots, whose number is a prime, tells the owner of each key: slot `key mod
-/// size`. Each member's place in it depends on its name alone, so that all processes with the
-/// same members and weights pick alike. Keys of unusable members, and of full and of tried
-/// ones, pass on to the next slot, for up to 64 slots; then the eligible member with the best
-/// score for the key is picked, by weighted rendezvous, which looks at all of them. (With a
-/// share `s` of the weight eligible, that is a chance of `(1 - s)^64`: next to none, unless
-/// most members are standbys or of other tiers.) A member of less than its full weight, as
+/// A table whose number of slots is a prime gives the owner of each key: slot `key mod
+/// size`. A member's slots depend on its name, its weight and the other members, so that
+/// all processes with the same members and weights pick alike. If the owner is unusable,
+/// full or already tried by the request, the pick goes on to the next slot, for up to 64
+/// slots. After that it picks the eligible member with the best score for the key, by
+/// weighted rendezvous hashing, which examines all eligible members. (If a share `s` of the
+/// weight is eligible, the chance of that is `(1 - s)^64`: close to zero, unless most
+/// members are standbys or in other tiers.) A member with less than its full weight, as
 /// during a slow start, keeps that share of its keys and passes the others on.
 ///
-/// | what happens | keys that move |
+/// | event | keys that move |
 /// |---|---|
 /// | a member is unusable, drained, full, or tried by the request | its own |
-/// | it is eligible again | those same ones, back |
-/// | its weight grows from a fraction to the full one | to it alone, and never away |
+/// | it is eligible again | those same keys, back |
+/// | its weight grows from a fraction to the full one | to it only, and never away |
 /// | a member is removed or inserted | its own, and at most 1 % of the others (measured: 0.2 to 0.6 %) |
 /// | a weight is changed | those that it gains or loses, and at most 1 % of the others |
 /// | the table grows (see below) | nearly all |
 ///
-/// In a table of `size` slots for `n` members each has at least one slot, and, where `share` is
-/// its part of the slots by weight, at most `share + 2` and at least `share * (1 - n/size) - 1`;
-/// with equal weights the difference is one slot at most. The table has 65 537 slots for up to
-/// 655 members, and beyond that at least 100 for each, up to 5 000 011 in all: then every
-/// share is true within 1 %. So it grows when the 656th member is inserted, and at about each
-/// doubling after that. [`with_table_size`](Self::with_table_size) sets a size that stays.
+/// In a table of `size` slots for `n` members, each member has at least one slot. Where
+/// `share` is its part of the slots by weight, it has at most `share + 2` and at least
+/// `share * (1 - n/size) - 1`; with equal weights the difference is at most one slot. The
+/// table has 65 537 slots for up to 655 members, and beyond that at least 100 for each
+/// member, up to 5 000 011 in total: with these sizes each share is exact within 1 %. The
+/// table therefore grows when the 656th member is inserted, and about each time the number
+/// of members doubles after that. [`with_table_size`](Self::with_table_size) sets a fixed
+/// size.
 ///
-/// A pick takes no lock and allocates nothing. The table takes 2 bytes a slot (4 with
-/// more than 65 536 members). It is made when members or their weights change, by the caller
-/// of the change, and what that costs is said with [`Scheduler::plan`]. Until it is there, new
-/// members get few keys or none, and before the first table all are picked by score.
+/// A pick takes no lock and allocates nothing. The table takes 2 bytes a slot (4 with more
+/// than 65 536 members). The caller of a change computes it when members or their weights
+/// change; [`Scheduler::plan`] describes the cost. Until the new table is ready, new
+/// members get few keys or none; before the first table is ready, all members are picked by
+/// score.
 ///
-/// Source: Eisenbud and others: *Maglev: A fast and reliable software network load balancer*
-/// (NSDI 2016), with Envoy's rule for weights.
+/// Source: Eisenbud and others: *Maglev: A fast and reliable software network load
+/// balancer* (NSDI 2016), with Envoy's rule for weights.
 ///
 /// # Examples
 ///
@@ -81,22 +86,22 @@ const RANKS: usize = 4;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Maglev {
-    /// `None`: by the number of members.
+    /// `None`: chosen by the number of members.
     size: Option<u32>,
 }
 
 impl Maglev {
-    /// Returns a scheduler whose table grows with the number of members.
+    /// Creates a scheduler whose table grows with the number of members.
     #[must_use]
     pub const fn new() -> Self {
         Self { size: None }
     }
 
-    /// Returns a scheduler whose table has a fixed number of slots, so that no number of
-    /// members makes keys move because of it.
+    /// Creates a scheduler whose table has a fixed number of slots, so that keys never move
+    /// because the table grows.
     ///
-    /// A hundred slots for each member make shares true within 1 %. If there are more
-    /// members than slots, the last by name have none.
+    /// With a hundred slots for each member, shares are exact within 1 %. If there are more
+    /// members than slots, the last ones by name have none.
     ///
     /// # Errors
     ///
@@ -134,7 +139,7 @@ impl Maglev {
 const LEAST: u32 = 251;
 const GREATEST: u32 = 5_000_011;
 
-/// The sizes of tables that grow: the default, and about doubled each time.
+/// The sizes of tables that grow: the default, then about double each time.
 const SIZES: [u32; 8] = [
     65_537, 131_101, 262_147, 524_309, 1_048_583, 2_097_169, 4_194_319, GREATEST,
 ];
@@ -219,8 +224,8 @@ fn claim_by_score<'c>(
     candidates.claim_first(candidates.iter())
 }
 
-/// The member with the best score of those that have room, wherever the table has it; or
-/// the one behind those that are `ahead`.
+/// Returns the member with the best score among those that have room, whether or not the
+/// table contains it; with `ahead`, the one after those.
 fn next_by_score<'c>(
     candidates: &Candidates<'c>,
     key: u64,
@@ -243,16 +248,16 @@ fn next_by_score<'c>(
     })
 }
 
-/// Which member owns which key.
+/// The owner of each key.
 #[derive(Debug)]
 struct MaglevTable {
-    /// The places of their owners in the balancer, slot by slot.
+    /// The index of each slot's owner among the balancer's members.
     owners: Owners,
-    /// The members by their place in the balancer.
+    /// The members by their index in the balancer.
     members: Box<[Option<TableMember>]>,
 }
 
-/// The half of a name's hash that scores and thinning use.
+/// Returns the half of a name's hash that scores and thinning use.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
 fn lower(hash: u128) -> u64 {
     hash as u64
@@ -316,11 +321,11 @@ impl MaglevTable {
         *self.members.get(place)?
     }
 
-    /// The owner of a key, and those that it passes the key on to.
+    /// Iterates over the owner of a key and the owners that it passes the key on to.
     #[inline]
     fn walk(&self, key: u64) -> impl Iterator<Item = TableMember> {
         let size = self.len();
-        // A table of no members has no slots: the key is divided by anything then.
+        // A table without members has no slots; the divisor is then 1.
         #[expect(clippy::cast_possible_truncation, reason = "less than the size")]
         let first = (key % (size as u64).max(1)) as usize;
         (0..STEPS.min(size)).filter_map(move |step| {
@@ -335,7 +340,7 @@ impl MaglevTable {
     }
 }
 
-/// Why a number is no size for a table.
+/// The reason why a number cannot be the size of a table.
 ///
 /// # Examples
 ///
@@ -350,7 +355,7 @@ pub enum TableSizeError {
     /// The number is not a prime.
     #[error("a table's size must be a prime; the next one is {next}")]
     NotPrime {
-        /// The next size that is.
+        /// The next prime.
         next: u32,
     },
     /// The number is below 251 or above 5 000 011.

@@ -1,6 +1,7 @@
-//! Consistent hashing: a key stays with its member while others join, leave and fail.
+//! Consistent hashing: a key stays with its member while other members join, leave and
+//! fail.
 //!
-//! Here is what the schedulers that hash have in common; each has a file of its own.
+//! This file has what the hashing schedulers share; each scheduler has a file of its own.
 
 mod maglev;
 mod table;
@@ -13,7 +14,7 @@ use super::Candidate;
 use crate::member::EffectiveWeight;
 use crate::stable_hash::{hash_bytes, hash_bytes_128};
 
-/// Hashes the name of a member, by which all processes know it.
+/// Hashes the name of a member; all processes know the member by its name.
 fn hash_of(name: &str) -> u128 {
     hash_bytes_128(name.as_bytes())
 }
@@ -27,7 +28,7 @@ fn hash_pair(purpose: Purpose, key: u64, member: u64) -> u64 {
     hash_bytes(&bytes)
 }
 
-/// What a hash of a key and a member decides.
+/// What a hash of a key and a member is used for.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 enum Purpose {
@@ -37,10 +38,10 @@ enum Purpose {
     Thinning = 1,
 }
 
-/// Returns whether a member keeps a key of its own: all keys at its full weight, otherwise
-/// the share that its present weight is of the full one.
+/// Returns whether a member keeps one of its own keys. At full weight it keeps all keys;
+/// otherwise it keeps the share that its present weight is of the full one.
 ///
-/// The share of a greater weight contains that of a lesser.
+/// The keys kept at a greater weight include all keys kept at a smaller one.
 fn keeps(candidate: &Candidate<'_>, key: u64, member: u64) -> bool {
     let full = EffectiveWeight::from(candidate.spec().weight());
     keeps_at(candidate.weight(), full, key, member)
@@ -56,8 +57,8 @@ fn keeps_at(weight: EffectiveWeight, full: EffectiveWeight, key: u64, member: u6
     u128::from(hash) * u128::from(full) < u128::from(weight) << 64
 }
 
-/// What a member scores for a key: the least wins, with a chance in proportion to its
-/// weight, and no member's score depends on another's.
+/// The score of a member for a key. The lowest score wins, with a chance in proportion to
+/// the member's weight, and no member's score depends on another member.
 ///
 /// Source: Thaler, Ravishankar: *Using name-based mappings to increase hit rates* (1998),
 /// with weights after Schindelhauer, Schomaker: *Weighted distributed hash tables* (2005).
@@ -75,9 +76,9 @@ impl Score {
     }
 }
 
-/// `-ln(u)`, where `u` is the number in (0, 1) that a hash stands for.
+/// Returns `-ln(u)`, where `u` is the number in (0, 1) that a hash represents.
 ///
-/// It is made of sums, products and quotients alone, which IEEE 754 defines to the bit:
+/// It uses only sums, products and quotients, whose results IEEE 754 defines exactly;
 /// `f64::ln` may differ between platforms.
 fn exponential(hash: u64) -> f64 {
     /// The numbers 1/3, 1/5, … of the series of `atanh`.
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_elect_in_proportion_to_weight() {
+    fn scores_pick_in_proportion_to_weight() {
         let weights = [1, 2, 5].map(|weight| EffectiveWeight::from(Weight::new(weight).unwrap()));
         let mut wins = [0_usize; 3];
         for key in hashes() {

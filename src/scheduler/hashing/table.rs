@@ -1,19 +1,20 @@
-//! How Maglev's lookup table is filled, as numbers alone.
+//! Filling Maglev's lookup table: plain arithmetic.
 //!
-//! What does not live here: members, and what a pick does with a table (`maglev.rs`).
+//! What does not live here: members, and how a pick uses a table (`maglev.rs`).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// No owner yet.
+/// A slot without an owner yet.
 const FREE: u32 = u32::MAX;
 
-/// Tells which of `weights`, by index, owns each of `size` slots; `size` is a prime.
+/// Returns, for each of `size` slots, the index of its owner in `owners`; `size` is a
+/// prime.
 ///
-/// Each owner has a permutation of the slots of its own, by a hash, and claims the next
-/// free slot of it in each of its turns: one in every round for the heaviest, for others
-/// as often as their weight is of that one's. So the order of `owners` matters: those that
-/// share a table list them in the same order.
+/// A hash gives each owner its own permutation of the slots. In each of its turns the owner
+/// claims the next free slot of its permutation. The heaviest owner has a turn in every
+/// round; the others have turns in proportion to their weight. The order of `owners`
+/// therefore matters: processes that share a table must list them in the same order.
 ///
 /// Source: Eisenbud and others: *Maglev: A fast and reliable software network load
 /// balancer* (NSDI 2016), 3.4. The rule of turns is Envoy's (`maglev_lb.cc`).
@@ -26,7 +27,8 @@ pub(super) fn filled(size: u32, owners: &[(u128, u32)]) -> Vec<u32> {
         .iter()
         .map(|&(hash, _)| SlotWalk::new(size, hash))
         .collect();
-    // The heaviest have a turn in each round; when the others' next turns are is known.
+    // The heaviest owners have a turn in each round; the next turn of every other is
+    // computed.
     let (mut always, mut sometimes) = (Vec::new(), BinaryHeap::new());
     for (at, &(_, weight)) in (0_u32..).zip(owners) {
         if weight == heaviest {
@@ -40,7 +42,7 @@ pub(super) fn filled(size: u32, owners: &[(u128, u32)]) -> Vec<u32> {
     for round in 1_u64.. {
         let mut heavy = always.iter().copied().peekable();
         loop {
-            // In the order of owners, also within a round.
+            // In the order of `owners`, also within a round.
             let light = sometimes.peek().copied();
             let light = light.and_then(|Reverse((due, at))| (due == round).then_some(at));
             let at = match (light, heavy.peek()) {
@@ -67,14 +69,14 @@ pub(super) fn filled(size: u32, owners: &[(u128, u32)]) -> Vec<u32> {
     table
 }
 
-/// An owner's way through its permutation of the slots.
+/// The state of an owner's walk through its permutation of the slots.
 struct SlotWalk {
     next: u32,
     skip: u32,
 }
 
 impl SlotWalk {
-    /// The two halves of a name's hash are where the walk begins and its step.
+    /// The two halves of a name's hash give the start of the walk and its step.
     fn new(size: u32, hash: u128) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
         let (first, second) = ((hash >> 64) as u64, hash as u64);
@@ -84,8 +86,8 @@ impl SlotWalk {
         }
     }
 
-    /// Claims the next free slot. There is one, and the walk meets every slot, as its steps
-    /// and the size have no common factor.
+    /// Claims the next free slot. There is one, and the walk visits every slot because its
+    /// step and the size have no common factor.
     fn claim(&mut self, table: &mut [u32], owner: u32) {
         #[expect(
             clippy::cast_possible_truncation,
@@ -106,7 +108,7 @@ impl SlotWalk {
     }
 }
 
-/// `number` modulo `end`.
+/// Returns `number` modulo `end`.
 #[expect(clippy::cast_possible_truncation, reason = "less than `end`")]
 fn below(number: u64, end: u32) -> u32 {
     (number % u64::from(end)) as u32
@@ -136,7 +138,7 @@ mod tests {
         counts
     }
 
-    /// The rule as Envoy has it: every owner is looked at in every round.
+    /// Envoy's form of the rule: every owner is examined in every round.
     fn filled_plainly(size: usize, owners: &[(u128, u32)]) -> Vec<u32> {
         let heaviest = owners.iter().map(|owner| u64::from(owner.1)).max().unwrap();
         let mut targets = vec![0_u64; owners.len()];

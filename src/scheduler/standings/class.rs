@@ -1,10 +1,10 @@
-//! The members of one weight, in an order that time does not change.
+//! The members of one weight, in an order that does not change as time passes.
 //!
-//! While nobody of a class is picked, the standings of all of them grow alike, so
-//! their order stays. Plain rotation takes from the front and appends at the back of
-//! a linked queue, O(1). Whoever belongs somewhere in between (after a session's hit,
-//! a return, a change of the total weight, the end of a request) waits in a heap
-//! beside the queue, O(log n), until its own pick takes it to the back.
+//! While no member of a class is picked, the standings of all of them grow by the same
+//! amount, so their order stays. Plain rotation takes from the front of a linked queue and
+//! appends at the back, O(1). A member that belongs somewhere in between (after a pick by a
+//! session, a new join, a change of the total weight, the end of a request) is kept in a
+//! heap beside the queue, O(log n), until its own pick moves it to the back.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -16,7 +16,7 @@ use crate::scheduler::heap::{Heap, HeapKey};
 pub(in crate::scheduler) enum ClassLoad {
     /// Nothing.
     Ignored,
-    /// Requests in flight for each unit of weight.
+    /// Requests in flight per unit of weight.
     PerWeight,
     /// Requests in flight.
     Plain,
@@ -30,26 +30,27 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) enum ClassPosition {
     /// Not in the group: its standing is frozen.
     Absent,
-    /// In the group, stepped over for the present pick only.
-    Aside,
     /// In the group, at its cap: its standing is frozen.
     Parked,
     /// In its class's queue.
     Queued,
+    /// In the group, skipped for the present pick only.
+    Skipped,
     /// In its class's heap.
     Stray,
 }
 
-/// The books of one member, in one cache line.
+/// The state kept for one member, in one cache line.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-pub(super) struct StandingBooks {
-    /// Who has the slot.
+pub(super) struct StandingEntry {
+    /// The member that has the slot.
     pub(super) member: Option<MemberId>,
-    /// The time-free part of the standing; the standing itself while frozen.
+    /// The part of the standing that does not depend on time; the standing itself while
+    /// frozen.
     pub(super) base: i64,
     pub(super) rank: u64,
-    /// In flight, where that counts.
+    /// Requests in flight, if the scheduler compares them.
     pub(super) load: u32,
     pub(super) class: u32,
     /// The neighbour in the queue, or the index in the heap.
@@ -58,9 +59,9 @@ pub(super) struct StandingBooks {
     pub(super) place: ClassPosition,
 }
 
-const _: () = assert!(size_of::<StandingBooks>() == 64);
+const _: () = assert!(size_of::<StandingEntry>() == 64);
 
-impl StandingBooks {
+impl StandingEntry {
     pub(super) const EMPTY: Self = Self {
         member: None,
         base: 0,
@@ -82,29 +83,29 @@ impl StandingBooks {
     }
 }
 
-/// All books, by slot.
+/// The state of all members, by slot.
 #[derive(Debug, Default)]
-pub(super) struct Nodes(pub(super) Vec<StandingBooks>);
+pub(super) struct StandingEntries(pub(super) Vec<StandingEntry>);
 
-impl Nodes {
+impl StandingEntries {
     #[inline]
-    pub(super) fn get(&self, slot: u32) -> &StandingBooks {
+    pub(super) fn get(&self, slot: u32) -> &StandingEntry {
         &self.0[slot as usize]
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, slot: u32) -> &mut StandingBooks {
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut StandingEntry {
         &mut self.0[slot as usize]
     }
 }
 
-impl Nodes {
+impl StandingEntries {
     #[inline]
     fn goes_before(&self, a: u32, b: u32) -> bool {
         self.get(a).key().goes_before(&self.get(b).key())
     }
 
-    /// Notes where a slot stands in the heap.
+    /// Records the index of a slot in the heap.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "an index of a heap of slots"
@@ -114,7 +115,7 @@ impl Nodes {
     }
 }
 
-/// What the members of one weight are ordered by.
+/// The key that orders the members of one weight.
 #[derive(Clone, Copy, Debug)]
 struct ClassStanding {
     load: u32,
@@ -129,18 +130,18 @@ impl HeapKey for ClassStanding {
     }
 }
 
-/// Who is ahead in a class, copied out so that classes are compared without a look
-/// at the books.
+/// A copy of the first member's key in a class, so that classes are compared without
+/// reading the members.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClassFront {
     pub(super) slot: u32,
-    /// Its line, known as of time 0.
+    /// Its line, with the value at time 0.
     pub(super) line: StandingLine,
 }
 
 impl ClassFront {
-    /// Behind everybody, whatever is compared.
-    pub(super) const NOBODY: Self = Self {
+    /// Ranks after all others in every comparison.
+    pub(super) const NONE: Self = Self {
         slot: NONE,
         line: StandingLine {
             load: u32::MAX,
@@ -151,7 +152,7 @@ impl ClassFront {
     };
 }
 
-/// What is compared between members of different weights.
+/// The key that orders members of different weights.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StandingLine {
     pub(super) load: u32,
@@ -162,7 +163,7 @@ pub(super) struct StandingLine {
 }
 
 impl StandingLine {
-    /// This line, known as of time 0, as of `time`.
+    /// Returns this line, whose value is that of time 0, with its value at `time`.
     #[inline]
     pub(super) fn at(&self, time: i64) -> Self {
         Self {
@@ -171,7 +172,7 @@ impl StandingLine {
         }
     }
 
-    /// Orders by load, then by standing, then by rank; less goes first.
+    /// Orders by load, then by standing, then by rank; the lesser comes first.
     #[inline]
     pub(super) fn compare(&self, other: &Self, by: ClassLoad) -> Ordering {
         self.compare_load(other, by)
@@ -183,7 +184,7 @@ impl StandingLine {
     pub(super) fn compare_load(&self, other: &Self, by: ClassLoad) -> Ordering {
         match by {
             ClassLoad::Ignored => Ordering::Equal,
-            // In flight has 24 bits, an effective weight 27.
+            // The load has 24 bits, an effective weight 27.
             ClassLoad::PerWeight => {
                 (i64::from(self.load) * other.weight).cmp(&(i64::from(other.load) * self.weight))
             }
@@ -213,14 +214,14 @@ impl Class {
         }
     }
 
-    /// Takes a member up, so that later moves of it need no memory.
+    /// Makes room for one more member, so that later moves of it need no allocation.
     pub(super) fn admit(&mut self) {
         self.members += 1;
         self.strays.reserve(self.members);
     }
 
-    /// Sorts a slot in.
-    pub(super) fn attach(&mut self, slot: u32, nodes: &mut Nodes) {
+    /// Inserts a slot in order.
+    pub(super) fn attach(&mut self, slot: u32, nodes: &mut StandingEntries) {
         if self.back == NONE || nodes.goes_before(self.back, slot) {
             let back = std::mem::replace(&mut self.back, slot);
             self.link(back, slot, nodes);
@@ -237,8 +238,8 @@ impl Class {
         }
     }
 
-    /// Takes a slot out.
-    pub(super) fn unlink(&mut self, slot: u32, nodes: &mut Nodes) {
+    /// Removes a slot.
+    pub(super) fn unlink(&mut self, slot: u32, nodes: &mut StandingEntries) {
         let node = nodes.get(slot);
         let (before, after) = (node.before, node.after);
         match node.place {
@@ -249,13 +250,13 @@ impl Class {
                 }
             }
             ClassPosition::Stray => self.strays.remove(before as usize, nodes.moved()),
-            ClassPosition::Absent | ClassPosition::Aside | ClassPosition::Parked => {}
+            ClassPosition::Absent | ClassPosition::Skipped | ClassPosition::Parked => {}
         }
     }
 
-    /// Gives a slot another key and its new place.
+    /// Gives a slot another key and moves it to the matching place.
     #[inline]
-    pub(super) fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes) {
+    pub(super) fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut StandingEntries) {
         let node = nodes.get_mut(slot);
         let next = node.after;
         let is_front = node.place == ClassPosition::Queued && self.front == slot;
@@ -280,8 +281,8 @@ impl Class {
         self.attach(slot, nodes);
     }
 
-    /// Makes `b` follow `a`; either may be nobody.
-    fn link(&mut self, a: u32, b: u32, nodes: &mut Nodes) {
+    /// Makes `b` follow `a`; either may be [`NONE`].
+    fn link(&mut self, a: u32, b: u32, nodes: &mut StandingEntries) {
         if a == NONE {
             self.front = b;
         } else {
@@ -292,15 +293,15 @@ impl Class {
         }
     }
 
-    /// Finds who is ahead.
+    /// Returns the front of the class.
     #[inline]
-    pub(super) fn first(&self, nodes: &Nodes) -> ClassFront {
+    pub(super) fn first(&self, nodes: &StandingEntries) -> ClassFront {
         let slot = match self.strays.first() {
             Some((_, stray)) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
             _ => self.front,
         };
         if slot == NONE {
-            return ClassFront::NOBODY;
+            return ClassFront::NONE;
         }
         let node = nodes.get(slot);
         ClassFront {

@@ -1,55 +1,55 @@
-//! A kinetic tournament: who is ahead among many lines that grow at different rates.
+//! A kinetic tournament: the first among many lines that grow at different rates.
 //!
-//! Each inner node remembers the winner below it and the earliest time at which that
-//! may change; asking for the champion replays only the matches whose time has come.
-//! Source: Basch, Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
+//! Each inner node stores the winner below it and the earliest time at which that may
+//! change; asking for the first line replays only the matches that are due. Source: Basch,
+//! Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
 
 use super::class::{ClassFront, ClassLoad, NONE, StandingLine};
 
-/// The contestant of an empty place.
-pub(super) const NOBODY: u32 = u32::MAX;
+/// The contestant of an empty leaf.
+pub(super) const NO_CONTESTANT: u32 = u32::MAX;
 
-/// Who won below, with the line it won by, so that a match is played without a look at
-/// the contestants.
+/// The winner below a node, with its line, so that a match is played without reading the
+/// contestants.
 #[derive(Clone, Copy, Debug)]
 struct Match {
-    /// The winner's line, its value as of time 0.
+    /// The winner's line, with the value at time 0.
     line: StandingLine,
     winner: u32,
-    /// The earliest time at which this match or one below it may turn.
+    /// The earliest time at which the result of this match or of one below it may change.
     due: i64,
 }
 
 impl Match {
-    const BYE: Self = Self {
+    const EMPTY: Self = Self {
         line: StandingLine {
             load: 0,
             value: 0,
             weight: 0,
             rank: 0,
         },
-        winner: NOBODY,
+        winner: NO_CONTESTANT,
         due: i64::MAX,
     };
 
-    /// Somebody is ahead of nobody, who is ahead of none.
+    /// Returns whether this contestant is ahead; any contestant is ahead of an empty leaf.
     fn is_ahead(&self, other: &Self, time: i64, by: ClassLoad) -> bool {
-        if self.winner == NOBODY || other.winner == NOBODY {
-            return self.winner != NOBODY;
+        if self.winner == NO_CONTESTANT || other.winner == NO_CONTESTANT {
+            return self.winner != NO_CONTESTANT;
         }
         let (mine, theirs) = (self.line.at(time), other.line.at(time));
         mine.compare(&theirs, by).is_lt()
     }
 
-    /// A time after `time` before which this one cannot get ahead of `winner`.
+    /// Returns a time after `time` before which this contestant cannot overtake `winner`.
     fn overtakes_at(&self, winner: &Self, time: i64, by: ClassLoad) -> i64 {
         let gain = self.line.weight - winner.line.weight;
         let equal = self.line.compare_load(&winner.line, by).is_eq();
-        if self.winner == NOBODY || gain <= 0 || !equal {
+        if self.winner == NO_CONTESTANT || gain <= 0 || !equal {
             return i64::MAX;
         }
         let gap = winner.line.at(time).value - self.line.at(time).value;
-        // Too early is harmless, too late is not: hence the floor, and a margin beyond
+        // Too early is harmless, too late is not: hence the rounding down, and a margin for
         // what 53 bits of mantissa lose. A float division is the cheaper one.
         #[expect(clippy::cast_precision_loss, reason = "covered by the margin")]
         #[expect(clippy::cast_possible_truncation, reason = "the floor is wanted")]
@@ -58,7 +58,7 @@ impl Match {
     }
 }
 
-/// The tournament tree: node 1 is the final, the children of `i` are `2i` and `2i+1`.
+/// The tournament tree: node 1 is the final, the children of node `i` are `2i` and `2i+1`.
 #[derive(Debug)]
 pub(super) struct Tournament {
     load: ClassLoad,
@@ -77,7 +77,7 @@ impl Tournament {
         let mut this = Self {
             load,
             leaves,
-            matches: vec![Match::BYE; 2 * leaves],
+            matches: vec![Match::EMPTY; 2 * leaves],
         };
         for (contestant, front) in (0..).zip(fronts) {
             this.enter(contestant, front);
@@ -88,12 +88,12 @@ impl Tournament {
         this
     }
 
-    /// Tells for how many contestants there is room.
+    /// Returns the number of contestants that fit.
     pub(super) fn room(&self) -> usize {
         self.leaves
     }
 
-    /// Replays the matches of one contestant, who is new or whose line has changed.
+    /// Replays the matches of one contestant that is new or whose line has changed.
     pub(super) fn replay(&mut self, contestant: u32, front: ClassFront, time: i64) {
         self.enter(contestant, front);
         let mut at = (self.leaves + contestant as usize) / 2;
@@ -103,8 +103,8 @@ impl Tournament {
         }
     }
 
-    /// Returns the contestant that is ahead at `time`; times must not go back.
-    pub(super) fn champion(&mut self, time: i64) -> u32 {
+    /// Returns the contestant that is first at `time`; calls must not go back in time.
+    pub(super) fn first(&mut self, time: i64) -> u32 {
         self.advance(1, time);
         self.matches[1].winner
     }
@@ -113,7 +113,7 @@ impl Tournament {
         self.matches[self.leaves + contestant as usize] = Match {
             line: front.line,
             winner: if front.slot == NONE {
-                NOBODY
+                NO_CONTESTANT
             } else {
                 contestant
             },

@@ -1,15 +1,15 @@
-//! The ranking engine of [`ByRequests`](super::ByRequests) and
-//! [`ByBusyness`](super::ByBusyness): Apache's smooth weighted rotation, pick for
-//! pick, without looking at every member.
+//! The ranking behind [`ByRequests`](super::ByRequests) and
+//! [`ByBusyness`](super::ByBusyness): the same picks as Apache's smooth weighted round
+//! robin, without a scan of all members.
 //!
-//! Apache adds each member's weight to its standing (`lbstatus`), picks the highest,
-//! and subtracts the total weight from it. Here one counter of picks, `tick`,
-//! stands for all those additions: a standing is `base + weight * tick`. A pick
-//! changes one `base`. Members of one weight keep their order among themselves
-//! ([`class`]), so only the heads of the classes are compared: one by one up to
-//! [`FEW`] weights, in a tournament beyond that ([`kinetic`]).
+//! Apache adds each member's weight to its standing (`lbstatus`), picks the highest, and
+//! subtracts the total weight from it. Here one counter of picks, `tick`, replaces all
+//! those additions: a standing is `base + weight * tick`. A pick changes one `base`.
+//! Members of one weight keep their order among themselves ([`class`]), so only the first
+//! members of the classes are compared: one by one up to [`FEW`] weights, in a tournament
+//! beyond that ([`kinetic`]).
 //!
-//! What does not live here: any lock, and what a load is.
+//! What does not live here: locks, and the meaning of a load.
 
 mod class;
 mod kinetic;
@@ -20,19 +20,19 @@ mod tests;
 use std::collections::HashMap;
 
 pub(super) use class::ClassLoad;
-use class::{Class, ClassFront, ClassPosition, NONE, Nodes, StandingBooks, StandingLine};
-use kinetic::{NOBODY, Tournament};
+use class::{Class, ClassFront, ClassPosition, NONE, StandingEntries, StandingEntry, StandingLine};
+use kinetic::{NO_CONTESTANT, Tournament};
 
-use super::election::Books;
 use super::heap::grow;
+use super::ranking::Ranking;
 use super::{Candidate, Candidates, Claim, GroupChange};
 use crate::member::{MemberId, MemberState};
 
-/// Up to so many weights the heads are compared one by one.
+/// Up to this number of weights, the first members are compared one by one.
 const FEW: usize = 32;
 
-/// Ticks after which the products `weight * tick` are folded into the bases, long
-/// before they could overflow: 2^27 units of weight times 2^34.
+/// The number of ticks after which the products `weight * tick` are folded into the bases,
+/// long before they could overflow: 2^27 units of weight times 2^34.
 const FOLD_AFTER: i64 = 1 << 34;
 
 #[derive(Debug)]
@@ -40,22 +40,23 @@ pub(super) struct Standings {
     load: ClassLoad,
     generation: u64,
     tick: i64,
-    /// The sum of the weights that accrue: the group's without the parked ones.
+    /// The sum of the weights that are added at each pick: the group's without the parked
+    /// ones.
     total: i64,
     parked: usize,
-    nodes: Nodes,
+    nodes: StandingEntries,
     classes: Classes,
-    /// Slots stepped over in the present pick.
-    aside: Vec<u32>,
+    /// Slots skipped in the present pick.
+    skipped: Vec<u32>,
     members: usize,
 }
 
-/// The classes, and who is ahead among them.
+/// The classes, and the order among them.
 #[derive(Debug)]
 struct Classes {
     load: ClassLoad,
     list: Vec<Class>,
-    /// The front of each class.
+    /// The first member of each class.
     fronts: Vec<ClassFront>,
     by_weight: HashMap<i64, u32>,
     vacant: Vec<u32>,
@@ -70,7 +71,7 @@ impl Standings {
             tick: 0,
             total: 0,
             parked: 0,
-            nodes: Nodes::default(),
+            nodes: StandingEntries::default(),
             classes: Classes {
                 load,
                 list: Vec::new(),
@@ -79,21 +80,21 @@ impl Standings {
                 vacant: Vec::new(),
                 tournament: None,
             },
-            aside: Vec::new(),
+            skipped: Vec::new(),
             members: 0,
         }
     }
 
-    /// A session chose the member: the same as if it had been picked.
+    /// Counts a pick by a session as a pick of the ranking.
     pub(super) fn routed(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             self.unpark(slot);
-            self.elect(slot, member.in_flight());
+            self.count_pick(slot, member.in_flight());
         }
     }
 
     /// Reads the load of a member again.
-    pub(super) fn touch(&mut self, member: &MemberState) {
+    pub(super) fn update_load(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if matches!(
                 self.nodes.get(slot).place,
@@ -105,7 +106,7 @@ impl Standings {
         }
     }
 
-    /// The member is below its cap again.
+    /// Puts a parked member back: it is below its cap again.
     pub(super) fn room(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if self.is_parked(slot) {
@@ -115,7 +116,7 @@ impl Standings {
         }
     }
 
-    /// Follows a change of the group.
+    /// Applies a change of the group.
     pub(super) fn follow(&mut self, group: &GroupChange<'_>) {
         self.generation = self.generation.max(group.generation());
         for member in group.left() {
@@ -127,7 +128,7 @@ impl Standings {
         }
     }
 
-    /// Puts every standing to zero.
+    /// Sets every standing to zero.
     pub(super) fn reset(&mut self) {
         let mut slots: Vec<u32> = Vec::with_capacity(self.members);
         for slot in 0..self.nodes.0.len() {
@@ -148,11 +149,11 @@ impl Standings {
         for slot in slots {
             self.attach(slot);
         }
-        self.classes.play_anew(self.tick + 1);
+        self.classes.replay_all(self.tick + 1);
     }
 
-    /// The standing in units of effective weight; zero for whoever was never in
-    /// the group.
+    /// Returns the standing in units of effective weight; zero for a member that was never
+    /// in the group.
     pub(super) fn standing(&self, member: MemberId) -> i64 {
         let node = match self.nodes.0.get(member.slot()) {
             Some(node) if node.member == Some(member) => node,
@@ -160,13 +161,14 @@ impl Standings {
         };
         match node.place {
             ClassPosition::Absent | ClassPosition::Parked => node.base,
-            ClassPosition::Aside | ClassPosition::Queued | ClassPosition::Stray => {
+            ClassPosition::Skipped | ClassPosition::Queued | ClassPosition::Stray => {
                 node.base + self.classes.weight(node.class) * self.tick
             }
         }
     }
 
-    /// Who would be picked, by the plain rule and a look at everybody.
+    /// Returns the member that would be picked, by the plain rule and a scan of all
+    /// members.
     pub(super) fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
         let line = |candidate: &Candidate<'_>| StandingLine {
             load: candidate.state().in_flight(),
@@ -183,21 +185,21 @@ impl Standings {
 
     fn join(&mut self, candidate: Candidate<'_>) {
         let at = candidate.id().slot();
-        grow(&mut self.nodes.0, at, StandingBooks::EMPTY);
+        grow(&mut self.nodes.0, at, StandingEntry::EMPTY);
         let node = &mut self.nodes.0[at];
         if node.member != Some(candidate.id()) {
-            *node = StandingBooks::EMPTY;
+            *node = StandingEntry::EMPTY;
             node.member = Some(candidate.id());
         }
         let weight = i64::from(candidate.weight().units());
         node.rank = candidate.rank();
         node.class = self.classes.admit(weight, self.tick + 1);
-        node.place = ClassPosition::Aside;
+        node.place = ClassPosition::Skipped;
         node.base -= weight * self.tick;
         self.total += weight;
         self.members += 1;
-        self.aside
-            .reserve(self.members.saturating_sub(self.aside.len()));
+        self.skipped
+            .reserve(self.members.saturating_sub(self.skipped.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         let slot = at as u32;
         self.nodes.get_mut(slot).load = self.load_of(candidate.state().in_flight());
@@ -230,7 +232,7 @@ impl Standings {
         self.attach(slot);
     }
 
-    /// Takes a slot out of its class and its weight out of the total.
+    /// Removes a slot from its class and its weight from the total.
     fn freeze(&mut self, slot: u32) {
         self.detach(slot);
         let weight = self.classes.weight(self.nodes.get(slot).class);
@@ -238,7 +240,7 @@ impl Standings {
         self.nodes.get_mut(slot).base += weight * self.tick;
     }
 
-    fn elect(&mut self, slot: u32, in_flight: u32) {
+    fn count_pick(&mut self, slot: u32, in_flight: u32) {
         self.tick += 1;
         if self.tick >= FOLD_AFTER {
             self.fold();
@@ -270,7 +272,7 @@ impl Standings {
         self.classes.detach(slot, &mut self.nodes, self.tick + 1);
     }
 
-    /// Starts the ticks anew; no order changes by it.
+    /// Restarts the ticks at zero; the order does not change.
     fn fold(&mut self) {
         for node in &mut self.nodes.0 {
             if !matches!(node.place, ClassPosition::Absent | ClassPosition::Parked) {
@@ -278,11 +280,11 @@ impl Standings {
             }
         }
         self.tick = 0;
-        self.classes.renew_all(&self.nodes, self.tick + 1);
+        self.classes.update_fronts(&self.nodes, self.tick + 1);
     }
 }
 
-impl Books for Standings {
+impl Ranking for Standings {
     fn generation(&self) -> u64 {
         self.generation
     }
@@ -296,31 +298,31 @@ impl Books for Standings {
     }
 
     #[inline]
-    fn champion(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
-        let slot = self.classes.champion(self.tick + 1);
+    fn first(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
+        let slot = self.classes.first(self.tick + 1);
         let node = self.nodes.0.get(slot as usize)?;
         Some((slot, node.member?))
     }
 
     #[inline]
     fn picked(&mut self, slot: u32, claim: &Claim<'_>) {
-        self.elect(slot, claim.in_flight());
+        self.count_pick(slot, claim.in_flight());
     }
 
-    fn step_over(&mut self, slot: u32) {
+    fn skip(&mut self, slot: u32) {
         if matches!(
             self.nodes.get(slot).place,
             ClassPosition::Queued | ClassPosition::Stray
         ) {
             self.detach(slot);
-            self.nodes.get_mut(slot).place = ClassPosition::Aside;
-            self.aside.push(slot);
+            self.nodes.get_mut(slot).place = ClassPosition::Skipped;
+            self.skipped.push(slot);
         }
     }
 
     #[inline]
-    fn put_back(&mut self) {
-        while let Some(slot) = self.aside.pop() {
+    fn restore_skipped(&mut self) {
+        while let Some(slot) = self.skipped.pop() {
             self.attach(slot);
         }
     }
@@ -345,7 +347,7 @@ impl Classes {
         self.list[class as usize].weight
     }
 
-    /// Finds or makes the class of a weight for one more member.
+    /// Finds or creates the class of a weight for one more member.
     fn admit(&mut self, weight: i64, time: i64) -> u32 {
         let class = match self.by_weight.get(&weight) {
             Some(&class) => class,
@@ -361,12 +363,12 @@ impl Classes {
             class
         } else {
             self.list.push(Class::new(weight));
-            self.fronts.push(ClassFront::NOBODY);
+            self.fronts.push(ClassFront::NONE);
             #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
             let class = (self.list.len() - 1) as u32;
             let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
             if self.list.len() > room {
-                self.play_anew(time);
+                self.replay_all(time);
             }
             class
         };
@@ -374,7 +376,7 @@ impl Classes {
         class
     }
 
-    /// Lets one member of a class go, and the class with its last one.
+    /// Removes one member from a class, and the class itself after the last one.
     fn dismiss(&mut self, class: u32) {
         let entry = &mut self.list[class as usize];
         entry.members -= 1;
@@ -384,28 +386,28 @@ impl Classes {
         }
     }
 
-    fn attach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
+    fn attach(&mut self, slot: u32, nodes: &mut StandingEntries, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].attach(slot, nodes);
-        self.renew(class, nodes, time);
+        self.update_front(class, nodes, time);
     }
 
-    fn detach(&mut self, slot: u32, nodes: &mut Nodes, time: i64) {
+    fn detach(&mut self, slot: u32, nodes: &mut StandingEntries, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].unlink(slot, nodes);
-        self.renew(class, nodes, time);
+        self.update_front(class, nodes, time);
     }
 
     #[inline]
-    fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut Nodes, time: i64) {
+    fn move_to(&mut self, slot: u32, base: i64, load: u32, nodes: &mut StandingEntries, time: i64) {
         let class = nodes.get(slot).class;
         self.list[class as usize].move_to(slot, base, load, nodes);
-        self.renew(class, nodes, time);
+        self.update_front(class, nodes, time);
     }
 
-    /// Looks who is ahead in a class that has changed.
+    /// Updates the front of a class that has changed.
     #[inline]
-    fn renew(&mut self, class: u32, nodes: &Nodes, time: i64) {
+    fn update_front(&mut self, class: u32, nodes: &StandingEntries, time: i64) {
         let at = class as usize;
         self.fronts[at] = self.list[at].first(nodes);
         if let Some(tournament) = &mut self.tournament {
@@ -413,29 +415,29 @@ impl Classes {
         }
     }
 
-    fn renew_all(&mut self, nodes: &Nodes, time: i64) {
+    fn update_fronts(&mut self, nodes: &StandingEntries, time: i64) {
         for (class, front) in self.list.iter().zip(&mut self.fronts) {
             *front = class.first(nodes);
         }
-        self.play_anew(time);
+        self.replay_all(time);
     }
 
-    /// The slot that is ahead of all at `time`.
+    /// Returns the slot that is first at `time`.
     #[inline]
-    fn champion(&mut self, time: i64) -> u32 {
+    fn first(&mut self, time: i64) -> u32 {
         match &mut self.tournament {
             None => self.first_of_few(time),
-            Some(tournament) => match tournament.champion(time) {
-                NOBODY => NONE,
+            Some(tournament) => match tournament.first(time) {
+                NO_CONTESTANT => NONE,
                 class => self.fronts[class as usize].slot,
             },
         }
     }
 
     fn first_of_few(&self, time: i64) -> u32 {
-        let mut best = ClassFront::NOBODY;
+        let mut best = ClassFront::NONE;
         if self.load == ClassLoad::Ignored {
-            // The same comparison, without what is not compared.
+            // The same comparison, without the load, which does not count here.
             for front in &self.fronts {
                 let value = front.line.value + front.line.weight * time;
                 let tie = value == best.line.value && front.line.rank < best.line.rank;
@@ -455,8 +457,8 @@ impl Classes {
         best.slot
     }
 
-    /// Plays the tournament anew, if there is one to be.
-    fn play_anew(&mut self, time: i64) {
+    /// Plays the whole tournament again, if there are enough classes for one.
+    fn replay_all(&mut self, time: i64) {
         self.tournament = (self.list.len() > FEW)
             .then(|| Tournament::new(self.load, time, self.fronts.iter().copied()));
     }

@@ -1,4 +1,4 @@
-//! The engine against the plain loop, where only its inside can be reached: ticks that
+//! The ranking against a plain loop, for cases that public methods do not reach: ticks that
 //! are about to be folded, and many weights.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
@@ -9,7 +9,7 @@ use super::{ClassLoad, FOLD_AFTER, Standings};
 use crate::clock::Timestamp;
 use crate::member::{MemberSpec, MemberState, Weight};
 use crate::random::Random;
-use crate::scheduler::election::elect;
+use crate::scheduler::ranking::pick_ranked;
 use crate::scheduler::{Candidates, GroupChange, Pick};
 use crate::snapshot::{Factors, Picture, Roster, Seat, walk};
 use crate::sync::Mutex;
@@ -32,9 +32,9 @@ fn picture(hundredths: &[u32]) -> Picture {
     Picture::new(1, Arc::new(roster), found, Factors::default())
 }
 
-fn follow(books: &mut Standings, picture: &Picture) {
+fn follow(standings: &mut Standings, picture: &Picture) {
     let change = picture.since_nothing();
-    books.follow(&GroupChange {
+    standings.follow(&GroupChange {
         picture,
         left: &change.left,
         joined: &change.joined,
@@ -42,9 +42,9 @@ fn follow(books: &mut Standings, picture: &Picture) {
     });
 }
 
-fn picked(books: &mut Standings, picture: &Picture) -> usize {
+fn picked(standings: &mut Standings, picture: &Picture) -> usize {
     let candidates = Candidates::new(picture, &[]);
-    match elect(books, &candidates) {
+    match pick_ranked(standings, &candidates) {
         Pick::Claimed(claim) => claim.member().id().slot(),
         other => panic!("{other:?}"),
     }
@@ -75,36 +75,36 @@ impl Plain {
 fn folding_the_ticks_changes_neither_order_nor_standings() {
     for weights in [vec![500, 100, 100], (1..=60).map(|w| w * 7).collect()] {
         let picture = picture(&weights);
-        let mut books = Standings::new(ClassLoad::Ignored);
-        books.tick = FOLD_AFTER - 50;
-        follow(&mut books, &picture);
+        let mut standings = Standings::new(ClassLoad::Ignored);
+        standings.tick = FOLD_AFTER - 50;
+        follow(&mut standings, &picture);
         let mut plain = Plain::new(&weights);
         for step in 0..200 {
-            assert_eq!(picked(&mut books, &picture), plain.picked(), "{step}");
+            assert_eq!(picked(&mut standings, &picture), plain.picked(), "{step}");
             for (slot, (_, standing)) in plain.0.iter().enumerate() {
                 let id = picture.roster.seat(slot).unwrap().state.id();
-                assert_eq!(books.standing(id), *standing);
+                assert_eq!(standings.standing(id), *standing);
             }
         }
-        assert!(books.tick < 200, "the ticks were folded");
+        assert!(standings.tick < 200, "the ticks were folded");
     }
 }
 
 #[test]
-fn the_tournament_elects_as_the_plain_loop_does() {
+fn the_tournament_picks_as_the_plain_loop_does() {
     let random = Random::seeded(11);
     for members in [33_u64, 64, 65, 200] {
         let weights: Vec<u32> = (0..members)
             .map(|_| u32::try_from(random.below(1_000_000)).unwrap() + 1)
             .collect();
         let picture = picture(&weights);
-        let mut books = Standings::new(ClassLoad::Ignored);
-        follow(&mut books, &picture);
-        assert!(books.classes.tournament.is_some());
+        let mut standings = Standings::new(ClassLoad::Ignored);
+        follow(&mut standings, &picture);
+        assert!(standings.classes.tournament.is_some());
         let mut plain = Plain::new(&weights);
         for step in 0..5_000 {
             assert_eq!(
-                picked(&mut books, &picture),
+                picked(&mut standings, &picture),
                 plain.picked(),
                 "{members} {step}"
             );
@@ -116,10 +116,10 @@ fn the_tournament_elects_as_the_plain_loop_does() {
 fn ten_thousand_weights_that_differ_are_one_tournament() {
     let weights: Vec<u32> = (1..=10_000).collect();
     let picture = picture(&weights);
-    let mut books = Standings::new(ClassLoad::Ignored);
-    follow(&mut books, &picture);
+    let mut standings = Standings::new(ClassLoad::Ignored);
+    follow(&mut standings, &picture);
     let mut plain = Plain::new(&weights);
     for _ in 0..300 {
-        assert_eq!(picked(&mut books, &picture), plain.picked());
+        assert_eq!(picked(&mut standings, &picture), plain.picked());
     }
 }

@@ -230,7 +230,7 @@ impl HttpAffinity {
             Ok(()) => cookie.set(&sticky.session, &route.unwrap_or_default(), headers),
             Err(why) => {
                 if sticky.is_unreported(member.id()) {
-                    balancer.tell_not_kept(member, &why);
+                    balancer.report_not_kept(member, &why);
                 }
             }
         }
@@ -262,7 +262,7 @@ impl HttpAffinity {
         };
         for (member, why) in self.not_kept(balancer) {
             if sticky.is_unreported(member.id()) {
-                balancer.tell_not_kept(&member, &why);
+                balancer.report_not_kept(&member, &why);
             }
         }
     }

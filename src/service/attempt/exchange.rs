@@ -66,7 +66,7 @@ impl Judgement {
     /// Reports the response to observers, and puts its member in error if the status
     /// requires it.
     pub(in crate::service) fn report<W>(self, lease: &mut Lease<W>) {
-        lease.answered(self.status);
+        lease.record_head(self.status);
         match self.cause() {
             Some(cause) if self.put_in_error => lease.put_in_error_because(cause),
             None if self.put_in_error => lease.put_in_error(),

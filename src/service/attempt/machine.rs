@@ -92,7 +92,7 @@ where
         let picked = exchange.pick(&balancer, |pick| {
             let picked = balancer.pick_without_events(&pick);
             if waits(settings, &picked).is_none() {
-                picked.inspect_err(|error| balancer.tell_refused(&pick, error))
+                picked.inspect_err(|error| balancer.report_refused(&pick, error))
             } else {
                 picked
             }

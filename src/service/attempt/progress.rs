@@ -154,7 +154,7 @@ impl RequestProgress {
     ) {
         if let Err(error) = picked {
             exchange.pick(balancer, |pick| {
-                balancer.tell_refused(&self.of(pick), error);
+                balancer.report_refused(&self.of(pick), error);
             });
         }
     }
@@ -179,7 +179,9 @@ impl RequestProgress {
         if scope == PickScope::Usable || !matches!(picked, Err(PickError::NoneUsable { .. })) {
             return picked;
         }
-        let recovered = exchange.pick(balancer, |pick| balancer.pick_forgiving(&self.of(pick)));
+        let recovered = exchange.pick(balancer, |pick| {
+            balancer.pick_with_forced_recovery(&self.of(pick))
+        });
         recovered.map_or(picked, Ok)
     }
 

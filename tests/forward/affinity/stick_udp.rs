@@ -94,7 +94,7 @@ async fn an_entry_is_in_use_until_its_flow_has_ended_and_expires_later() {
         assert_eq!(table.entries().map(|it| it.open).sum::<u32>(), 0);
 
         // Its flow has ended with the answer.
-        let front = udp::Front::start(forwarder.answers(1)).await;
+        let front = udp::Front::start(forwarder.responses(1)).await;
         clock.advance(Duration::from_secs(59));
         assert_eq!(ask(&front, 0).await, "a");
         until(|| table.entries().all(|it| it.open == 0)).await;

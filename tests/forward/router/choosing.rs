@@ -35,7 +35,7 @@ async fn each_client_goes_by_what_it_sends_first_and_nothing_of_that_is_lost() {
             .plaintext(target("plain").await)
             .ssl2(target("old").await);
         let router = StreamRouter::new().greeting_limits(patient());
-        let front = Front::start(router.by_name(StreamRule::new(), routes));
+        let front = Front::start(router.route_by_name(StreamRule::new(), routes));
         for (sent, member) in [
             (hello("A.test.", &[]), "a"),
             (hello("a.test", &[b"h2"]), "a"),
@@ -60,7 +60,7 @@ async fn each_client_goes_by_what_it_sends_first_and_nothing_of_that_is_lost() {
 async fn a_hello_is_found_out_whichever_pieces_it_comes_in() {
     within(async {
         let routes = NameRoutes::new().name("a.test", target("a").await).unwrap();
-        let front = Front::start(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let front = Front::start(StreamRouter::new().route_by_name(StreamRule::new(), routes));
         let sent = hello("a.test", &[b"h2", b"http/1.1"]);
         let mut stream = front.connect().await;
         stream.set_nodelay(true).unwrap();
@@ -86,11 +86,11 @@ async fn the_first_rule_that_holds_and_has_a_target_wins() {
         let elsewhere = StreamRule::new().client_in(["10.0.0.0/8".parse().unwrap()]);
         let router = StreamRouter::new()
             .greeting_limits(patient())
-            .any(elsewhere, echo("elsewhere").await)
-            .by_name(StreamRule::new(), one)
-            .by_name(StreamRule::new(), other)
-            .any(StreamRule::new(), echo("rest").await)
-            .any(StreamRule::new(), echo("never").await);
+            .route(elsewhere, echo("elsewhere").await)
+            .route_by_name(StreamRule::new(), one)
+            .route_by_name(StreamRule::new(), other)
+            .route(StreamRule::new(), echo("rest").await)
+            .route(StreamRule::new(), echo("never").await);
         let front = Front::start(router);
         for (sent, member) in [
             (hello("a.test", &[]), "a"),
@@ -111,8 +111,8 @@ async fn nothing_is_read_before_a_rule_for_any_client() {
         let routes = NameRoutes::new().name("a.test", target("a").await).unwrap();
         let router = StreamRouter::new()
             .greeting_limits(patient())
-            .any(StreamRule::new(), echo("smtp").await)
-            .by_name(StreamRule::new(), routes);
+            .route(StreamRule::new(), echo("smtp").await)
+            .route_by_name(StreamRule::new(), routes);
         let front = Front::start(router);
         assert_eq!(serves(front.connect().await, b"").await, "smtp");
     })
@@ -127,7 +127,7 @@ async fn a_client_that_waits_for_the_server_goes_by_its_silence() {
             .unwrap()
             .silent(target("smtp").await);
         let router = StreamRouter::new().greeting_limits(hasty());
-        let front = Front::start(router.by_name(StreamRule::new(), routes));
+        let front = Front::start(router.route_by_name(StreamRule::new(), routes));
         assert_eq!(serves(front.connect().await, b"").await, "smtp");
     })
     .await;
@@ -141,8 +141,8 @@ async fn each_of_several_listeners_has_its_rules_and_clones_share_the_limits_of_
         let members = TcpForwarder::new(echo("both").await).max_per_client(2);
         let both = StreamTarget::from(members);
         let router = StreamRouter::new()
-            .any(StreamRule::new().port(ports[0].port()), both.clone())
-            .any(StreamRule::new().local_addr(ports[1]), both);
+            .route(StreamRule::new().port(ports[0].port()), both.clone())
+            .route(StreamRule::new().local_addr(ports[1]), both);
         let [first, second, third] = listeners.map(|it| Front::at(router.clone(), it));
 
         let mut held = Vec::new();
@@ -169,8 +169,8 @@ async fn a_client_is_where_a_trusted_peer_tells_that_it_is() {
         };
         let staff = || StreamRule::new().client_in(["203.0.113.0/24".parse().unwrap()]);
         let trusting = router("127.0.0.0/8")
-            .any(staff(), echo("staff").await)
-            .any(StreamRule::new(), echo("rest").await);
+            .route(staff(), echo("staff").await)
+            .route(StreamRule::new(), echo("rest").await);
         let trusting = Front::start(trusting);
         for (client, member) in [("203.0.113.7:5000", "staff"), ("198.51.100.7:5000", "rest")] {
             let header = ProxyHeader::new(client.parse().unwrap(), trusting.address);
@@ -181,8 +181,8 @@ async fn a_client_is_where_a_trusted_peer_tells_that_it_is() {
         }
         // Of any other peer, it is a part of what is forwarded.
         let wary = router("10.0.0.0/8")
-            .any(staff(), echo("staff").await)
-            .any(StreamRule::new(), echo("rest").await);
+            .route(staff(), echo("staff").await)
+            .route(StreamRule::new(), echo("rest").await);
         let wary = Front::start(wary);
         let header = ProxyHeader::new("203.0.113.7:5000".parse().unwrap(), wary.address);
         let header = header.encode(ProxyVersion::V1);
@@ -211,7 +211,7 @@ async fn a_task_of_ones_own_gets_the_connection_from_its_first_byte_on() {
             "{own:?}"
         );
         let routes = NameRoutes::new().fallback(own.clone()).plaintext(own);
-        let front = Front::start(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let front = Front::start(StreamRouter::new().route_by_name(StreamRule::new(), routes));
         for sent in [hello("a.test", &[]), b"hello".to_vec()] {
             let stream = front.sending(&sent).await;
             let told = format!("{} at {}", stream.local_addr().unwrap(), front.address);

@@ -40,7 +40,7 @@ async fn plain_http_is_served_at_the_port_whose_tls_passes_through() {
             .name("a.test", target("a").await)
             .unwrap()
             .plaintext(site(Server::new()));
-        let front = Front::start(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let front = Front::start(StreamRouter::new().route_by_name(StreamRule::new(), routes));
         let mut stream = front.connect().await;
         let own = stream.local_addr().unwrap();
         for _ in 0..2 {
@@ -62,7 +62,7 @@ async fn a_header_that_the_router_has_read_is_seen_by_the_server_and_not_read_ag
         let loopback = || ["127.0.0.0/8".parse().unwrap()];
         let routes = NameRoutes::new().plaintext(site(Server::new().proxy_protocol(loopback())));
         let router = StreamRouter::new().acceptor(Acceptor::new().proxy_protocol(loopback()));
-        let front = Front::start(router.by_name(StreamRule::new(), routes));
+        let front = Front::start(router.route_by_name(StreamRule::new(), routes));
         let header = ProxyHeader::new("203.0.113.7:5000".parse().unwrap(), front.address);
         let mut stream = front.sending(&header.encode(ProxyVersion::V2)).await;
         let answer = ask(&mut stream).await;
@@ -82,7 +82,7 @@ async fn idle_connections_of_http_make_room_for_a_client_of_any_target() {
             .unwrap()
             .plaintext(site(Server::new()));
         let router = StreamRouter::new().acceptor(Acceptor::new().max_connections(3));
-        let front = Front::start(router.by_name(StreamRule::new(), routes));
+        let front = Front::start(router.route_by_name(StreamRule::new(), routes));
         let sent = hello("a.test", &[]);
         let mut forwarded = front.sending(&sent).await;
         assert_eq!(name_of(&mut forwarded).await, "a");
@@ -108,7 +108,7 @@ async fn a_full_listener_closes_no_idle_connection_of_another() {
         let target = site(Server::new());
         let router = StreamRouter::new()
             .acceptor(Acceptor::new().max_connections(1))
-            .any(StreamRule::new(), target);
+            .route(StreamRule::new(), target);
         let [one, other] = [Front::start(router.clone()), Front::start(router)];
         let mut elsewhere = other.connect().await;
         ask(&mut elsewhere).await;

@@ -22,8 +22,8 @@ async fn a_client_that_sends_its_hello_byte_by_byte_is_cut_in_time() {
         let limits = GreetingLimits::new().with_time(Duration::from_millis(400));
         let router = StreamRouter::new()
             .greeting_limits(limits)
-            .by_name(StreamRule::new(), named().await)
-            .any(StreamRule::new(), echo("never").await);
+            .route_by_name(StreamRule::new(), named().await)
+            .route(StreamRule::new(), echo("never").await);
         let front = Front::start(router);
         let begun = Instant::now();
         let mut stream = front.connect().await;
@@ -53,8 +53,8 @@ async fn a_hello_that_is_too_long_or_malformed_is_refused_at_once() {
         let patient = GreetingLimits::new().with_time(Duration::from_secs(600));
         let router = StreamRouter::new()
             .greeting_limits(patient)
-            .by_name(StreamRule::new(), named().await)
-            .any(StreamRule::new(), echo("never").await);
+            .route_by_name(StreamRule::new(), named().await)
+            .route(StreamRule::new(), echo("never").await);
         let front = Front::start(router);
         let filler = (GREASE, vec![0; 60_000]);
         let long = Hello::with([(SERVER_NAME, one_name(b"a.test")), filler]).bytes();
@@ -73,7 +73,7 @@ async fn connections_of_all_targets_count_together() {
     within(async {
         let router = StreamRouter::new()
             .acceptor(Acceptor::new().max_connections(2))
-            .by_name(
+            .route_by_name(
                 StreamRule::new(),
                 named().await.plaintext(target("plain").await),
             );
@@ -98,7 +98,7 @@ async fn a_client_that_is_not_routed_yet_does_not_hold_up_the_stop() {
         let patient = GreetingLimits::new().with_time(Duration::from_secs(600));
         let router = StreamRouter::new()
             .greeting_limits(patient)
-            .by_name(StreamRule::new(), named().await);
+            .route_by_name(StreamRule::new(), named().await);
         let front = Front::start(router);
         let silent = front.connect().await;
         let begun = front.sending(b"\x16\x03").await;

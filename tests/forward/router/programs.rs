@@ -37,7 +37,7 @@ async fn port() -> Port {
         .unwrap()
         .plaintext(site(Server::new()));
     Port {
-        front: Front::start(StreamRouter::new().by_name(StreamRule::new(), routes)),
+        front: Front::start(StreamRouter::new().route_by_name(StreamRule::new(), routes)),
         passing,
         own,
     }
@@ -91,7 +91,7 @@ async fn a_forwarder_terminates_tls_for_its_names_only() {
         let routes = NameRoutes::new()
             .name("own.test", StreamTarget::from(forwarder))
             .unwrap();
-        let front = Front::start(StreamRouter::new().by_name(StreamRule::new(), routes));
+        let front = Front::start(StreamRouter::new().route_by_name(StreamRule::new(), routes));
         let mut stream = own
             .client("own.test", front.address)
             .connect()

@@ -17,7 +17,7 @@ async fn each_connection_counts_by_what_its_client_has_sent_first() {
         let names = NameRoutes::new().name("a.test", target("a").await).unwrap();
         let router = StreamRouter::new()
             .greeting_limits(limits)
-            .by_name(StreamRule::new(), names);
+            .route_by_name(StreamRule::new(), names);
         let statistics = router.statistics();
         let front = Front::start(router);
         for _ in 0..2 {
@@ -37,8 +37,9 @@ async fn each_connection_counts_by_what_its_client_has_sent_first() {
         let _ = stream.write_all(&long.bytes()).await;
         is_closed(stream).await;
         reset(front.sending(b"\x16\x03").await);
-        let told = "connections: 2 routed, 1 without a target, 1 broken off by the client, \
-                    1 with a malformed hello, 1 with a late hello, 1 with a hello that is too long";
+        let told = "connections: 2 routed, 1 without a target, 1 disconnected by the client, \
+                    1 with a malformed hello, 1 with a hello that timed out, \
+                    1 with a hello that is too long";
         soon(told, || statistics.to_string() == told).await;
     })
     .await;

@@ -22,7 +22,7 @@ async fn router(drain: Duration) -> StreamRouter {
         .plaintext(site(hurried));
     StreamRouter::new()
         .acceptor(Acceptor::new().drain_timeout(drain))
-        .by_name(StreamRule::new(), routes)
+        .route_by_name(StreamRule::new(), routes)
 }
 
 /// What a client over HTTP/2 sends first: its preface, and empty settings.

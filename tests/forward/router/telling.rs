@@ -63,7 +63,7 @@ async fn a_member_is_told_the_name_the_protocol_and_what_a_trusted_peer_has_told
             .unwrap()
             .plaintext(telling);
         let router = StreamRouter::new().acceptor(loopback());
-        let front = Front::start(router.by_name(StreamRule::new(), routes));
+        let front = Front::start(router.route_by_name(StreamRule::new(), routes));
 
         let ends = "203.0.113.7:5000 198.51.100.1:443";
         let header = ProxyHeader::new(
@@ -94,7 +94,7 @@ async fn a_target_reads_the_header_that_the_router_has_not_read() {
         let acceptor = Acceptor::new().proxy_protocol(["127.0.0.0/8".parse().unwrap()]);
         let forwarder = TcpForwarder::new(members).acceptor(acceptor);
         let forwarder = forwarder.proxy_protocol(ProxyVersion::V2);
-        let front = Front::start(StreamRouter::new().any(StreamRule::new(), forwarder));
+        let front = Front::start(StreamRouter::new().route(StreamRule::new(), forwarder));
         let header = ProxyHeader::new(
             "203.0.113.7:5000".parse().unwrap(),
             "198.51.100.1:443".parse().unwrap(),

@@ -21,7 +21,7 @@ async fn dig_asks_over_tcp_and_repeats_over_tcp_what_udp_has_cut_short() {
         let over_udp = over_udp.unwrap();
         let address = free_address();
         let _tcp = Front::start_at(address, TcpForwarder::new(over_tcp.clone()));
-        let udp = UdpForwarder::new(over_udp).answers(1);
+        let udp = UdpForwarder::new(over_udp).responses(1);
         let udp = udp::Front::start_at(&address.to_string(), udp).await;
 
         for _ in 0..3 {

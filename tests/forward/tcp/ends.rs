@@ -85,7 +85,7 @@ async fn a_member_that_breaks_after_its_first_byte_resets_its_client_and_stays_i
         client.read_exact(&mut [0]).await.unwrap();
         reset(member);
         assert!(client.read(&mut [0]).await.is_err(), "it looks like an end");
-        let broken = ended("a", Outcome::Failure, "body broken off");
+        let broken = ended("a", Outcome::Failure, "response ended early");
         assert_eq!(log.ends(1).await, [broken]);
         assert!(
             !balancer
@@ -116,7 +116,7 @@ async fn a_member_that_breaks_while_it_is_sent_to_resets_its_client() {
             let blocked = Duration::from_millis(300);
             while timeout(blocked, client.write_all(&piece)).await.is_ok() {}
             reset(member);
-            let broken = ended("a", Outcome::Failure, "body broken off");
+            let broken = ended("a", Outcome::Failure, "response ended early");
             assert_eq!(log.ends(1).await, [broken], "{pipes} pipes");
             assert!(client.read(&mut [0]).await.is_err(), "it looks like an end");
         }
@@ -157,7 +157,7 @@ async fn a_large_stream_that_breaks_off_is_no_whole_one() {
             };
             tokio::join!(sending, reading);
             let end = if is_download {
-                ended("a", Outcome::Failure, "body broken off")
+                ended("a", Outcome::Failure, "response ended early")
             } else {
                 ended("a", Outcome::Cancelled, "")
             };

@@ -12,9 +12,9 @@ use super::front::{Front, is_quiet, listening, name_of, named_echo, over, return
 use crate::within;
 
 /// A connection to the member a, which is not the only one.
-async fn connected(on_loss: OnMemberLoss) -> (Balancer<Address>, Front, TcpStream) {
+async fn connected(on_member_loss: OnMemberLoss) -> (Balancer<Address>, Front, TcpStream) {
     let balancer = over([("a", named_echo("a").await), ("b", named_echo("b").await)]);
-    let front = Front::start(TcpForwarder::new(balancer.clone()).on_loss(on_loss));
+    let front = Front::start(TcpForwarder::new(balancer.clone()).on_member_loss(on_member_loss));
     let mut stream = front.connect().await;
     assert_eq!(name_of(&mut stream).await, "a");
     (balancer, front, stream)
@@ -46,7 +46,8 @@ async fn a_connection_whose_client_takes_nothing_ends_with_its_member() {
     within(async {
         let (listener, address) = listening().await;
         let balancer = over([("a", address)]);
-        let front = Front::start(TcpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::End));
+        let front =
+            Front::start(TcpForwarder::new(balancer.clone()).on_member_loss(OnMemberLoss::End));
         let _client = front.connect().await;
         let (mut member, _) = listener.accept().await.unwrap();
         let piece = vec![0; 1 << 20];

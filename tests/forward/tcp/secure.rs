@@ -93,7 +93,7 @@ async fn tls_that_is_cut_short_on_either_side_is_a_reset_on_the_other() {
         let mut client = front.connect().await;
         let read = client.read_to_end(&mut Vec::new()).await;
         assert!(read.is_err(), "it looks like an end");
-        let broken = ended("a", Outcome::Failure, "body broken off");
+        let broken = ended("a", Outcome::Failure, "response ended early");
         assert_eq!(log.ends(1).await, [broken]);
     })
     .await;

@@ -159,7 +159,7 @@ async fn connections_that_wait_for_a_member_count_by_what_ends_that() {
         let waiting = front.connect().await;
         are(&statistics, "2 (2 accepted, 0 served)").await;
         reset(waiting);
-        let told = "1 (2 accepted, 0 served); aborted: 1 broken off by the client";
+        let told = "1 (2 accepted, 0 served); aborted: 1 disconnected by the client";
         are(&statistics, told).await;
     })
     .await;
@@ -202,7 +202,7 @@ async fn a_connection_that_breaks_counts_by_the_side_that_broke() {
     within(async {
         let (front, statistics) = to_echo(|forwarder| forwarder).await;
         reset(served(&front).await);
-        let told = "0 (1 accepted, 0 served); aborted: 1 broken off by the client";
+        let told = "0 (1 accepted, 0 served); aborted: 1 disconnected by the client";
         are(&statistics, told).await;
 
         for is_answered in [false, true] {
@@ -219,7 +219,7 @@ async fn a_connection_that_breaks_counts_by_the_side_that_broke() {
             }
             reset(member);
             is_reset(client).await;
-            let told = "0 (1 accepted, 0 served); aborted: 1 broken off by the member";
+            let told = "0 (1 accepted, 0 served); aborted: 1 disconnected by the member";
             are(&statistics, told).await;
         }
     })
@@ -230,7 +230,7 @@ async fn a_connection_that_breaks_counts_by_the_side_that_broke() {
 async fn connections_to_a_lost_member_and_those_that_a_stop_cuts_count_as_such() {
     within(async {
         let balancer = over([("a", named_echo("a").await)]);
-        let forwarder = TcpForwarder::new(balancer.clone()).on_loss(OnMemberLoss::End);
+        let forwarder = TcpForwarder::new(balancer.clone()).on_member_loss(OnMemberLoss::End);
         let (front, statistics) = start(forwarder);
         let stream = served(&front).await;
         balancer.set_flag("a", Flag::Disabled).unwrap();

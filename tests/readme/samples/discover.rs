@@ -2,13 +2,13 @@ use equipoise::{Balancer, MemberSpec, PickRequest};
 use std::{error::Error, net::SocketAddr, time::Duration};
 use tokio::{net::lookup_host, time::interval};
 
-/// Makes the addresses of a host the members, every ten seconds.
+/// Resolves a host every ten seconds and makes its addresses the members.
 async fn discover(balancer: Balancer<SocketAddr>, host: &'static str) {
     let source = balancer.source("dns");
     let mut ticks = interval(Duration::from_secs(10));
     loop {
         ticks.tick().await;
-        // A failed lookup keeps the members that are there.
+        // After a failed lookup, the members stay.
         let Ok(addresses) = lookup_host(host).await else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! Files that include files.
+//! Files that include other files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-/// A directory that ends with the test.
+/// A temporary directory, removed at the end of the test.
 struct Directory(PathBuf);
 
 impl Directory {
     fn new(files: &[(&str, &str)]) -> Self {
-        // Relaxed: a number that no other has is all it gives.
+        // Relaxed: only the uniqueness of the number matters.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("equipoise-syntax-{}-{count}", std::process::id());
@@ -28,25 +28,26 @@ impl Directory {
         &self.0
     }
 
-    /// The tree of a text, and all that is said of it, with `.` for the directory.
+    /// Returns the tree of a text and all its diagnostics, with `.` in place of the
+    /// directory.
     fn read(&self, text: &str) -> (String, String) {
-        let surroundings = ReadEnvironment {
+        let input = ReaderInput {
             base: Some(self.0.clone()),
-            ..ReadEnvironment::default()
+            ..ReaderInput::default()
         };
-        let (nodes, _, complaints) = read(text, &surroundings);
-        let complaints = complaints.into_vec();
-        let said: String = complaints.iter().map(ToString::to_string).collect();
+        let (nodes, _, diagnostics) = read(text, &input);
+        let diagnostics = diagnostics.into_vec();
+        let reported: String = diagnostics.iter().map(ToString::to_string).collect();
         (
             shown(&nodes),
-            said.replace(&self.0.display().to_string(), "."),
+            reported.replace(&self.0.display().to_string(), "."),
         )
     }
 
-    /// The tree of a text of which nothing is to be said.
+    /// Returns the tree of a text without diagnostics.
     fn tree(&self, text: &str) -> String {
-        let (tree, said) = self.read(text);
-        assert_eq!(said, "");
+        let (tree, reported) = self.read(text);
+        assert_eq!(reported, "");
         tree
     }
 }
@@ -122,23 +123,23 @@ fn an_empty_directory_is_no_error_but_a_pattern_without_a_match_is() {
     fs::create_dir(files.path().join("none")).expect("a directory");
     assert_eq!(files.tree("Include none\nInclude *"), "A[]");
     assert_eq!(files.tree("IncludeOptional */a.conf"), "A[]");
-    let (tree, said) = files.read("Include none/*\nInclude */a.conf");
+    let (tree, reported) = files.read("Include none/*\nInclude */a.conf");
     assert_eq!(tree, "A[]");
     assert_eq!(
-        said,
+        reported,
         "\
 error: no file matches `none/*`
  --> configuration:1:9
   |
 1 | Include none/*
   |         ^^^^^^
-  = help: write `IncludeOptional` if it may be missing
-error: there is no file `./none/a.conf`
+  = help: write `IncludeOptional` if the file may be missing
+error: file `./none/a.conf` does not exist
  --> configuration:2:9
   |
 2 | Include */a.conf
   |         ^^^^^^^^
-  = help: write `IncludeOptional` if it may be missing
+  = help: write `IncludeOptional` if the file may be missing
 "
     );
 }
@@ -146,10 +147,10 @@ error: there is no file `./none/a.conf`
 #[test]
 fn a_complaint_names_the_included_file() {
     let files = Directory::new(&[("a.conf", "B\n<C>\n")]);
-    let (tree, said) = files.read("<S>\nInclude a.conf\n</S>\n</C>\n");
+    let (tree, reported) = files.read("<S>\nInclude a.conf\n</S>\n</C>\n");
     assert_eq!(tree, "S[]{ B[] C[]{  } }");
     assert_eq!(
-        said,
+        reported,
         "\
 error: `<C>` is never closed
  --> ./a.conf:2:2
@@ -157,12 +158,12 @@ error: `<C>` is never closed
 2 | <C>
   |  ^
   = help: write `</C>` where it ends
-error: `</C>` closes nothing
+error: `</C>` does not close a section
  --> configuration:4:1
   |
 4 | </C>
   | ^^^^
-  = help: there is no `<C>` above that is still open
+  = help: no open `<C>` precedes it
 "
     );
 }
@@ -170,22 +171,22 @@ error: `</C>` closes nothing
 #[test]
 fn a_missing_file_is_an_error_unless_it_may_be_missing() {
     let files = Directory::new(&[("a", "")]);
-    let (_, said) = files.read("Include b.conf\nInclude *.conf\n");
+    let (_, reported) = files.read("Include b.conf\nInclude *.conf\n");
     assert_eq!(
-        said,
+        reported,
         "\
-error: there is no file `./b.conf`
+error: file `./b.conf` does not exist
  --> configuration:1:9
   |
 1 | Include b.conf
   |         ^^^^^^
-  = help: write `IncludeOptional` if it may be missing
+  = help: write `IncludeOptional` if the file may be missing
 error: no file matches `*.conf`
  --> configuration:2:9
   |
 2 | Include *.conf
   |         ^^^^^^
-  = help: write `IncludeOptional` if it may be missing
+  = help: write `IncludeOptional` if the file may be missing
 "
     );
 }
@@ -193,23 +194,23 @@ error: no file matches `*.conf`
 #[test]
 fn a_file_that_includes_itself_is_not_read_again() {
     let files = Directory::new(&[("a", "A\nInclude b\n"), ("b", "Include ./a\nB\n")]);
-    let (tree, said) = files.read("Include a\nInclude b");
+    let (tree, reported) = files.read("Include a\nInclude b");
     assert_eq!(tree, "A[] B[] A[] B[]");
     assert_eq!(
-        said,
+        reported,
         "\
 error: `./a` includes itself
  --> ./b:1:9
   |
 1 | Include ./a
   |         ^^^
-  = help: it is being read already when it is read here
+  = help: the file is already being read: remove this `Include`
 error: `./b` includes itself
  --> ./a:2:9
   |
 2 | Include b
   |         ^
-  = help: it is being read already when it is read here
+  = help: the file is already being read: remove this `Include`
 "
     );
 }
@@ -224,17 +225,17 @@ fn files_within_files_have_an_end() {
         .iter()
         .map(|(a, b)| (a.as_str(), b.as_str()))
         .collect();
-    let (tree, said) = Directory::new(&names).read("Include f0");
+    let (tree, reported) = Directory::new(&names).read("Include f0");
     assert_eq!(tree.matches("A[]").count(), 16);
     assert_eq!(
-        said,
+        reported,
         "\
-error: `./f16` is not read: more than 16 files are within each other
+error: `./f16` is not read: includes are nested more than 16 deep
  --> ./f15:2:9
   |
 2 | Include f16
   |         ^^^
-  = help: include it from a file further out
+  = help: include it from an outer file
 "
     );
 }
@@ -243,11 +244,11 @@ error: `./f16` is not read: more than 16 files are within each other
 fn files_have_a_size_together() {
     let large = "#".repeat(1 << 20);
     let files = Directory::new(&[("a", &large)]);
-    let (_, said) = files.read(&"Include a\n".repeat(20));
+    let (_, reported) = files.read(&"Include a\n".repeat(20));
     assert_eq!(
-        said,
+        reported,
         "\
-error: included files and values of variables are larger than 16 MiB together
+error: included files and values of variables exceed 16 MiB in total
   --> configuration:16:9
    |
 16 | Include a
@@ -268,14 +269,14 @@ fn the_file_that_is_read_is_the_first() {
     let files = Directory::new(&[("main", "Include main\nInclude other"), ("other", "A")]);
     let main = files.path().join("main");
     let text = fs::read(&main).expect("a file");
-    let surroundings = ReadEnvironment {
+    let input = ReaderInput {
         base: Some(files.path().to_path_buf()),
         file: Some(main),
-        ..ReadEnvironment::default()
+        ..ReaderInput::default()
     };
-    let (nodes, _, complaints) = read_bytes(&text, &surroundings);
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read_bytes(&text, &input);
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[]");
-    assert_eq!(complaints.len(), 1);
-    assert!(complaints[0].message.ends_with("includes itself"));
+    assert_eq!(diagnostics.len(), 1);
+    assert!(diagnostics[0].message.ends_with("includes itself"));
 }

@@ -1,13 +1,13 @@
-//! Whole texts, to trees.
+//! Parses whole texts into trees.
 //!
-//! What does not live here: what is said of those that are wrong (`complaints`).
+//! Elsewhere: diagnostics for wrong texts (`diagnostics`).
 
-mod complaints;
+mod diagnostics;
 mod files;
 
 use super::*;
 
-/// A tree as one can read it: `name[word|word]`, `name[word]{ ... }`.
+/// Prints a tree: `name[word|word]`, `name[word]{ ... }`.
 fn shown(nodes: &[SyntaxNode]) -> String {
     let joined = |words: &[ConfigWord]| {
         let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
@@ -23,11 +23,11 @@ fn shown(nodes: &[SyntaxNode]) -> String {
     nodes.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
-/// The tree of a text of which nothing is to be said.
+/// Returns the tree of a text without diagnostics.
 fn tree(text: &str) -> String {
-    let (nodes, _, complaints) = read(text, &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints, []);
+    let (nodes, _, diagnostics) = read(text, &ReaderInput::default());
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics, []);
     shown(&nodes)
 }
 
@@ -48,7 +48,7 @@ fn a_word_may_be_quoted_by_either_quote() {
     assert_eq!(tree("A b\"c d"), "A[b\"c|d]");
 }
 
-// `substring_conf` in httpd's server/util.c does so with or without quotes.
+// `substring_conf` in httpd's server/util.c does this with or without quotes.
 #[test]
 fn two_backslashes_are_one_without_quotes_too() {
     assert_eq!(tree(r"A ^/a\.b\\c$"), r"A[^/a\.b\c$]");
@@ -94,7 +94,7 @@ fn variables_are_filled_in_everywhere() {
     );
 }
 
-// Apache/2.4.71 with `-t -D DUMP_RUN_CFG` shows it, and the next two.
+// Apache/2.4.71 with `-t -D DUMP_RUN_CFG` shows this and the next two.
 #[test]
 fn a_value_is_put_in_before_words_are_looked_for() {
     assert_eq!(tree("Define A \"b c\"\nX ${A} \"${A}\""), "X[b|c|b c]");
@@ -112,29 +112,29 @@ fn a_value_is_not_looked_through_again() {
 
 #[test]
 fn an_empty_value_is_none() {
-    let (nodes, _, complaints) = read("Define A \"\"\nX ${A}", &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read("Define A \"\"\nX ${A}", &ReaderInput::default());
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "X[${A}]");
-    assert_eq!(complaints[0].message, "the variable `${A}` is not defined");
+    assert_eq!(diagnostics[0].message, "the variable `${A}` is not defined");
 }
 
 #[test]
 fn the_environment_is_not_read() {
-    let (nodes, _, complaints) = read("A ${PATH}", &ReadEnvironment::default());
-    let complaints = complaints.into_vec();
+    let (nodes, _, diagnostics) = read("A ${PATH}", &ReaderInput::default());
+    let diagnostics = diagnostics.into_vec();
     assert_eq!(shown(&nodes), "A[${PATH}]");
-    assert!(!complaints[0].is_error());
+    assert!(!diagnostics[0].is_error());
 }
 
 #[test]
 fn what_is_given_from_outside_is_defined() {
-    let surroundings = ReadEnvironment {
+    let input = ReaderInput {
         defines: vec![("A".into(), "1".into())],
-        ..ReadEnvironment::default()
+        ..ReaderInput::default()
     };
-    let (nodes, _, complaints) = read("<IfDefine A>\nX ${A}\n</IfDefine>", &surroundings);
-    let complaints = complaints.into_vec();
-    assert_eq!(complaints, []);
+    let (nodes, _, diagnostics) = read("<IfDefine A>\nX ${A}\n</IfDefine>", &input);
+    let diagnostics = diagnostics.into_vec();
+    assert_eq!(diagnostics, []);
     assert_eq!(shown(&nodes), "X[1]");
 }
 
@@ -205,7 +205,7 @@ fn versions_are_compared_by_their_numbers() {
 #[test]
 fn the_place_of_a_value_is_that_of_its_variable() {
     let text = "Define A \"bcd ef\"\nX ${A}g \\\n h${A} i";
-    let (nodes, sources, _) = read(text, &ReadEnvironment::default());
+    let (nodes, sources, _) = read(text, &ReaderInput::default());
     let SyntaxNode::Directive(directive) = &nodes[0] else {
         panic!("{nodes:?}");
     };
@@ -221,7 +221,7 @@ fn the_place_of_a_value_is_that_of_its_variable() {
 #[test]
 fn places_are_those_of_the_physical_lines() {
     let text = "A\n\t<B \\\r\n  cé ${d}>\r\n</B>";
-    let (nodes, sources, _) = read(text, &ReadEnvironment::default());
+    let (nodes, sources, _) = read(text, &ReaderInput::default());
     let SyntaxNode::Section(section) = &nodes[1] else {
         panic!("{nodes:?}");
     };

@@ -1,8 +1,8 @@
-//! The two messages of the gRPC health checking protocol, as bytes. Pure.
+//! Encodes and decodes the two messages of the gRPC health checking protocol. Pure.
 //!
 //! ```text
 //! 0 │ length (4 bytes, big-endian) │ 0x0a, length (varint), the service      the request
-//! 0 │ length                       │ 0x08, status (varint)                   the answer
+//! 0 │ length                       │ 0x08, status (varint)                   the response
 //! ```
 //!
 //! What does not live here: sending them (`grpc`).
@@ -11,7 +11,7 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// What an answer says.
+/// The status in a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum HealthReply {
     NotServing,
@@ -25,7 +25,7 @@ impl fmt::Display for HealthReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotServing => f.write_str("NOT_SERVING"),
-            Self::Other(number) => write!(f, "in status {number}"),
+            Self::Other(number) => write!(f, "{number}"),
             Self::ServiceUnknown => f.write_str("SERVICE_UNKNOWN"),
             Self::Serving => f.write_str("SERVING"),
             Self::Unknown => f.write_str("UNKNOWN"),
@@ -33,7 +33,7 @@ impl fmt::Display for HealthReply {
     }
 }
 
-/// A request for a service, in its frame.
+/// Returns a request for a service, in its frame.
 pub(super) fn request(service: &str) -> Bytes {
     let mut message = BytesMut::new();
     if !service.is_empty() {
@@ -48,15 +48,15 @@ pub(super) fn request(service: &str) -> Bytes {
     frame.freeze()
 }
 
-/// Reads an answer in its frame.
+/// Reads a response in its frame.
 pub(super) fn read(body: &[u8]) -> Result<HealthReply, &'static str> {
-    let broken = "its answer is no gRPC message";
+    let broken = "the response is not a gRPC message";
     let Some((head, message)) = body.split_first_chunk::<5>() else {
-        return Err("it answered without a message");
+        return Err("the response has no message");
     };
     let [flag, length @ ..] = *head;
     if flag == 1 {
-        return Err("its answer is compressed");
+        return Err("the response is compressed");
     }
     if flag != 0 || u64::from(u32::from_be_bytes(length)) != message.len() as u64 {
         return Err(broken);
@@ -64,7 +64,7 @@ pub(super) fn read(body: &[u8]) -> Result<HealthReply, &'static str> {
     status(message).ok_or(broken)
 }
 
-/// The first field, a number; other fields are of later versions. The last one counts.
+/// Reads the first field, a number. Unknown fields are skipped; the last value counts.
 fn status(mut message: &[u8]) -> Option<HealthReply> {
     let mut status = 0;
     while !message.is_empty() {
@@ -134,29 +134,29 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_one_number() {
-        let told = |message: &[u8]| {
+    fn a_response_is_one_number() {
+        let parsed = |message: &[u8]| {
             let mut body = vec![0, 0, 0, 0, u8::try_from(message.len()).unwrap()];
             body.extend_from_slice(message);
             read(&body)
         };
-        assert_eq!(told(&[8, 1]), Ok(HealthReply::Serving));
-        assert_eq!(told(&[8, 2]), Ok(HealthReply::NotServing));
-        assert_eq!(told(&[8, 3]), Ok(HealthReply::ServiceUnknown));
-        assert_eq!(told(&[]), Ok(HealthReply::Unknown));
-        assert_eq!(told(&[8, 0x81, 1]), Ok(HealthReply::Other(129)));
-        // Fields of later versions are passed over.
+        assert_eq!(parsed(&[8, 1]), Ok(HealthReply::Serving));
+        assert_eq!(parsed(&[8, 2]), Ok(HealthReply::NotServing));
+        assert_eq!(parsed(&[8, 3]), Ok(HealthReply::ServiceUnknown));
+        assert_eq!(parsed(&[]), Ok(HealthReply::Unknown));
+        assert_eq!(parsed(&[8, 0x81, 1]), Ok(HealthReply::Other(129)));
+        // Unknown fields are skipped.
         assert_eq!(
-            told(b"\x12\x02ab\x08\x01\x1d1234\x2112345678"),
+            parsed(b"\x12\x02ab\x08\x01\x1d1234\x2112345678"),
             Ok(HealthReply::Serving)
         );
         for broken in [&[8][..], &[8, 0x80], &[0x12, 9, 1], &[0x0b], &[0xff; 12]] {
-            assert!(told(broken).is_err(), "{broken:?}");
+            assert!(parsed(broken).is_err(), "{broken:?}");
         }
         assert!(read(&[]).is_err() && read(&[0, 0, 0, 0, 9, 8, 1]).is_err());
         assert_eq!(
             read(&[1, 0, 0, 0, 2, 8, 1]),
-            Err("its answer is compressed")
+            Err("the response is compressed")
         );
     }
 

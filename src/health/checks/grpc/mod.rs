@@ -1,4 +1,4 @@
-//! Does a gRPC server say that it serves? [`GrpcProbe`].
+//! A probe that uses the gRPC health checking protocol: [`GrpcProbe`].
 //!
 //! What does not live here: the messages (`message`), and HTTP/2 (`http`).
 
@@ -12,13 +12,14 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version};
 use http_body_util::Full;
 
-use super::http::{CheckAnswer, Manner, exchange, scheme};
+use super::http::{CheckResponse, Manner, exchange, scheme};
 use super::{Probe, ProbeError, ProbeTarget, Probing};
 use message::HealthReply;
 
-/// Asks by the [gRPC health checking protocol]: only a member that answers `SERVING` passes.
+/// Calls the [gRPC health checking protocol]: a check passes only if the status is
+/// `SERVING`.
 ///
-/// It speaks HTTP/2, without TLS from the first byte on.
+/// Without TLS, it uses HTTP/2 with prior knowledge.
 ///
 /// [gRPC health checking protocol]: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 ///
@@ -42,16 +43,16 @@ pub struct GrpcProbe {
 
 const GRPC: &str = "application/grpc";
 
-/// More than any answer needs.
-const MOST: usize = 4 * 1024;
+/// More than any response needs.
+const MAX_BODY: usize = 4 * 1024;
 
 impl GrpcProbe {
-    /// Makes one that asks for the server as a whole.
+    /// Creates a probe for the server as a whole.
     pub fn new() -> Self {
         Self::service("")
     }
 
-    /// Makes one that asks for a service.
+    /// Creates a probe for one service.
     pub fn service(name: &str) -> Self {
         let shown = match name {
             "" => "gRPC health".into(),
@@ -83,20 +84,21 @@ impl GrpcProbe {
         let manner = Manner {
             by_2: true,
             keeps: self.keeps,
-            most: Some(MOST),
+            most: Some(MAX_BODY),
         };
-        let answer = exchange(target, self.request_to(target)?, manner).await?;
-        judge(&answer)
+        let response = exchange(target, self.request_to(target)?, manner).await?;
+        check(&response)
     }
 
     fn request_to(&self, target: &ProbeTarget) -> Result<Request<Full<bytes::Bytes>>, ProbeError> {
-        let wrong = |_| ProbeError::from("no such host");
+        let wrong = |_| ProbeError::from("the host is not valid in a URI");
         let authority = Authority::try_from(target.host()).map_err(wrong)?;
         let path = PathAndQuery::from_static("/grpc.health.v1.Health/Check");
         let mut parts = Uri::from(path).into_parts();
         parts.authority = Some(authority);
         parts.scheme = Some(scheme(target));
-        let uri = Uri::from_parts(parts).map_err(|_| ProbeError::from("no such host"))?;
+        let uri = Uri::from_parts(parts)
+            .map_err(|_| ProbeError::from("the host is not valid in a URI"))?;
         let mut request = Request::new(Full::new(message::request(&self.service)));
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = Version::HTTP_2;
@@ -109,31 +111,31 @@ impl GrpcProbe {
     }
 }
 
-fn judge(answer: &CheckAnswer) -> Result<(), ProbeError> {
-    if answer.status() != StatusCode::OK {
-        return Err(format!("answered {}", answer.status().as_u16()).into());
+fn check(response: &CheckResponse) -> Result<(), ProbeError> {
+    if response.status() != StatusCode::OK {
+        return Err(format!("answered {}", response.status().as_u16()).into());
     }
-    if !is_grpc(answer.headers()) {
-        return Err("what it answered is no gRPC".into());
+    if !is_grpc(response.headers()) {
+        return Err("the content type of the response is not gRPC".into());
     }
-    // Where there is no message, the status is in the head.
-    let trailers = answer.trailers();
-    let code = trailers.and_then(code).or_else(|| code(answer.headers()));
+    // Without a message, the status is in the response head.
+    let trailers = response.trailers();
+    let code = trailers.and_then(code).or_else(|| code(response.headers()));
     match code.as_deref() {
         Some("0") => {}
-        Some("5") => return Err("the service is not known".into()),
-        Some("12") => return Err("it has no health service".into()),
+        Some("5") => return Err("the server does not know the service".into()),
+        Some("12") => return Err("the server has no health service".into()),
         Some(code) => return Err(format!("failed with the gRPC status {code}").into()),
-        None => return Err("it answered without a gRPC status".into()),
+        None => return Err("the response has no gRPC status".into()),
     }
-    match message::read(answer.body()) {
+    match message::read(response.body()) {
         Ok(HealthReply::Serving) => Ok(()),
-        Ok(other) => Err(format!("it is {other}").into()),
+        Ok(other) => Err(format!("the status is {other}").into()),
         Err(why) => Err(why.into()),
     }
 }
 
-/// By its content type, as clients of gRPC tell it.
+/// Checks the content type, as gRPC clients do.
 fn is_grpc(fields: &HeaderMap) -> bool {
     let kind = fields.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     match kind.and_then(|kind| kind.split_at_checked(GRPC.len())) {

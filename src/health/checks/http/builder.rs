@@ -1,6 +1,6 @@
-//! All that can be said of an HTTP check: [`HttpProbeBuilder`].
+//! The builder of an HTTP check: [`HttpProbeBuilder`].
 //!
-//! What does not live here: what is done with it (`http`).
+//! What does not live here: the probe (`http`).
 
 use std::fmt;
 use std::ops::RangeBounds;
@@ -13,21 +13,21 @@ use regex::bytes::Regex;
 
 use super::conditions::ResponseConditions;
 use super::path::CheckPath;
-use super::{CheckAnswer, HttpProbe, Manner, Settings};
+use super::{CheckResponse, HttpProbe, Manner, Settings};
 use crate::health::checks::ProbeError;
 
 impl HttpProbe {
-    /// Begins one that asks for a path by `GET`.
+    /// Returns a builder of a `GET` request.
     pub fn get(path: impl Into<String>) -> HttpProbeBuilder {
         Self::request(Method::GET, path)
     }
 
-    /// Begins one that asks for a path by `HEAD`.
+    /// Returns a builder of a `HEAD` request.
     pub fn head(path: impl Into<String>) -> HttpProbeBuilder {
         Self::request(Method::HEAD, path)
     }
 
-    /// Begins one that asks the server as a whole, by `OPTIONS *`.
+    /// Returns a builder of `OPTIONS *`, which addresses the server as a whole.
     ///
     /// # Examples
     ///
@@ -41,7 +41,8 @@ impl HttpProbe {
         Self::request(Method::OPTIONS, "*")
     }
 
-    /// Begins one that sends a request of any method; `*` as the path is the server as a whole.
+    /// Returns a builder of a request with any method; the path `*` addresses the server as
+    /// a whole.
     ///
     /// # Examples
     ///
@@ -69,7 +70,7 @@ pub struct HttpProbeBuilder {
     expected: ResponseConditions,
     keeps: bool,
     most: usize,
-    /// The first thing that cannot be.
+    /// The first invalid setting.
     wrong: Option<HttpProbeError>,
 }
 
@@ -93,8 +94,8 @@ impl HttpProbeBuilder {
         self
     }
 
-    /// Sets the version: HTTP/1.0, HTTP/1.1 (the default) or HTTP/2. Without TLS, HTTP/2 is
-    /// spoken from the first byte on; with TLS, the member has to agree to it (ALPN).
+    /// Sets the version: HTTP/1.0, HTTP/1.1 (the default) or HTTP/2. HTTP/2 without TLS
+    /// uses prior knowledge; with TLS, the member has to agree to it (ALPN).
     ///
     /// # Examples
     ///
@@ -117,7 +118,7 @@ impl HttpProbeBuilder {
         }
     }
 
-    /// Sets the host that is asked for, which otherwise is the member's own.
+    /// Sets the host of the request; by default the member's own.
     pub fn host(mut self, host: &str) -> Self {
         let is_host = Authority::try_from(host).is_ok() && !host.contains('@');
         match HeaderValue::try_from(host) {
@@ -131,7 +132,7 @@ impl HttpProbeBuilder {
         }
     }
 
-    /// Adds a header field. The length of the body, which is empty, is no matter of the caller's.
+    /// Adds a header field. The length of the empty body is set automatically.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let parsed = HeaderName::try_from(name).ok();
         let parsed = parsed.filter(|it| *it != CONTENT_LENGTH && *it != TRANSFER_ENCODING);
@@ -147,7 +148,7 @@ impl HttpProbeBuilder {
         }
     }
 
-    /// Sets which statuses are good, 200 to 399 by default; again for further ones.
+    /// Adds a range of good statuses; by default 200 to 399 are good.
     ///
     /// # Examples
     ///
@@ -163,7 +164,7 @@ impl HttpProbeBuilder {
         self
     }
 
-    /// Demands a header field of exactly this value in the answer.
+    /// Requires a header field of exactly this value in the response.
     ///
     /// # Examples
     ///
@@ -186,14 +187,14 @@ impl HttpProbeBuilder {
         }
     }
 
-    /// Demands that the body contains a text, within what is [read](Self::max_body) of it.
+    /// Requires a text in the part of the body that is [read](Self::max_body).
     pub fn expect_body(mut self, text: &str) -> Self {
         self.expected.body(text);
         self
     }
 
-    /// Demands a match of a regular expression, of the syntax of the crate `regex`, within what
-    /// is [read](Self::max_body) of the body. It need not match the whole.
+    /// Requires a match of a regular expression (syntax of the `regex` crate) in the part
+    /// of the body that is [read](Self::max_body). It need not match the whole body.
     ///
     /// # Examples
     ///
@@ -214,34 +215,34 @@ impl HttpProbeBuilder {
         }
     }
 
-    /// Adds a condition of your own. It stands in for the default statuses; the other conditions
-    /// have to hold, too.
+    /// Adds a condition of your own. It replaces the default statuses; all other conditions
+    /// still have to hold.
     ///
     /// # Examples
     ///
     /// ```
-    /// use equipoise::health::{CheckAnswer, HttpProbe};
+    /// use equipoise::health::{CheckResponse, HttpProbe};
     ///
-    /// let probe = HttpProbe::get("/queue").expect_by(|answer: &CheckAnswer| {
-    ///     let length = std::str::from_utf8(answer.body()).ok().and_then(|it| it.trim().parse().ok());
+    /// let probe = HttpProbe::get("/queue").expect_by(|response: &CheckResponse| {
+    ///     let length = std::str::from_utf8(response.body()).ok().and_then(|it| it.trim().parse().ok());
     ///     match length {
-    ///         Some(0..=99_u32) if answer.status() == 200 => Ok(()),
+    ///         Some(0..=99_u32) if response.status() == 200 => Ok(()),
     ///         Some(length) => Err(format!("has a queue of {length}").into()),
-    ///         None => Err("told no number".into()),
+    ///         None => Err("the body is not a number".into()),
     ///     }
     /// });
     /// # let _ = probe;
     /// ```
     pub fn expect_by(
         mut self,
-        judge: impl Fn(&CheckAnswer) -> Result<(), ProbeError> + Send + Sync + 'static,
+        judge: impl Fn(&CheckResponse) -> Result<(), ProbeError> + Send + Sync + 'static,
     ) -> Self {
         self.expected.judge(Arc::new(judge));
         self
     }
 
-    /// Sets how many bytes of a body are read, 64 KiB by default. What is beyond is not looked
-    /// at, and is no failure by itself.
+    /// Sets how many bytes of a body are read, 64 KiB by default. Bytes beyond that are
+    /// ignored and are not a failure.
     ///
     /// # Examples
     ///
@@ -257,10 +258,12 @@ impl HttpProbeBuilder {
         self
     }
 
-    /// Keeps the connection to a member from one check to the next, where the member does, too.
+    /// Keeps the connection to a member open from one check to the next, if the member
+    /// does.
     ///
-    /// That costs both sides less, and takes a descriptor for each member all the time. It shows
-    /// less: a member that accepts no new connection may still answer on an old one.
+    /// That costs both sides less, and takes a file descriptor for each member all the
+    /// time. It also detects less: a member that accepts no new connections may still
+    /// respond on an old one.
     ///
     /// # Examples
     ///
@@ -276,12 +279,12 @@ impl HttpProbeBuilder {
         self
     }
 
-    /// Builds it.
+    /// Builds the probe.
     ///
     /// # Errors
     ///
-    /// [`HttpProbeError`] for what cannot be in a request, such as a line break in a path or a
-    /// header, and for what cannot be expected.
+    /// [`HttpProbeError`] if a setting is invalid in a request, such as a line break in a
+    /// path or a header, or if a condition is invalid.
     pub fn build(self) -> Result<HttpProbe, HttpProbeError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
@@ -320,7 +323,7 @@ impl HttpProbeBuilder {
     }
 }
 
-/// Why there is no such [`HttpProbe`].
+/// Why an [`HttpProbe`] cannot be built.
 ///
 /// # Examples
 ///
@@ -328,38 +331,38 @@ impl HttpProbeBuilder {
 /// use equipoise::health::HttpProbe;
 ///
 /// let error = HttpProbe::get("/status\r\nHost: other").build().unwrap_err();
-/// let told = r#""/status\r\nHost: other" is no path of a request"#;
-/// assert_eq!(error.to_string(), told);
+/// let text = r#"the path "/status\r\nHost: other" is invalid in a request"#;
+/// assert_eq!(error.to_string(), text);
 /// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpProbeError {
-    /// A header has no such name or value.
-    #[error("{name:?} is no header that can be sent or expected, or its value is none")]
+    /// The name or the value of a header field is invalid.
+    #[error("the name or the value of header {name:?} is invalid")]
     Header {
         /// Its name.
         name: String,
     },
-    /// The body of an answer to this method is not read.
-    #[error("the body of an answer to {method} is not read")]
+    /// A condition on the body needs a method whose response bodies are read.
+    #[error("the body of a response to {method} is not read: expect only its head")]
     NoBody {
         /// The method.
         method: Method,
     },
-    /// It has a blank, a line break or a fragment, for example.
-    #[error("{path:?} is no path of a request")]
+    /// The path has a space, a line break or a fragment, for example.
+    #[error("the path {path:?} is invalid in a request")]
     Path {
         /// The path.
         path: String,
     },
-    /// There is no such regular expression.
-    #[error("the regular expression for the body is none")]
+    /// The regular expression is invalid.
+    #[error("the regular expression for the body is invalid")]
     Regex {
-        /// What is wrong with it.
+        /// The error of the regular expression.
         source: regex::Error,
     },
-    /// Checks do not speak this version.
-    #[error("checks do not speak {version:?}")]
+    /// Checks do not support this version.
+    #[error("checks do not support {version:?}: use HTTP/1.0, HTTP/1.1 or HTTP/2")]
     Version {
         /// The version.
         version: Version,

@@ -1,6 +1,6 @@
-//! Which answers are good ones: [`ResponseConditions`]. Pure.
+//! Decides which responses are good: [`ResponseConditions`]. Pure.
 //!
-//! What does not live here: getting the answer (`line`).
+//! What does not live here: getting the response (`connection`).
 
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
@@ -9,21 +9,21 @@ use std::sync::Arc;
 use http::{HeaderName, StatusCode};
 use regex::bytes::Regex;
 
-use super::CheckAnswer;
+use super::CheckResponse;
 use crate::health::checks::ProbeError;
 
-/// A condition in the user's own words.
-pub(super) type ConditionFn = dyn Fn(&CheckAnswer) -> Result<(), ProbeError> + Send + Sync;
+/// A condition given as a closure.
+pub(super) type ConditionFn = dyn Fn(&CheckResponse) -> Result<(), ProbeError> + Send + Sync;
 
 /// Conditions, all of which have to hold.
 #[derive(Clone, Default)]
 pub(super) struct ResponseConditions {
-    /// Any of these; with none, from 200 to 399, unless there is a judge.
+    /// Any of these is good; if empty, 200 to 399 are good, unless there is a closure.
     statuses: Vec<(u16, u16)>,
     headers: Vec<(HeaderName, Vec<u8>)>,
     contains: Vec<String>,
     matches: Vec<Regex>,
-    judges: Vec<Arc<ConditionFn>>,
+    closures: Vec<Arc<ConditionFn>>,
 }
 
 impl ResponseConditions {
@@ -54,30 +54,30 @@ impl ResponseConditions {
     }
 
     pub(super) fn judge(&mut self, judge: Arc<ConditionFn>) {
-        self.judges.push(judge);
+        self.closures.push(judge);
     }
 
-    /// Whether a condition is about the body.
+    /// Returns whether a condition is about the body.
     pub(super) fn looks_at_bodies(&self) -> bool {
         !self.contains.is_empty() || !self.matches.is_empty()
     }
 
-    /// Looks at the answer to the request of this name.
-    pub(super) fn hold(&self, name: &str, answer: &CheckAnswer) -> Result<(), ProbeError> {
-        if !self.has_status(answer.status) {
-            let words = format!("{name} answered {}", answer.status.as_u16());
+    /// Checks the response to the request of this name.
+    pub(super) fn hold(&self, name: &str, response: &CheckResponse) -> Result<(), ProbeError> {
+        if !self.has_status(response.status) {
+            let words = format!("{name} answered {}", response.status.as_u16());
             return Err(words.into());
         }
         for (header, value) in &self.headers {
-            let mut values = answer.headers.get_all(header).iter();
+            let mut values = response.headers.get_all(header).iter();
             if !values.any(|it| it.as_bytes() == value) {
                 let value = String::from_utf8_lossy(value);
-                return Err(format!("{name} answered without {header}: {value}").into());
+                return Err(format!("{name}: the response has no {header}: {value}").into());
             }
         }
         let missing = |what: fmt::Arguments<'_>| -> ProbeError {
-            let read = answer.body.len();
-            let place = if answer.is_cut {
+            let read = response.body.len();
+            let place = if response.is_truncated {
                 format!("the first {read} bytes of the body")
             } else {
                 "the body".to_owned()
@@ -85,16 +85,16 @@ impl ResponseConditions {
             format!("{name}: {what} is not in {place}").into()
         };
         for text in &self.contains {
-            if !contains(&answer.body, text.as_bytes()) {
+            if !contains(&response.body, text.as_bytes()) {
                 return Err(missing(format_args!("{text:?}")));
             }
         }
         for regex in &self.matches {
-            if !regex.is_match(&answer.body) {
+            if !regex.is_match(&response.body) {
                 return Err(missing(format_args!("a match of {:?}", regex.as_str())));
             }
         }
-        let mut judged = self.judges.iter().map(|judge| judge(answer));
+        let mut judged = self.closures.iter().map(|judge| judge(response));
         let judged = judged.try_for_each(|judged| judged);
         judged.map_err(|error| error.during(name))
     }
@@ -102,7 +102,7 @@ impl ResponseConditions {
     fn has_status(&self, status: StatusCode) -> bool {
         let status = status.as_u16();
         match &self.statuses[..] {
-            [] => !self.judges.is_empty() || (200..=399).contains(&status),
+            [] => !self.closures.is_empty() || (200..=399).contains(&status),
             any => any
                 .iter()
                 .any(|&(first, last)| (first..=last).contains(&status)),
@@ -121,7 +121,7 @@ impl fmt::Debug for ResponseConditions {
             .field("headers", &self.headers)
             .field("contains", &self.contains)
             .field("matches", &self.matches)
-            .field("judges", &self.judges.len())
+            .field("closures", &self.closures.len())
             .finish()
     }
 }
@@ -129,32 +129,32 @@ impl fmt::Debug for ResponseConditions {
 #[cfg(test)]
 mod tests {
     use super::ResponseConditions;
-    use crate::health::CheckAnswer;
+    use crate::health::CheckResponse;
     use http::{HeaderMap, HeaderName, StatusCode};
     use std::sync::Arc;
 
-    fn answer(status: u16, body: &'static str) -> CheckAnswer {
+    fn response_with(status: u16, body: &'static str) -> CheckResponse {
         let mut headers = HeaderMap::new();
         headers.append("x-role", "spare".parse().unwrap());
         headers.append("x-role", "primary".parse().unwrap());
-        CheckAnswer {
+        CheckResponse {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
             body: body.into(),
-            is_cut: false,
+            is_truncated: false,
             trailers: None,
         }
     }
 
-    fn wrong(expected: &ResponseConditions, answer: &CheckAnswer) -> Option<String> {
+    fn wrong(expected: &ResponseConditions, response: &CheckResponse) -> Option<String> {
         expected
-            .hold("GET /", answer)
+            .hold("GET /", response)
             .err()
             .map(|error| error.to_string())
     }
 
     #[test]
-    fn by_default_statuses_from_200_to_399_are_good() {
+    fn statuses_from_200_to_399_are_good_by_default() {
         for (status, is_good) in [
             (100, false),
             (199, false),
@@ -171,7 +171,7 @@ mod tests {
             (503, false),
             (599, false),
         ] {
-            let found = wrong(&ResponseConditions::default(), &answer(status, ""));
+            let found = wrong(&ResponseConditions::default(), &response_with(status, ""));
             let wanted = (!is_good).then(|| format!("GET / answered {status}"));
             assert_eq!(found, wanted);
         }
@@ -183,7 +183,7 @@ mod tests {
         expected.status(&(200..300));
         expected.status(&(404..=404));
         expected.status(&(500..));
-        let good = |status| wrong(&expected, &answer(status, "")).is_none();
+        let good = |status| wrong(&expected, &response_with(status, "")).is_none();
         assert!(good(200) && good(299) && good(404) && good(500) && good(599));
         assert!(!good(300) && !good(199) && !good(403) && !good(405) && !good(499));
     }
@@ -194,14 +194,14 @@ mod tests {
         expected.header(HeaderName::from_static("x-role"), "primary");
         expected.body("ready");
         expected.body_matching(regex::bytes::Regex::new("lag=[0-9]$").unwrap());
-        assert_eq!(wrong(&expected, &answer(200, "ready lag=3")), None);
-        let no = wrong(&expected, &answer(200, "ready lag=30"));
+        assert_eq!(wrong(&expected, &response_with(200, "ready lag=3")), None);
+        let no = wrong(&expected, &response_with(200, "ready lag=30"));
         assert_eq!(
             no.unwrap(),
             "GET /: a match of \"lag=[0-9]$\" is not in the body"
         );
-        let mut cut = answer(200, "read");
-        cut.is_cut = true;
+        let mut cut = response_with(200, "read");
+        cut.is_truncated = true;
         let no = wrong(&expected, &cut).unwrap();
         assert_eq!(
             no,
@@ -210,29 +210,29 @@ mod tests {
         cut.headers.clear();
         assert_eq!(
             wrong(&expected, &cut).unwrap(),
-            "GET / answered without x-role: primary"
+            "GET /: the response has no x-role: primary"
         );
         assert_eq!(
-            wrong(&expected, &answer(503, "ready lag=3")).unwrap(),
+            wrong(&expected, &response_with(503, "ready lag=3")).unwrap(),
             "GET / answered 503"
         );
     }
 
     #[test]
-    fn a_judge_stands_in_for_the_statuses() {
+    fn a_closure_replaces_the_default_statuses() {
         let mut expected = ResponseConditions::default();
-        expected.judge(Arc::new(|answer| match answer.status().as_u16() {
+        expected.judge(Arc::new(|response| match response.status().as_u16() {
             500 => Err("it is a teapot".into()),
             _ => Ok(()),
         }));
-        assert_eq!(wrong(&expected, &answer(404, "")), None);
+        assert_eq!(wrong(&expected, &response_with(404, "")), None);
         assert_eq!(
-            wrong(&expected, &answer(500, "")).unwrap(),
+            wrong(&expected, &response_with(500, "")).unwrap(),
             "GET /: it is a teapot"
         );
         expected.status(&(200..=299));
         assert_eq!(
-            wrong(&expected, &answer(404, "")).unwrap(),
+            wrong(&expected, &response_with(404, "")).unwrap(),
             "GET / answered 404"
         );
     }

@@ -1,15 +1,15 @@
-//! Does it answer to an HTTP request, as it should? [`HttpProbe`].
+//! A probe that sends an HTTP request and checks the response: [`HttpProbe`].
 //!
-//! What does not live here: the request's path (`path`), which answers are good ones
-//! (`conditions`), and the connection (`line`).
+//! What does not live here: the request's path (`path`), which responses are good
+//! (`conditions`), and the connection (`connection`).
 
-mod answer;
 mod builder;
 mod conditions;
+mod connection;
 mod exchange;
-mod line;
-mod paced;
 mod path;
+mod response;
+mod stream;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,31 +20,31 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body_util::Full;
 
-pub use answer::CheckAnswer;
 pub use builder::{HttpProbeBuilder, HttpProbeError};
+pub(super) use connection::CheckConnection;
 pub(super) use exchange::{Manner, exchange};
-pub(super) use line::CheckConnection;
+pub use response::CheckResponse;
 
 use super::{Probe, ProbeError, ProbeTarget, Probing};
 use conditions::ResponseConditions;
 use path::CheckPath;
 
-/// Sends an HTTP request, and looks at the answer.
+/// Sends an HTTP request, and checks the response.
 ///
-/// Without further ado, the answer is good if its status is from 200 to 399; redirects are not
-/// followed. The request is in HTTP/1.1, to the member's own path joined with the probe's by
-/// exactly one slash, and has a `Host`, and no other fields.
+/// By default, a response is good if its status is from 200 to 399; redirects are not
+/// followed. The request uses HTTP/1.1. Its path is the member's base path and the probe's
+/// path, joined by exactly one slash. It has a `Host` field and no others.
 ///
-/// The body of an answer is read up to 64 KiB; of a longer one only these are looked at, and the
-/// connection is closed. A body that breaks off before that is a failure. The bodies of answers
-/// to `HEAD` and `OPTIONS` are not read.
+/// The first 64 KiB of a response body are read. Of a longer body, only these are checked,
+/// and the connection is closed. A body that ends early within them is a failure. The
+/// bodies of responses to `HEAD` and `OPTIONS` are not read.
 ///
-/// An answer that takes far more bytes than its head and what is read of its body is refused,
-/// such as one with thousands of interim answers before it. An answer may come before the
-/// request, as those of a script behind xinetd do.
+/// A response of far more bytes than its head and the read part of its body is refused,
+/// such as one after thousands of interim responses. A response may arrive before the
+/// request, as from a script behind xinetd.
 ///
-/// Each check has a connection of its own, unless
-/// [`keep_alive`](HttpProbeBuilder::keep_alive) says otherwise.
+/// Each check uses a new connection, unless [`keep_alive`](HttpProbeBuilder::keep_alive) is
+/// set.
 ///
 /// # Examples
 ///
@@ -81,13 +81,13 @@ struct Settings {
 impl Settings {
     async fn run(&self, target: &ProbeTarget) -> Result<(), ProbeError> {
         let request = self.request_to(target)?;
-        let answer = exchange(target, request, self.manner).await;
-        let answer = answer.map_err(|error| error.during(&self.name))?;
-        self.expected.hold(&self.name, &answer)
+        let response = exchange(target, request, self.manner).await;
+        let response = response.map_err(|error| error.during(&self.name))?;
+        self.expected.hold(&self.name, &response)
     }
 
     fn request_to(&self, target: &ProbeTarget) -> Result<Request<Full<Bytes>>, ProbeError> {
-        let wrong = || ProbeError::from(format!("{}: no such path or host", self.name));
+        let wrong = || ProbeError::from(format!("{}: the path or the host is invalid", self.name));
         let path = self.path.below(target.path()).ok_or_else(wrong)?;
         let host = match &self.host {
             Some(host) => host.clone(),
@@ -104,7 +104,7 @@ impl Settings {
             *request.uri_mut() = Uri::from_parts(parts).map_err(|_| wrong())?;
         } else {
             *request.uri_mut() = Uri::from(path);
-            // First, as clients usually send it.
+            // First, as most clients send it.
             request.headers_mut().insert(HOST, host);
         }
         request.headers_mut().extend(self.headers.clone());
@@ -112,7 +112,7 @@ impl Settings {
     }
 }
 
-/// By which the authority of a request over HTTP/2 is understood.
+/// The scheme of a request over HTTP/2.
 pub(super) fn scheme(target: &ProbeTarget) -> Scheme {
     if target.connector().is_secured() {
         Scheme::HTTPS

@@ -1,32 +1,33 @@
-//! The path that a check asks for: [`CheckPath`]. Pure.
+//! The path of a check's request: [`CheckPath`]. Pure.
 //!
 //! What does not live here: the rest of the request (`http`).
 
 use http::uri::PathAndQuery;
 
-/// What a check asks for.
+/// The path of a check's request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum CheckPath {
     /// `*`: the server as a whole.
     Any,
-    /// Below the member's own path, with a query, perhaps.
+    /// Below the member's base path, optionally with a query.
     Below(String),
 }
 
 impl CheckPath {
-    /// A path that can be in a request line, or `None`.
+    /// Parses a path that is valid in a request line; else `None`.
     pub(super) fn parse(path: &str) -> Option<Self> {
         if path == "*" {
             return Some(Self::Any);
         }
-        // What would be parsed as a fragment is not sent.
+        // A fragment is not sent.
         let is_whole = |parsed: &PathAndQuery| parsed.as_str().len() == path.len() + 1;
         let parsed = PathAndQuery::try_from(format!("/{path}")).ok();
         parsed.filter(is_whole)?;
         Some(Self::Below(path.to_owned()))
     }
 
-    /// The path for a member whose own path is `base`: both joined with exactly one slash.
+    /// Returns the path for a member with the base path `base`, joined with exactly one
+    /// slash.
     pub(super) fn below(&self, base: &str) -> Option<PathAndQuery> {
         let joined = match self {
             Self::Any => "*".to_owned(),
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_stand_in_a_request_line_is_refused() {
+    fn a_path_that_is_invalid_in_a_request_line_is_refused() {
         for path in [
             "/x\r\nHost: evil",
             "/x\n",
@@ -97,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_accepted_is_one_line(path in any::<String>(), base in "(/[a-z]{0,3}){0,3}") {
+        fn every_accepted_path_is_one_line(path in any::<String>(), base in "(/[a-z]{0,3}){0,3}") {
             if let Some(parsed) = CheckPath::parse(&path) {
                 let whole = parsed.below(&base).unwrap();
                 prop_assert!(!whole.as_str().bytes().any(|it| it <= b' ' || it == 0x7f));
