@@ -110,8 +110,18 @@ fn a_check_holds_little_of_what_it_is_flooded_with() {
             frame(CONTINUATION, 0, 1, &long),
             "no response",
         ),
-        ("settings", vec![], frame(SETTINGS, 0, 0, &[]), "too many bytes"),
-        ("pings", vec![], frame(PING, 0, 0, &[0; 8]), "too many bytes"),
+        (
+            "settings",
+            vec![],
+            frame(SETTINGS, 0, 0, &[]),
+            "too many bytes",
+        ),
+        (
+            "pings",
+            vec![],
+            frame(PING, 0, 0, &[0; 8]),
+            "too many bytes",
+        ),
     ];
     let get = HttpProbe::get("/")
         .version(Version::HTTP_2)
