@@ -48,7 +48,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Creates limits of 5 s until a picked member is ready, and no other limit.
+    /// Creates the defaults: 5 s for a picked member to become ready, and no other limit.
     #[must_use]
     pub const fn new() -> Self {
         Self {

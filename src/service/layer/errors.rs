@@ -17,7 +17,7 @@ impl<W, P> BalanceLayer<W, P> {
     }
 
     /// Classifies errors as "nothing was sent": those with a cause of type `E` for which
-    /// `is` returns true. All others keep their former classification.
+    /// `is` returns true. Other errors are classified as without this call.
     ///
     /// # Examples
     ///
@@ -40,7 +40,7 @@ impl<W, P> BalanceLayer<W, P> {
     }
 
     /// Sets the cause of errors of type `E`, wherever they occur among the causes. If `by`
-    /// returns `None`, the former classification applies. See [`Classify::cause`].
+    /// returns `None`, the cause is the same as without this call. See [`Classify::cause`].
     ///
     /// # Examples
     ///
@@ -127,8 +127,8 @@ impl<W, P> BalanceLayer<W, P> {
     /// then requests a new connection. This is the same attempt and not a retry:
     /// [`without_retries`](crate::service::Failover::without_retries), the maximum number
     /// of attempts and the budget do not limit it. The outcome on the new connection
-    /// counts. If the request cannot be sent again, the error keeps its former
-    /// classification.
+    /// counts. If the request cannot be sent again, the error is classified as without this
+    /// call.
     ///
     /// # Examples
     ///

@@ -41,11 +41,11 @@ use crate::clock::{Clock, SystemClock};
 /// | | hash | stick table |
 /// |---|---|---|
 /// | memory | none for a client | about 110 bytes for a client |
-/// | several processes, a restart | give the same members | each process learns its own |
-/// | load | as even as addresses are | as even as the scheduler |
+/// | several processes, a restart | give the same members | each process has a table of its own, which is empty after a restart |
+/// | load | as even as the hashes of the clients' addresses | as even as the scheduler's picks |
 /// | a member joins or leaves | its share of all clients moves | no other client moves |
-/// | a member dies | its clients move, and go back when it returns | its clients move, and stay where they are |
-/// | a flood of forged addresses (UDP) | changes nothing | may push out clients without a flow |
+/// | a member fails | its clients move, and go back when it recovers | its clients move, and stay where they are |
+/// | a flood of forged addresses (UDP) | changes nothing | may remove the entries of clients without a flow |
 /// | a drain | new connections go elsewhere | clients stay, until they end or are removed |
 ///
 /// Prefer the hash. Use the table if members keep state of a client that is costly to move,
