@@ -63,7 +63,7 @@ fn members(count: u32) {
     let held = measure(|| {
         monitor
             .follow(&balancer, &readings, MemberAddress::of_uri)
-            .keep();
+            .detach();
         for number in 0..count {
             monitor
                 .receive(address(number), b"v=1&ready=30&busy=2")

@@ -171,7 +171,7 @@ async fn show(second: Duration) -> Result<(), BoxError> {
 
     print_what_is_shown(second);
     let mut screen = Screen::new();
-    balancer.observe(screen.events()).keep();
+    balancer.observe(screen.events()).detach();
     let checks = HealthChecks::new(&balancer, check);
     let client = tokio::spawn(send(balancer.clone(), second / 50));
     let mut story = Story {

@@ -153,7 +153,7 @@ async fn show(second: Duration) -> Result<(), BoxError> {
     let balancer = balancer.build()?;
     let monitor = HeartbeatMonitor::new();
     let address = |it: &Endpoint| MemberAddress::of_uri(it.uri());
-    monitor.follow(&balancer, &readings, address).keep();
+    monitor.follow(&balancer, &readings, address).detach();
     let listening = listener.spawn(&monitor);
 
     let all_report = async {
@@ -166,9 +166,9 @@ async fn show(second: Duration) -> Result<(), BoxError> {
         .map_err(|_| "no reports from the servers: check that UDP to 127.0.0.1 is allowed")?;
     print_what_is_shown(second);
     let mut screen = Screen::new();
-    balancer.observe(screen.events()).keep();
+    balancer.observe(screen.events()).detach();
     let client = Arc::<Client>::default();
-    balancer.observe(client.clone()).keep();
+    balancer.observe(client.clone()).detach();
     let sending = tokio::spawn(client.clone().send(ReverseProxy::new(balancer.clone())));
 
     let mut story = Story {

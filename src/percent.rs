@@ -1,6 +1,6 @@
 //! Percent-encoding (RFC 3986, 2.1), one escape at a time.
 //!
-//! What does not live here: decoding a whole text, for which the crate `percent_encoding`
+//! Not here: decoding a whole text, for which the crate `percent_encoding`
 //! is used directly.
 
 use percent_encoding::percent_decode;

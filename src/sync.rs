@@ -1,7 +1,7 @@
 //! Every atomic, lock and published pointer that the crate uses, in one place, so that one
 //! cfg (`equipoise_loom`) replaces all of them by a model checker's.
 //!
-//! What does not live here: any protocol. The ordering of each access is justified beside
+//! Not here: any protocol. The ordering of each access is justified beside
 //! the field that uses it.
 
 #[cfg(not(equipoise_loom))]

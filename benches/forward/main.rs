@@ -5,7 +5,7 @@
 //! Given a role, this program is one of the processes that are measured. Without either, as
 //! `cargo test --benches` calls it, each contender does each work once, to see that it can.
 //!
-//! What does not live here: the contenders that are ours to write (`copy`, `relay`, `splice`,
+//! Not here: the contenders that are ours to write (`copy`, `relay`, `splice`,
 //! `ours`), those that are not (`peers`), the load (`load`), and the measuring (`rounds`).
 
 mod arena;

@@ -78,7 +78,7 @@ fn row(members: usize, flaps: Flaps, turns: u32) {
         .max_ejected_percent(PERCENT)
         .watch(&balancer);
     let ejections = Arc::<AtomicU64>::default();
-    balancer.observe(Ejections(ejections.clone())).keep();
+    balancer.observe(Ejections(ejections.clone())).detach();
     let (turn, stop, requests) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     let is_ill = |member: usize| {
         let turn = turn.load(Ordering::Relaxed);

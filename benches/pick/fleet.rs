@@ -1,6 +1,6 @@
 //! Balancers of `n` members, as the benchmarks need them.
 //!
-//! What does not live here: what is done with them.
+//! Not here: what is done with them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -6,7 +6,7 @@
 //! `cargo test --benches` calls it, each contender is asked a few times, to see that it
 //! answers.
 //!
-//! What does not live here: the contenders that are ours to write (`backend`, `bare`,
+//! Not here: the contenders that are ours to write (`backend`, `bare`,
 //! `ours`), those that are not (`peers`), and the measuring (`rounds`).
 
 mod arena;

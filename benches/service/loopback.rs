@@ -1,6 +1,6 @@
 //! Real servers on loopback, and a client that needs no balancer to find them.
 //!
-//! What does not live here: what stands in front of the client (`proxies`).
+//! Not here: what stands in front of the client (`proxies`).
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};

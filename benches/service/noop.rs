@@ -1,6 +1,6 @@
 //! A service that does nothing but answer, and the requests that it is sent.
 //!
-//! What does not live here: what stands in front of it (`stacks`).
+//! Not here: what stands in front of it (`stacks`).
 
 use std::convert::Infallible;
 use std::hint::black_box;

@@ -1,6 +1,6 @@
 //! What can stand in front of a real client.
 //!
-//! What does not live here: the client and its servers (`loopback`), who calls it, and
+//! Not here: the client and its servers (`loopback`), who calls it, and
 //! what that takes (`traffic`).
 
 use std::time::Duration;

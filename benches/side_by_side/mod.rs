@@ -2,7 +2,7 @@
 //! their processor time is read, in which order contenders have their turns, and what a table
 //! is made of. A program includes this folder by `#[path]`, and uses all of it.
 //!
-//! What does not live here: contenders, works and tables, which are each program's own.
+//! Not here: contenders, works and tables, which are each program's own.
 
 pub(crate) mod contestant;
 pub(crate) mod options;

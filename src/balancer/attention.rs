@@ -19,7 +19,7 @@ pub(super) const ENDS_WANTED: u32 = 8;
 /// A member was picked under a scheduler that has been replaced.
 pub(super) const READ_AGAIN: u32 = 16;
 /// The scheduler withholds room: what waits tries again at every end.
-pub(super) const LOOK_AGAIN: u32 = 32;
+pub(super) const WAKE_ON_END: u32 = 32;
 /// An observer wants picks, or the events that accompany them.
 pub(super) const PICKS_WANTED: u32 = 64;
 /// An observer wants response heads.

@@ -1,6 +1,6 @@
 //! Results of health checks: [`Balancer::apply_check_results`].
 //!
-//! What does not live here: the checks themselves, and how many it takes (`health`).
+//! Not here: the checks themselves, and how many it takes (`health`).
 
 use super::Balancer;
 use super::after_change::AfterChange;

@@ -1,6 +1,6 @@
 //! Many changes of the membership as one: [`Edit`].
 //!
-//! What does not live here: the results of an edit's operations (`draft.rs`), and the
+//! Not here: the results of an edit's operations (`draft.rs`), and the
 //! methods that are edits of one operation (`members.rs`, `overrides.rs`, `source.rs`).
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The membership as changes see it, under one lock: [`Editor`].
 //!
-//! What does not live here: which members are eligible after a change, and how that is
+//! Not here: which members are eligible after a change, and how that is
 //! published (`publish.rs`).
 
 use std::sync::Arc;

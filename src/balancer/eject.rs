@@ -1,6 +1,6 @@
 //! Ejections and recoveries that a caller decides on, such as outlier detection.
 //!
-//! What does not live here: when an ejection ends by itself (`agenda.rs`).
+//! Not here: when an ejection ends by itself (`agenda.rs`).
 
 use std::time::Duration;
 

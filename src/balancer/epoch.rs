@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::attention::{
-    AttentionWord, ENDS, ENDS_WANTED, LOOK_AGAIN, READ_AGAIN, SchedulerChanges,
+    AttentionWord, ENDS, ENDS_WANTED, READ_AGAIN, SchedulerChanges, WAKE_ON_END,
 };
 use super::events::EventKind;
 use super::shared::{Shared, Wakes};
@@ -86,7 +86,7 @@ impl Epoch {
             generation,
             ended,
         });
-        let looks = room || seen.has(LOOK_AGAIN);
+        let looks = room || seen.has(WAKE_ON_END);
         let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
         if seen.changes() == self.changes {
             notify_scheduler(&*self.scheduler, seat, seen, room, ended);

@@ -1,6 +1,6 @@
 //! A lease without its payload, which keeps the request counted as in flight: [`Guard`].
 //!
-//! What does not live here: how a count is given back (`lease.rs`).
+//! Not here: how a count is given back (`lease.rs`).
 
 use std::fmt;
 use std::sync::Arc;

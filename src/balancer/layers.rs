@@ -1,7 +1,7 @@
 //! The layers of a member's settings ([`SettingLayer`]): what the source's and the
 //! operator's settings combine to, and which overrides are kept while the member is absent.
 //!
-//! What does not live here: how overrides change a spec (`member/overrides.rs`).
+//! Not here: how overrides change a spec (`member/overrides.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A limit on a member's requests in flight that is learned while running:
 //! [`LearnedLimit`].
 //!
-//! What does not live here: combining several limits (`member/caps.rs`), and what a pick
+//! Not here: combining several limits (`member/caps.rs`), and what a pick
 //! does with a member at its cap (`scheduler`).
 
 use std::fmt;

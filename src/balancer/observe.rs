@@ -1,6 +1,6 @@
 //! Adding observers to a balancer, and reporting what happens to requests.
 //!
-//! What does not live here: the events themselves (`events`), the events of a change of the
+//! Not here: the events themselves (`events`), the events of a change of the
 //! membership (`after_change.rs`), and the end of a request (`epoch.rs`).
 
 use std::sync::{Arc, Weak};

@@ -1,6 +1,6 @@
 //! The operations of an edit: [`Operation`].
 //!
-//! What does not live here: their combined result (`draft.rs`).
+//! Not here: their combined result (`draft.rs`).
 
 use std::collections::HashMap;
 use std::fmt;

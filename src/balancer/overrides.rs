@@ -1,6 +1,6 @@
 //! The operator's layer: the overrides of members, also while these are absent.
 //!
-//! What does not live here: how overrides change a spec (`member/overrides.rs`).
+//! Not here: how overrides change a spec (`member/overrides.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 //!                                                                  publish it; owed? again
 //! ```
 //!
-//! What does not live here: the table itself, which is the scheduler's, and how a plan is
+//! Not here: the table itself, which is the scheduler's, and how a plan is
 //! published (`publish.rs`).
 
 use std::mem;

@@ -1,6 +1,6 @@
 //! The scheduler of a balancer, changed while it runs.
 //!
-//! What does not live here: picking (`pick`), and which members can be picked (`members`).
+//! Not here: picking (`pick`), and which members can be picked (`members`).
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Finding the member that serves a session, redirects included.
 //!
-//! What does not live here: reading a route from a request, and the table of clients
+//! Not here: reading a route from a request, and the table of clients
 //! (`session`).
 
 use std::sync::Arc;

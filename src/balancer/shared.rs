@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::agenda::{Agenda, Pace};
 use super::attention::{
-    Attention, ELAPSED_NEEDED, ENDS, HEADS_NEEDED, LINE, LOOK_AGAIN, READ_AGAIN, WATCHERS,
+    Attention, ELAPSED_NEEDED, ENDS, HEADS_NEEDED, LINE, READ_AGAIN, WAKE_ON_END, WATCHERS,
 };
 use super::events::{Event, EventKind, Interest, Observer, Observers, Registry};
 use super::layers::SettingLayer;
@@ -83,7 +83,7 @@ impl Shared {
             (ELAPSED_NEEDED, Needs::ELAPSED),
             (ENDS, Needs::ENDED),
             (HEADS_NEEDED, Needs::TIME_TO_HEAD),
-            (LOOK_AGAIN, Needs::LOOK_AGAIN),
+            (WAKE_ON_END, Needs::WAKE_ON_END),
         ] {
             self.attention.set(flag, needs.contains(need));
         }

@@ -1,7 +1,7 @@
 //! Conditions on the response to a health check (Apache: `ProxyHCExpr`): [`read`] and
 //! [`holds`].
 //!
-//! Elsewhere: the syntax of expressions (`expression`), and when members are checked
+//! Not here: the syntax of expressions (`expression`), and when members are checked
 //! (`assemble`).
 
 use std::borrow::Cow;

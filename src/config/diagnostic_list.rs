@@ -1,6 +1,6 @@
 //! The diagnostics of one text, up to a limit: [`DiagnosticList`].
 //!
-//! Elsewhere: how a diagnostic is shown (`diagnostic`).
+//! Not here: how a diagnostic is shown (`diagnostic`).
 
 use super::diagnostic::{Diagnostic, Position};
 

@@ -1,6 +1,6 @@
 //! The parts of a member's URL: [`MemberUrl`].
 //!
-//! Elsewhere: which URLs are accepted, and how they are normalised
+//! Not here: which URLs are accepted, and how they are normalised
 //! (`directive::member_url`).
 
 use crate::proxy::HttpVersions;

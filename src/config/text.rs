@@ -1,6 +1,6 @@
 //! Reads and writes durations, weights and flags, for both configuration formats.
 //!
-//! Elsewhere: which values a setting accepts (`directive`).
+//! Not here: which values a setting accepts (`directive`).
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The address of a member: [`Address`].
 //!
-//! What does not live here: how a connection to it is opened (`net`).
+//! Not here: how a connection to it is opened (`net`).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,7 +1,7 @@
 //! The hash of a client's address, with which a hashing scheduler keeps a client on its
 //! member.
 //!
-//! What does not live here: the affinity that a stick table stores (`sticky_client`).
+//! Not here: the affinity that a stick table stores (`sticky_client`).
 
 use std::net::IpAddr;
 

@@ -1,7 +1,7 @@
 //! What happens to connections of a lost member: [`OnMemberLoss`], and `LossWatcher`, which
 //! detects the loss.
 //!
-//! What does not live here: which members are picked (`balancer`).
+//! Not here: which members are picked (`balancer`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,7 +16,7 @@
 //! A client stays on its member with a hashing scheduler or with a
 //! [`StickTable`](crate::session::StickTable), whose documentation compares the two.
 //!
-//! What does not live here: sockets and TLS (`net`), and HTTP (`proxy`).
+//! Not here: sockets and TLS (`net`), and HTTP (`proxy`).
 //!
 //! # Examples
 //!

@@ -1,7 +1,7 @@
 //! Routing of connections by the host name and protocol that the client requests:
 //! [`NameRoutes`].
 //!
-//! What does not live here: reading the request (`greeting`).
+//! Not here: reading the request (`greeting`).
 
 use std::collections::HashMap;
 

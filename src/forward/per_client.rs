@@ -4,7 +4,7 @@
 //! A client is an IPv4 address or an IPv6 /64 network, within which a client can choose its
 //! address freely.
 //!
-//! What does not live here: limits on the total (`net`, `udp`).
+//! Not here: limits on the total (`net`, `udp`).
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! Keeping a client on its member with a stick table: [`StickyClient`], for one connection
 //! or flow.
 //!
-//! What does not live here: the table (`session`), and the pick (`balancer`).
+//! Not here: the table (`session`), and the pick (`balancer`).
 
 use std::net::IpAddr;
 use std::sync::Arc;

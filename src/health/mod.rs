@@ -8,7 +8,7 @@
 //!
 //! None of them runs until it is created.
 //!
-//! What does not live here: what a failed request does to its member (`service`), ejections
+//! Not here: what a failed request does to its member (`service`), ejections
 //! and their end (`balancer`), and slow start ([`Ramp`](crate::member::Ramp)).
 
 mod by_slot;

@@ -1,6 +1,6 @@
 //! The text of a heartbeat: [`HeartbeatMessage`].
 //!
-//! What does not live here: the member of a message (`monitor`), and signatures
+//! Not here: the member of a message (`monitor`), and signatures
 //! (`signature`).
 
 use std::fmt;

@@ -16,7 +16,7 @@
 //! It is compatible with Apache httpd in both directions. Signatures ([`HeartbeatKey`],
 //! which describes what they protect against) are an extension; httpd ignores them.
 //!
-//! What does not live here: how members are picked (`scheduler`).
+//! Not here: how members are picked (`scheduler`).
 //!
 //! # Examples
 //!
@@ -37,7 +37,7 @@
 //!     .build()?;
 //!
 //! let monitor = HeartbeatMonitor::new();
-//! monitor.follow(&balancer, &readings, MemberAddress::of_uri).keep();
+//! monitor.follow(&balancer, &readings, MemberAddress::of_uri).detach();
 //! let listening = HeartbeatListener::bind("239.0.0.1:27999".parse()?)?.spawn(&monitor);
 //! // Serve requests. At the end:
 //! println!("{}", monitor.statistics());

@@ -1,6 +1,6 @@
 //! The time of day, for comparison with timestamps of other machines and files.
 //!
-//! What does not live here: ages, which are measured by a [`Clock`](crate::clock::Clock).
+//! Not here: ages, which are measured by a [`Clock`](crate::clock::Clock).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

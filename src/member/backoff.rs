@@ -1,6 +1,6 @@
 //! How long an error lasts: [`Backoff`].
 //!
-//! What does not live here: which errors count as consecutive (`health.rs`), and when an
+//! Not here: which errors count as consecutive (`health.rs`), and when an
 //! error ends (`balancer/agenda.rs`).
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Why a member failed: [`Cause`].
 //!
-//! What does not live here: how an error or a response is classified (`service`).
+//! Not here: how an error or a response is classified (`service`).
 
 use std::fmt;
 use std::sync::Arc;

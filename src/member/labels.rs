@@ -1,6 +1,6 @@
 //! Labels of a member: names and texts that its source sets for schedulers.
 //!
-//! What does not live here: what a label means. The crate gives no label a meaning.
+//! Not here: what a label means. The crate gives no label a meaning.
 
 use std::fmt;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! * [`MemberState`]: the live state of a member, in atomics that persist through every
 //!   change of the membership (in flight, picked, bytes, live status).
 //!
-//! What does not live here: the payload `W`, which only the balancer has, and the choice of
+//! Not here: the payload `W`, which only the balancer has, and the choice of
 //! a member.
 
 mod backoff;

@@ -1,7 +1,7 @@
 //! Settings by an operator, which take precedence over those of a member's source:
 //! [`Overrides`].
 //!
-//! What does not live here: where overrides are kept while their member is absent
+//! Not here: where overrides are kept while their member is absent
 //! (`balancer/overrides.rs`), and the member's health, which nothing overrides.
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! How a member's weight grows after it has joined or recovered: [`Ramp`] (slow start).
 //!
-//! What does not live here: when a ramp begins (`balancer`), and how a factor scales a
+//! Not here: when a ramp begins (`balancer`), and how a factor scales a
 //! weight (`weight.rs`).
 
 use std::time::Duration;

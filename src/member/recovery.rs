@@ -1,7 +1,7 @@
 //! When a member in error may be tried again: the retry rule, and the word that combines a
 //! member's status with the time of its last change of health.
 //!
-//! What does not live here: which members serve when none is usable; that is the table in
+//! Not here: which members serve when none is usable; that is the table in
 //! `snapshot`.
 
 use std::time::Duration;

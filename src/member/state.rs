@@ -35,7 +35,7 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed, SeqCst};
 /// lease.put_in_error();
 /// assert_eq!(member.status().to_string(), "in error");
 /// drop(balancer.pick(&PickRequest::new())); // no other member is left: it is tried again
-/// assert_eq!(member.retries(), 1);
+/// assert_eq!(member.recoveries(), 1);
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl MemberState {
 
     /// Returns how many times the member has recovered from an error.
     #[must_use]
-    pub fn retries(&self) -> u32 {
+    pub fn recoveries(&self) -> u32 {
         self.cold.retries.load(Relaxed)
     }
 

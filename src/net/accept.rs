@@ -1,7 +1,7 @@
 //! The accept loop: it accepts connections within a limit until it is told to stop.
 //! [`Accepting`].
 //!
-//! What does not live here: how a connection is served, and which idle connection is closed
+//! Not here: how a connection is served, and which idle connection is closed
 //! when another client waits (`idle`).
 
 use std::io::ErrorKind;

@@ -1,6 +1,6 @@
 //! Accepting connections of clients and running a task for each: [`Acceptor`].
 //!
-//! What does not live here: the accept loop (`accept`), and the PROXY header and TLS
+//! Not here: the accept loop (`accept`), and the PROXY header and TLS
 //! handshake before the first byte (`opening`).
 
 use std::time::Duration;

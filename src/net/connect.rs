@@ -1,7 +1,7 @@
 //! Opening connections to a member: by address, by name, or by unix socket, with an
 //! optional PROXY header and TLS. [`Connector`].
 //!
-//! What does not live here: which address of a name is used (`resolved`), and TLS itself
+//! Not here: which address of a name is used (`resolved`), and TLS itself
 //! (`tls`).
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The default maximum number of clients: [`default_connections`].
 //!
-//! What does not live here: what happens when no descriptor is left (`accept`).
+//! Not here: what happens when no descriptor is left (`accept`).
 
 /// The maximum, however many descriptors there are.
 const MOST: u64 = 10_000;

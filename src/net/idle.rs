@@ -1,7 +1,7 @@
 //! Idle connections that can be closed when another client waits, like nginx's reusable
 //! connections: [`IdleConnections`].
 //!
-//! What does not live here: when a connection is idle and how it ends. Its protocol decides
+//! Not here: when a connection is idle and how it ends. Its protocol decides
 //! that ([`Evictable`]).
 
 use std::collections::HashMap;

@@ -11,7 +11,7 @@
 //! The module is available with each feature that uses it: `forward`, `health`, `heartbeat`
 //! and `proxy`. The types for TLS also need the feature `tls`.
 //!
-//! What does not live here: HTTP, and the choice of a member for a connection.
+//! Not here: HTTP, and the choice of a member for a connection.
 //!
 //! # Examples
 //!
@@ -92,6 +92,9 @@ pub use connect_error::ConnectError;
 pub(crate) use descriptors::default_connections;
 #[cfg(feature = "proxy")]
 pub(crate) use idle::{Evictable, IdleConnections};
+/// A network, such as `10.0.0.0/8`, of the crate `ipnet`.
+#[doc(no_inline)]
+pub use ipnet::IpNet;
 pub use listener::Listener;
 #[cfg(feature = "forward")]
 pub(crate) use names::{ByName, normal};

@@ -1,7 +1,7 @@
 //! Host names as used by TLS: their normal form, and a map by name with wildcards.
 //! [`normal`], [`ByName`].
 //!
-//! What does not live here: the values of the map, such as certificates (`tls`).
+//! Not here: the values of the map, such as certificates (`tls`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;

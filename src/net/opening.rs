@@ -1,7 +1,7 @@
 //! The start of a client's connection: its PROXY header, and the TLS handshake.
 //! [`Opening`].
 //!
-//! What does not live here: the format of the PROXY header (`preamble`), and TLS itself
+//! Not here: the format of the PROXY header (`preamble`), and TLS itself
 //! (`tls`).
 
 use std::fmt;

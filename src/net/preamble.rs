@@ -1,7 +1,7 @@
 //! Reading a PROXY protocol header, by which a balancer in front announces the client of a
 //! connection. Nothing after the header is read.
 //!
-//! What does not live here: what the header contains, and how one is written
+//! Not here: what the header contains, and how one is written
 //! (`proxy_header`).
 
 use std::io::{self, ErrorKind};

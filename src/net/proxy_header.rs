@@ -1,6 +1,6 @@
 //! The contents of a PROXY protocol header, and how it is written: [`ProxyHeader`].
 //!
-//! What does not live here: reading a header from a stream (`preamble`), and from which
+//! Not here: reading a header from a stream (`preamble`), and from which
 //! peers a header is read (`opening`).
 
 use std::fmt;

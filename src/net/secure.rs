@@ -1,6 +1,6 @@
 //! Securing a stream to a member: [`Secure`].
 //!
-//! What does not live here: TLS, which implements it (`tls`).
+//! Not here: TLS, which implements it (`tls`).
 
 use std::error::Error;
 use std::fmt;

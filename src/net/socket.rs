@@ -1,7 +1,7 @@
 //! Options of an open socket: how it closes, and how the system detects that the other side
 //! is gone.
 //!
-//! What does not live here: reading and writing (`stream`).
+//! Not here: reading and writing (`stream`).
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A byte stream to a client or to a member, over any transport: [`Stream`].
 //!
-//! What does not live here: opening (`connect`), accepting (`listener`) and securing
+//! Not here: opening (`connect`), accepting (`listener`) and securing
 //! (`tls`) a connection.
 
 use std::fmt;

@@ -3,7 +3,7 @@
 //! They are defined here, and not next to the router that uses them, so that the HTTP
 //! server can be one without depending on the router.
 //!
-//! What does not live here: which connection goes to which target.
+//! Not here: which connection goes to which target.
 
 use std::fmt;
 use std::pin::Pin;

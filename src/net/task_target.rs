@@ -1,7 +1,7 @@
 //! A closure that serves connections which were accepted elsewhere: [`StreamTarget::task`],
 //! [`Acceptor::into_target`].
 //!
-//! What does not live here: other kinds of targets (`stream_target`).
+//! Not here: other kinds of targets (`stream_target`).
 
 use std::fmt;
 use std::sync::Arc;

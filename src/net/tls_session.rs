@@ -1,6 +1,6 @@
 //! The properties of a client's TLS session: [`TlsSession`].
 //!
-//! What does not live here: the handshake (`tls`).
+//! Not here: the handshake (`tls`).
 
 use std::fmt;
 use std::sync::Arc;

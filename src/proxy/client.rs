@@ -1,6 +1,6 @@
 //! The client's and the server's address of a connection: [`ClientAddr`], [`ServerAddr`].
 //!
-//! What does not live here: the code that finds the addresses (`server`, `client_layer`).
+//! Not here: the code that finds the addresses (`server`, `client_layer`).
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,6 +1,6 @@
 //! The client's address behind any server: [`ClientAddrLayer`].
 //!
-//! What does not live here: the code that uses the address (`forwarding`, `router`).
+//! Not here: the code that uses the address (`forwarding`, `router`).
 
 use std::fmt;
 use std::net::SocketAddr;

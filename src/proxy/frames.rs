@@ -4,7 +4,7 @@
 //! that needs it parses the bytes, too. The parser buffers nine bytes at most, and accepts
 //! the bytes in any pieces. It leaves protocol errors to hyper.
 //!
-//! What does not live here: I/O, and reactions to a frame (`endpoint/peer`, `server`).
+//! Not here: I/O, and reactions to a frame (`endpoint/peer`, `server`).
 
 /// The first bytes of a client (RFC 9113, 3.4).
 const PREFACE: u32 = 24;

@@ -6,7 +6,7 @@
 //!   limits    rules      headers, paths, tunnels    sessions, failover   pool, TLS
 //! ```
 //!
-//! What does not live here: sockets and TLS ([`net`](crate::net)), the balancer, and
+//! Not here: sockets and TLS ([`net`](crate::net)), the balancer, and
 //! failover ([`service`](crate::service)).
 
 mod client;

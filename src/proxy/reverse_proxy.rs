@@ -1,6 +1,6 @@
 //! The whole proxy as one service: [`ReverseProxy`].
 //!
-//! What does not live here: its parts, which are the edge, the balanced service and the
+//! Not here: its parts, which are the edge, the balanced service and the
 //! endpoints; and the server in front.
 
 use std::convert::Infallible;
@@ -139,7 +139,7 @@ impl<P> ReverseProxy<P> {
     pub fn from_parts(balance: BalanceLayer<Endpoint, P>, edge: EdgeLayer) -> Self {
         let balance = balance
             .nothing_sent_if(EndpointError::is_nothing_sent)
-            .member_blameless_if(EndpointError::is_idle_close)
+            .not_member_fault_if(EndpointError::is_idle_close)
             .stale_if(EndpointError::is_stale)
             .cause_by(EndpointError::cause)
             .without_extensions();

@@ -1,7 +1,7 @@
 //! Protocol switches (RFC 9110, 7.8): which requests may switch, and the tunnel that copies
 //! the bytes afterwards.
 //!
-//! What does not live here: the head of the response, apart from the two headers for the
+//! Not here: the head of the response, apart from the two headers for the
 //! switch (`edge`).
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The members that a scheduler can pick: [`Candidates`], which create the [`Claim`] of the
 //! one that it picks.
 //!
-//! What does not live here: which members are eligible (`snapshot`), and releasing a claim
+//! Not here: which members are eligible (`snapshot`), and releasing a claim
 //! (`balancer`, which also releases a claim that its scheduler has dropped).
 
 use std::any::Any;

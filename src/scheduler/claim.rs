@@ -1,7 +1,7 @@
 //! The result of a pick: [`Pick`], the [`Claim`] that proves that the picked member was
 //! eligible and is counted, and the reasons why a claim fails ([`ClaimError`]).
 //!
-//! What does not live here: claiming (`candidates`).
+//! Not here: claiming (`candidates`).
 
 use crate::member::MemberState;
 
@@ -47,7 +47,7 @@ pub enum Pick<'c> {
     /// A pick fails with [`PickError::AtCapacity`](crate::PickError::AtCapacity), and a
     /// request that [waits](crate::Balancer::pick_wait) continues to wait. It tries again
     /// when a member is below its cap again, and when the membership or a status changes. A
-    /// scheduler that withholds room needs [`Needs::LOOK_AGAIN`](super::Needs::LOOK_AGAIN),
+    /// scheduler that withholds room needs [`Needs::WAKE_ON_END`](super::Needs::WAKE_ON_END),
     /// so that waiting requests also try again at every end of a request. If room can
     /// appear without the end of a request, for example as time passes, the balancer cannot
     /// notice it. The application then calls

@@ -278,7 +278,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// Returns what the balancer has to measure and do for this scheduler.
     fn needs(&self) -> Needs {
-        Needs::NOTHING
+        Needs::NONE
     }
 }
 

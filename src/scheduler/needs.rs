@@ -79,7 +79,7 @@ bitflags! {
         ///     }
         ///
         ///     fn needs(&self) -> Needs {
-        ///         Needs::LOOK_AGAIN
+        ///         Needs::WAKE_ON_END
         ///     }
         /// }
         ///
@@ -95,7 +95,7 @@ bitflags! {
         /// # drop(second);
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
-        const LOOK_AGAIN = 1 << 3;
+        const WAKE_ON_END = 1 << 3;
         /// A call of [`Scheduler::plan`](super::Scheduler::plan) after each change of the
         /// members.
         ///
@@ -130,9 +130,9 @@ impl Needs {
     /// ```
     /// use equipoise::scheduler::{ByRequests, Needs, Scheduler};
     ///
-    /// assert_eq!(ByRequests::new().needs(), Needs::NOTHING);
+    /// assert_eq!(ByRequests::new().needs(), Needs::NONE);
     /// ```
-    pub const NOTHING: Self = Self::empty();
+    pub const NONE: Self = Self::empty();
 }
 
 #[cfg(test)]
@@ -144,10 +144,10 @@ mod tests {
         let plan = Needs::PLAN | Needs::ELAPSED | Needs::CLOCK;
         assert!(!Needs::TIME_TO_HEAD.contains(Needs::PLAN));
         assert!(!plan.contains(Needs::TIME_TO_HEAD));
-        let alone = [Needs::CLOCK, Needs::ENDED, Needs::LOOK_AGAIN, Needs::PLAN];
+        let alone = [Needs::CLOCK, Needs::ENDED, Needs::WAKE_ON_END, Needs::PLAN];
         for (at, one) in alone.into_iter().enumerate() {
             let others = alone.iter().enumerate().filter(|(other, _)| *other != at);
-            let all = others.fold(Needs::NOTHING, |all, (_, other)| all | *other);
+            let all = others.fold(Needs::NONE, |all, (_, other)| all | *other);
             assert!(!all.contains(one), "{one:?}");
         }
     }
@@ -164,7 +164,7 @@ mod tests {
             }
             assert_eq!((needs | Needs::TIME_TO_HEAD).bits(), bits | 0b10_0110);
         }
-        assert_eq!(Needs::default(), Needs::NOTHING);
+        assert_eq!(Needs::default(), Needs::NONE);
     }
 
     #[test]

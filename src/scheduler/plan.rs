@@ -1,7 +1,7 @@
 //! Tables that a scheduler creates in advance of picks: a [`Plan`], made from all
 //! [`PlanMembers`].
 //!
-//! What does not live here: when a plan is made and how it is published
+//! Not here: when a plan is made and how it is published
 //! (`balancer/planning.rs`).
 
 use std::any::Any;

@@ -1,7 +1,7 @@
 //! One pick by a scheduler that keeps its members ranked: skip the tried members, park the
 //! full ones, claim the first that can be claimed.
 //!
-//! What does not live here: the ranking itself, which each scheduler implements.
+//! Not here: the ranking itself, which each scheduler implements.
 
 use super::{Candidates, Claim, ClaimError, Pick};
 use crate::member::MemberId;

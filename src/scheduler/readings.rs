@@ -1,7 +1,7 @@
 //! The reports of members about themselves: [`HeartbeatReadings`], and the table that
 //! [`Heartbeat`](super::Heartbeat) picks by.
 //!
-//! What does not live here: receiving reports. The receiver passes them to this table.
+//! Not here: receiving reports. The receiver passes them to this table.
 
 use std::collections::HashMap;
 use std::sync::Arc;

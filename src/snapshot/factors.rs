@@ -1,6 +1,6 @@
 //! The share of each member's weight that counts now: [`Factors`].
 //!
-//! What does not live here: the reason, which the publisher knows.
+//! Not here: the reason, which the publisher knows.
 
 use super::Seat;
 use crate::member::EffectiveWeight;

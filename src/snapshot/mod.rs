@@ -1,7 +1,7 @@
 //! What one request sees: the members ([`Roster`], changes rarely) and which of them may be
 //! picked now ([`Picture`], changes often), both immutable.
 //!
-//! What does not live here: the payloads, the publishing, and any pick.
+//! Not here: the payloads, the publishing, and any pick.
 
 mod eligibility;
 mod factors;

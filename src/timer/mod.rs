@@ -1,6 +1,6 @@
 //! Timers: the trait [`Timer`], and `TokioTimer` behind the feature `tokio`.
 //!
-//! What does not live here: the present time, which a [`Clock`](crate::clock::Clock)
+//! Not here: the present time, which a [`Clock`](crate::clock::Clock)
 //! returns, and the futures that are given a time limit.
 
 #[cfg(feature = "tokio")]

@@ -1,6 +1,6 @@
 //! Changes that are due at a time, made also while nothing picks: [`TimedChanges`].
 //!
-//! What does not live here: which changes are due, which the balancer knows by its own
+//! Not here: which changes are due, which the balancer knows by its own
 //! clock.
 
 use std::fmt;
@@ -25,7 +25,7 @@ impl<W> Balancer<W> {
     ///
     /// Every pick makes the changes that are due by itself. Without picks, this future is
     /// needed to report a recovery (to observers and metrics) and to wake what waits for
-    /// one ([`pick_wait`](Balancer::pick_wait), [`ready`](Balancer::ready)). It sleeps
+    /// one ([`pick_wait`](Balancer::pick_wait), [`wait_for_members`](Balancer::wait_for_members)). It sleeps
     /// until [`next_timed_change`](Balancer::next_timed_change), and is woken when a change
     /// becomes due sooner. It costs nothing while no change is due. Several of them may run
     /// at once.
@@ -54,7 +54,7 @@ impl<W> Balancer<W> {
     /// let keeping = tokio::spawn(balancer.run_timed_changes(TokioTimer::new()));
     ///
     /// balancer.eject("a", Duration::from_millis(5), "an example").unwrap();
-    /// balancer.ready(2).await; // no pick is needed
+    /// balancer.wait_for_members(2).await; // no pick is needed
     ///
     /// drop(balancer);
     /// keeping.await.unwrap();

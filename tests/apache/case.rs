@@ -1,6 +1,6 @@
 //! The schema of a recorded case: what is in a file, and nothing that is not.
 //!
-//! What does not live here: what is done with it (`play`), and what is compared
+//! Not here: what is done with it (`play`), and what is compared
 //! (`compare`).
 
 use std::collections::BTreeMap;

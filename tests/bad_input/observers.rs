@@ -24,7 +24,7 @@ impl Observer for Nervous {
             let mut next = self.0.lock().unwrap();
             let here = *next == event.kind.interest();
             if here {
-                *next = Interest::NOTHING;
+                *next = Interest::NONE;
             }
             here
         };
@@ -84,8 +84,8 @@ fn an_observer_that_panics_costs_no_count_and_no_other_its_event() {
             .member("A", (), MemberSpec::new())
             .build()
             .unwrap();
-        balancer.observe(nervous).keep();
-        balancer.observe(calm.clone()).keep();
+        balancer.observe(nervous).detach();
+        balancer.observe(calm.clone()).detach();
         panics(|| cause(&balancer, kind));
         assert!(calm.0.lock().unwrap().contains(kind), "{kind:?}");
         assert_sound(&balancer);

@@ -1,6 +1,6 @@
 //! A server from a package: a process with a folder of its own, both gone when it is dropped.
 //!
-//! What does not live here: how a certain server is set up.
+//! Not here: how a certain server is set up.
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener, UdpSocket};

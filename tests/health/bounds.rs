@@ -134,7 +134,7 @@ async fn checks_stop_when_their_handle_is_dropped_and_go_on_when_it_is_kept() {
     sleep(SECOND * 60).await;
     assert_eq!(gauge.now(), 0);
 
-    HealthChecks::new(&balancer, check).keep();
+    HealthChecks::new(&balancer, check).detach();
     until(|| gauge.now() == 20).await;
     // Checks do not keep their balancer alive.
     drop(balancer);

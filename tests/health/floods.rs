@@ -82,6 +82,9 @@ fn measured(probe: &impl Probe, address: SocketAddr) -> (String, u64) {
     (told, held.bytes_max)
 }
 
+/// Its bytes are limited; a busy machine reaches the time limit first.
+const OVER: &[&str] = &["too many bytes", "not over"];
+
 #[test]
 fn a_check_holds_little_of_what_it_is_flooded_with() {
     // `:status: 103`, which is then in the table of both; `:status: 200` always is.
@@ -91,37 +94,27 @@ fn a_check_holds_little_of_what_it_is_flooded_with() {
     let unended = frame(HEADERS, 0, 1, &[0x88]);
     let long = [&[0x00, 1, b'x', 0x7f, 0x81, 0x07][..], &[b'x'; 1_024]].concat();
     let floods = [
-        ("interim answers", interim, again, "too many bytes"),
+        ("interim responses", interim, again, OVER),
         (
             "empty frames",
             good.clone(),
             frame(DATA, 0, 1, &[]),
-            "the response body is incomplete",
+            &["the response body is incomplete", "not over"],
         ),
         (
             "frames of a byte",
             good,
             frame(DATA, 0, 1, b"x"),
-            "the response body is incomplete",
+            &["the response body is incomplete", "not over"],
         ),
         (
             "a field block",
             unended,
             frame(CONTINUATION, 0, 1, &long),
-            "no response",
+            &["no response", "not over"],
         ),
-        (
-            "settings",
-            vec![],
-            frame(SETTINGS, 0, 0, &[]),
-            "too many bytes",
-        ),
-        (
-            "pings",
-            vec![],
-            frame(PING, 0, 0, &[0; 8]),
-            "too many bytes",
-        ),
+        ("settings", vec![], frame(SETTINGS, 0, 0, &[]), OVER),
+        ("pings", vec![], frame(PING, 0, 0, &[0; 8]), OVER),
     ];
     let get = HttpProbe::get("/")
         .version(Version::HTTP_2)
@@ -133,7 +126,8 @@ fn a_check_holds_little_of_what_it_is_flooded_with() {
             probed(&GrpcProbe::new(), &first, &flood),
         ];
         for (told, held) in told {
-            assert!(told.contains(wanted), "{name}: {told}");
+            let is_wanted = wanted.iter().any(|it| told.contains(it));
+            assert!(is_wanted, "{name}: {told}");
             assert!(held < 16 << 20, "{name}: {held} bytes were held");
         }
     }

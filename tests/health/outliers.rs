@@ -332,7 +332,7 @@ fn a_detector_that_is_dropped_ejects_no_more() {
     fail(&balancer, "a", 20);
     assert!(!is_ejected(&balancer, "a"));
 
-    OutlierDetector::new(&balancer).keep();
+    OutlierDetector::new(&balancer).detach();
     fail(&balancer, "a", 5);
     assert!(is_ejected(&balancer, "a"));
 }

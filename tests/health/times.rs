@@ -269,7 +269,7 @@ impl Observer for Changes {
 async fn observers_are_told_the_cause_and_their_panics_go_no_further() {
     let balancer = members(&["a"]);
     let changes = Arc::new(Changes(Mutex::default()));
-    balancer.observe(changes.clone()).keep();
+    balancer.observe(changes.clone()).detach();
     let check = each_second(scripted("-+-+")).build().unwrap();
     let _checks = HealthChecks::new(&balancer, check);
     sleep(SECOND * 4).await;

@@ -126,7 +126,7 @@ async fn a_member_by_name_is_found_by_the_addresses_of_the_name() {
             .unwrap();
         let monitor = HeartbeatMonitor::new();
         let address = |name: &&str| name.parse::<MemberAddress>().ok();
-        monitor.follow(&balancer, &readings, address).keep();
+        monitor.follow(&balancer, &readings, address).detach();
         let kept = monitor.clone();
         let keeping =
             tokio::spawn(async move { kept.run_maintenance(std::future::pending()).await });

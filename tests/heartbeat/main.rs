@@ -55,7 +55,7 @@ fn balancer(members: &[(&str, &str)]) -> (Balancer<SocketAddr>, HeartbeatReading
 fn followed(monitor: &HeartbeatMonitor, members: &[(&str, &str)]) -> Balancer<SocketAddr> {
     let (balancer, readings) = balancer(members);
     let address = |&at: &SocketAddr| [MemberAddress::from(at)];
-    monitor.follow(&balancer, &readings, address).keep();
+    monitor.follow(&balancer, &readings, address).detach();
     balancer
 }
 

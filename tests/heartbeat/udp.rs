@@ -79,7 +79,7 @@ async fn a_server_that_reports_no_more_is_elected_no_more() {
         let here: std::net::IpAddr = [127, 0, 0, 1].into();
         monitor
             .follow(&balancer, &readings, move |()| [here.into()])
-            .keep();
+            .detach();
         let (to, listening) = listening(&monitor);
         send(&monitor, "127.0.0.1", to, b"v=1&ready=5&busy=1").await;
         clock.advance(Duration::from_millis(9_999));

@@ -11,7 +11,7 @@ fn an_error_that_was_forgiven_is_nothing_to_wait_for() {
     lease.put_in_error();
     let tried = [lease.member().id()];
     let refused = balancer.pick(&PickRequest::new().with_tried(&tried));
-    assert_eq!(balancer.members()[0].retries(), 1, "forgiven");
+    assert_eq!(balancer.members()[0].recoveries(), 1, "forgiven");
     assert_eq!(refused.unwrap_err().retry_after(), None);
     assert_eq!(balancer.next_timed_change(), None);
 }

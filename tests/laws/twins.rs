@@ -400,7 +400,7 @@ impl Twins {
             let known = &self.model.members[key];
             let name = member.name();
             assert_eq!(member.status(), known.status, "status of {name}");
-            assert_eq!(member.retries(), known.retries, "retries of {name}");
+            assert_eq!(member.recoveries(), known.retries, "retries of {name}");
             assert_eq!(self.balancer.payload(name).as_deref(), Some(&known.payload));
             let clean = |spec: &MemberSpec| {
                 let flags = Flag::ALL.into_iter();

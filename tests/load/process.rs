@@ -1,7 +1,7 @@
 //! This very program once more, in another role: so the memory, the processor time and the
 //! descriptors of a process are those of its role.
 //!
-//! What does not live here: what the roles do.
+//! Not here: what the roles do.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -42,7 +42,7 @@ fn a_delay_of_nothing_lets_the_next_request_try_again_but_not_the_same() {
     let again = balancer.pick(&PickRequest::new().with_tried(&tried));
     assert_eq!(*again.unwrap(), "b");
     assert_eq!(picks(&balancer, 2), "ab");
-    assert_eq!(balancer.member("a").unwrap().retries(), 1);
+    assert_eq!(balancer.member("a").unwrap().recoveries(), 1);
 }
 
 #[test]

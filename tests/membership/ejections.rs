@@ -52,7 +52,7 @@ fn an_ejected_member_is_not_elected_until_its_time_is_over() {
     clock.advance(seconds(30));
     assert!(picks(&balancer, 2).contains('a'));
     assert_eq!(
-        balancer.member("a").unwrap().retries(),
+        balancer.member("a").unwrap().recoveries(),
         0,
         "it was no error"
     );

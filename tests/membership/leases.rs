@@ -137,7 +137,7 @@ impl Scheduler for Listens {
 #[test]
 fn a_scheduler_is_told_what_it_asks_for_and_no_more() {
     let rows: [(Needs, &[&str]); 5] = [
-        (Needs::NOTHING, &["pick None Some(9)"]),
+        (Needs::NONE, &["pick None Some(9)"]),
         (Needs::CLOCK, &["pick Some(0) Some(9)"]),
         (Needs::ENDED, &["pick None Some(9)", "ended None"]),
         (Needs::ELAPSED, &["pick None Some(9)", "ended Some(1s)"]),

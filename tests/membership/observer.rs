@@ -280,7 +280,7 @@ fn the_time_to_the_head_is_measured_only_if_it_is_wanted() {
         .build()
         .unwrap();
     let ends = Scribe::of(Interest::ENDED);
-    balancer.observe(ends.clone()).keep();
+    balancer.observe(ends.clone()).detach();
     let mut before = pick(&balancer).unwrap();
     let book = heads.clone();
     let observing = balancer.observe(move |event: &Event<'_>| match event.kind {
@@ -335,7 +335,7 @@ fn each_time_is_measured_only_if_it_is_wanted_and_heads_are_known_without_it() {
         ends.lock().unwrap().pop().unwrap()
     };
     let heads = Scribe::of(Interest::RESPONDED);
-    balancer.observe(heads.clone()).keep();
+    balancer.observe(heads.clone()).detach();
     /// The seconds to the end and to the head, whether there was a head, and its status.
     type End = (Option<u64>, Option<u64>, bool, Option<u16>);
     struct Ends(Arc<Mutex<Vec<End>>>, Interest);
@@ -420,7 +420,7 @@ fn a_request_that_has_waited_is_timed_from_its_election() {
     let builder = Balancer::builder().clock(clock.clone());
     let balancer = builder.member("a", (), capped(1)).build().unwrap();
     let scribe = Scribe::of(Interest::ELAPSED);
-    balancer.observe(scribe.clone()).keep();
+    balancer.observe(scribe.clone()).detach();
     let held = pick(&balancer).unwrap();
     let request = PickRequest::new().with_now(balancer.now());
     let mut waiting = Task::pending(balancer.pick_wait(&request, std::future::pending()));

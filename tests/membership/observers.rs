@@ -58,7 +58,7 @@ fn each_observer_is_told_what_it_wants_in_the_order_of_adding() {
         .member("a", (), MemberSpec::new())
         .build()
         .unwrap();
-    balancer.observe(named("third")).keep();
+    balancer.observe(named("third")).detach();
     book.lock().unwrap().clear();
     let lease = pick(&balancer).unwrap();
     let lines = ["first", "second", "third"].map(|name| format!("{name}: member \"a\" picked"));
@@ -92,7 +92,7 @@ fn an_observer_is_told_what_happens_between_its_adding_and_its_drop() {
 fn an_observer_that_is_kept_lives_as_long_as_its_balancer() {
     let count = Count::of(Interest::PICKED);
     let balancer = plain(["a"]);
-    balancer.observe(count.clone()).keep();
+    balancer.observe(count.clone()).detach();
     let lease = pick(&balancer).unwrap();
     drop(balancer);
     assert_eq!(Arc::strong_count(&count.events), 2, "a lease is left");
@@ -134,7 +134,7 @@ impl Observer for Drains {
 fn an_observer_acts_on_its_balancer_and_does_not_keep_it_alive() {
     let balancer = plain(["a", "b"]);
     let weak = balancer.downgrade();
-    balancer.observe(Drains(weak.clone())).keep();
+    balancer.observe(Drains(weak.clone())).detach();
     let lease = pick(&balancer).unwrap();
     lease.put_in_error();
     assert!(lease.member().status().contains(Flag::Draining));
@@ -166,7 +166,7 @@ impl Observer for Meddles {
 #[test]
 fn events_are_told_outside_every_lock() {
     let balancer = plain(["a"]);
-    balancer.observe(Meddles(balancer.downgrade())).keep();
+    balancer.observe(Meddles(balancer.downgrade())).detach();
     let session = PickRequest::new().with_session(Some("x"));
     let mut lease = balancer.pick(&session).unwrap();
     lease.record_head(Some(200));
@@ -207,7 +207,7 @@ fn an_observer_that_drops_itself_while_it_is_told_is_told_no_more() {
         drop(observing);
     });
     *slot.lock().unwrap() = Some(observing);
-    balancer.observe(other.clone()).keep();
+    balancer.observe(other.clone()).detach();
     for _ in 0..3 {
         drop(pick(&balancer).unwrap());
     }
@@ -225,7 +225,7 @@ fn an_observer_that_adds_another_while_it_is_told_has_it_told_from_the_next_even
     let adds = balancer.observe(move |event: &Event<'_>| {
         let elected = matches!(event.kind, EventKind::Picked { .. });
         if elected && first.fetch_add(1, Ordering::SeqCst) == 0 {
-            weak.upgrade().unwrap().observe(add.clone()).keep();
+            weak.upgrade().unwrap().observe(add.clone()).detach();
         }
     });
     let lease = pick(&balancer).unwrap();
@@ -240,7 +240,7 @@ fn an_observer_that_adds_another_while_it_is_told_has_it_told_from_the_next_even
 fn what_no_observer_wants_is_not_measured() {
     let scribe = Scribe::of(Interest::ENDED);
     let balancer = plain(["a"]);
-    balancer.observe(scribe.clone()).keep();
+    balancer.observe(scribe.clone()).detach();
     drop(pick(&balancer).unwrap());
     let times = balancer.observe(Count::of(Interest::ELAPSED));
     drop(pick(&balancer).unwrap());

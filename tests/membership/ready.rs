@@ -6,8 +6,8 @@ use equipoise::{Balancer, Flag, MemberSpec, PickRequest};
 #[test]
 fn it_resolves_when_enough_members_are_there() {
     let balancer = plain([]);
-    assert!(Task::new(balancer.ready(0)).poll().is_ready());
-    let mut ready = Task::pending(balancer.ready(2));
+    assert!(Task::new(balancer.wait_for_members(0)).poll().is_ready());
+    let mut ready = Task::pending(balancer.wait_for_members(2));
     balancer.insert("a", "a", MemberSpec::new()).unwrap();
     assert!(ready.run().is_none());
     balancer
@@ -29,7 +29,7 @@ fn members_in_error_or_draining_are_not_ready() {
     for flag in flags {
         let balancer = plain(["a", "b"]);
         balancer.set_flag("b", flag).unwrap();
-        let mut ready = Task::pending(balancer.ready(2));
+        let mut ready = Task::pending(balancer.wait_for_members(2));
         balancer.clear_flag("b", flag).unwrap();
         assert!(ready.run().is_some(), "{flag}");
     }
@@ -39,7 +39,7 @@ fn members_in_error_or_draining_are_not_ready() {
 fn a_recovery_is_noticed() {
     let failed = MemberSpec::new().with_flag(Flag::InError);
     let (balancer, clock) = fleet([("a", MemberSpec::new()), ("b", failed)]);
-    let mut ready = Task::pending(balancer.ready(2));
+    let mut ready = Task::pending(balancer.wait_for_members(2));
     clock.advance(seconds(60));
     balancer.apply_timed_changes();
     assert!(ready.run().is_some());
@@ -60,7 +60,7 @@ fn the_recovery_of_a_member_in_reserve_is_noticed() {
     for spec in reserve() {
         let failed = spec.clone().with_flag(Flag::InError);
         let (balancer, clock) = fleet([("a", MemberSpec::new()), ("b", failed)]);
-        let mut ready = Task::pending(balancer.ready(2));
+        let mut ready = Task::pending(balancer.wait_for_members(2));
         clock.advance(seconds(60));
         balancer.apply_timed_changes();
         assert!(balancer.member("b").unwrap().status().is_usable());
@@ -75,14 +75,14 @@ fn the_failure_of_a_member_in_reserve_is_noticed() {
         let session = PickRequest::new().with_session(Some("b"));
         balancer.pick(&session).unwrap().put_in_error();
         assert_eq!(picks(&balancer, 1), "a");
-        drop(Task::pending(balancer.ready(2)));
+        drop(Task::pending(balancer.wait_for_members(2)));
     }
 }
 
 #[test]
 fn it_may_be_dropped_at_any_time() {
     let balancer: Balancer<()> = Balancer::builder().build().unwrap();
-    drop(balancer.ready(3));
-    drop(Task::pending(balancer.ready(3)));
+    drop(balancer.wait_for_members(3));
+    drop(Task::pending(balancer.wait_for_members(3)));
     balancer.insert("a", (), MemberSpec::new()).unwrap();
 }

@@ -67,7 +67,7 @@ impl Scene {
         let due = self.balancer.next_timed_change();
         let groups = self.told.groups.load(SeqCst);
         self.scribe.take();
-        let watcher = Task::pending(self.balancer.ready(usize::MAX));
+        let watcher = Task::pending(self.balancer.wait_for_members(usize::MAX));
         act(&self.balancer);
         assert!(!watcher.is_woken(), "{what} wakes");
         assert_eq!(
@@ -185,7 +185,7 @@ fn a_time_that_is_over_and_changes_nothing_wakes_nothing() {
     balancer.apply_timed_changes();
     scene.clock.advance(seconds(20));
     lease.put_in_error();
-    let watcher = Task::pending(balancer.ready(usize::MAX));
+    let watcher = Task::pending(balancer.wait_for_members(usize::MAX));
     scene.clock.advance(seconds(40));
     balancer.apply_timed_changes();
     assert!(!watcher.is_woken());

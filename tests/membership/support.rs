@@ -122,7 +122,7 @@ impl Default for Scribe {
             Interest::REFUSED,
             Interest::SESSION,
         ];
-        Self::of(kinds.into_iter().fold(Interest::NOTHING, Interest::union))
+        Self::of(kinds.into_iter().fold(Interest::NONE, Interest::union))
     }
 }
 
@@ -137,7 +137,7 @@ impl Scribe {
         let elapsed = if with_elapsed {
             Interest::ELAPSED
         } else {
-            Interest::NOTHING
+            Interest::NONE
         };
         Self {
             wants: self.wants | elapsed,

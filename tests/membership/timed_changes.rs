@@ -80,7 +80,7 @@ fn it_notices_a_recovery_that_no_pick_notices() {
     pick(&balancer).unwrap().put_in_error();
     assert!(keeping.run().is_none() && !keeping.is_woken());
     assert_eq!(alarm.take(), [seconds(60)]);
-    let mut ready = Task::pending(balancer.ready(3));
+    let mut ready = Task::pending(balancer.wait_for_members(3));
     clock.advance(seconds(60));
     alarm.ring();
     assert!(keeping.run().is_none());

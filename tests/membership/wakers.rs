@@ -91,7 +91,7 @@ fn beside_the_line(balancer: &Balancer<&'static str>) -> Waiting {
 }
 
 fn for_a_start(balancer: &Balancer<&'static str>) -> Waiting {
-    Box::pin(balancer.ready(2))
+    Box::pin(balancer.wait_for_members(2))
 }
 
 fn each_way(test: impl Fn(&Balancer<&'static str>, Way) + Copy + Send + 'static) {
@@ -201,7 +201,7 @@ fn a_claim_that_came_to_nothing_while_changes_wait_wakes_after_them() {
                 woken.fetch_add(1, SeqCst);
             })
         };
-        let mut watching: Waiting = Box::pin(balancer.ready(2));
+        let mut watching: Waiting = Box::pin(balancer.wait_for_members(2));
         assert!(poll(&mut watching, &again()).is_pending());
         assert!(pick(&balancer).is_err());
         assert_eq!(woken.load(SeqCst), 1);

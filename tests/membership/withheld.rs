@@ -21,7 +21,7 @@ impl Withholds {
         Self {
             most,
             open: Arc::new(AtomicBool::new(true)),
-            needs: Needs::LOOK_AGAIN,
+            needs: Needs::WAKE_ON_END,
         }
     }
 
@@ -138,7 +138,7 @@ fn a_wait_for_room_that_is_withheld_ends_with_its_deadline() {
 #[test]
 fn what_looks_again_is_asked_of_the_scheduler_that_is_there() {
     let plain = Withholds {
-        needs: Needs::NOTHING,
+        needs: Needs::NONE,
         ..Withholds::new(1)
     };
     let balancer = balancer(plain);

@@ -1,6 +1,6 @@
 //! Configurations of httpd that run, on real sockets: what clients and members see.
 //!
-//! What does not live here: what is read from which words (`tests/config`).
+//! Not here: what is read from which words (`tests/config`).
 
 #![cfg(feature = "config")]
 #![allow(

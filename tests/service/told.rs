@@ -143,7 +143,7 @@ struct Refusals(Arc<Mutex<Vec<String>>>);
 impl Refusals {
     fn of(cast: &Cast) -> Self {
         let refusals = Self::default();
-        cast.balancer.observe(refusals.clone()).keep();
+        cast.balancer.observe(refusals.clone()).detach();
         refusals
     }
 

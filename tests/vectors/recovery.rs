@@ -118,7 +118,7 @@ fn a_failed_probe_starts_the_delay_anew_and_each_one_is_counted() {
         // The probe comes in its turn: at the second request at the latest.
         let tried = fleet.request("A") + &fleet.request("A");
         assert!(tried.contains('A'), "{tried}");
-        assert_eq!(fleet.balancer.member("A").unwrap().retries(), probe);
+        assert_eq!(fleet.balancer.member("A").unwrap().recoveries(), probe);
         assert_eq!(fleet.request("A"), "B");
         fleet.wait(59);
         assert_eq!(fleet.request("A"), "B");
@@ -134,7 +134,7 @@ fn a_member_that_ignores_errors_is_never_in_error() {
         "yet it is not tried twice by one request"
     );
     assert!(fleet.is_usable("A"));
-    assert_eq!(fleet.balancer.member("A").unwrap().retries(), 0);
+    assert_eq!(fleet.balancer.member("A").unwrap().recoveries(), 0);
 }
 
 #[test]

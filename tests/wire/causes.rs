@@ -43,7 +43,7 @@ impl Observer for Told {
 async fn end(member: Endpoint) -> End {
     let told = Told::default();
     let balancer = Balancer::new([("a", member)]).unwrap();
-    balancer.observe(told.clone()).keep();
+    balancer.observe(told.clone()).detach();
     let request = http::Request::post("/").header("host", "a");
     let request = request.body(Empty::<Bytes>::new()).unwrap();
     let Ok(answer) = ReverseProxy::new(balancer).oneshot(request).await;

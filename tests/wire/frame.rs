@@ -1,6 +1,6 @@
 //! A frame of HTTP/2 as bytes (RFC 9113, 4.1), for all tests that write frames by hand.
 //!
-//! What does not live here: clients (`h2`) and members (`framed`) that speak in frames.
+//! Not here: clients (`h2`) and members (`framed`) that speak in frames.
 
 #![allow(dead_code, reason = "each program of tests uses a part of it")]
 

@@ -1,6 +1,6 @@
 //! What happened: [`Event`].
 //!
-//! What does not live here: its text in a log (`display.rs`), and when it is reported.
+//! Not here: its text in a log (`display.rs`), and when it is reported.
 
 use std::time::Duration;
 

@@ -73,7 +73,7 @@ impl Interest {
     /// All kinds of events, also those of later versions, with all measurements.
     pub const ALL: Self = Self::all();
     /// No events.
-    pub const NOTHING: Self = Self::empty();
+    pub const NONE: Self = Self::empty();
 
     /// The events of a pick that found a member.
     pub(in crate::balancer) const PICK_EVENTS: Self =
@@ -101,7 +101,7 @@ mod tests {
         let wants = Interest::ELAPSED | Interest::WAITING;
         assert_eq!(format!("{wants:?}"), "Interest(ENDED | ELAPSED | WAITING)");
         assert_eq!(format!("{:?}", Interest::ALL), "Interest(ALL)");
-        assert_eq!(format!("{:?}", Interest::NOTHING), "Interest()");
+        assert_eq!(format!("{:?}", Interest::NONE), "Interest()");
     }
 
     /// As the sets compared when each was an integer of our own.

@@ -24,7 +24,7 @@
 //! changes are reported as such: if a request fails at a member that is in error already,
 //! only *ended* is reported.
 //!
-//! What does not live here: metrics, logs and traces. They are observers, and so is outlier
+//! Not here: metrics, logs and traces. They are observers, and so is outlier
 //! detection.
 //!
 //! # Examples

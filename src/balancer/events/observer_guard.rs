@@ -57,10 +57,10 @@ impl ObserverGuard {
     /// use equipoise::{Balancer, Event};
     ///
     /// let balancer = Balancer::new([("a", ())])?;
-    /// balancer.observe(|event: &Event<'_>| println!("{event}")).keep();
+    /// balancer.observe(|event: &Event<'_>| println!("{event}")).detach();
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn keep(mut self) {
+    pub fn detach(mut self) {
         self.registry = None;
     }
 }

@@ -1,6 +1,6 @@
 //! The observers of one balancer, and delivering events to them: [`Observers`].
 //!
-//! What does not live here: the kinds of events (`event.rs`), and when they are reported.
+//! Not here: the kinds of events (`event.rs`), and when they are reported.
 
 use std::any::Any;
 use std::fmt;
@@ -87,7 +87,7 @@ impl Observers {
         attention: &Attention,
     ) -> Arc<Vec<Arc<Registered>>> {
         let both = |wanted: Interest, registered: &Arc<Registered>| wanted | registered.wants;
-        let wanted = list.iter().fold(Interest::NOTHING, both);
+        let wanted = list.iter().fold(Interest::NONE, both);
         let former = self.list.swap(list);
         self.wanted.store(wanted.bits(), SeqCst);
         let heads_timed = wanted.contains(Interest::TIME_TO_HEAD);

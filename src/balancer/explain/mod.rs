@@ -1,6 +1,6 @@
 //! Which member would be picked, and why, without side effect: [`Explanation`].
 //!
-//! What does not live here: its text (`text.rs`).
+//! Not here: its text (`text.rs`).
 
 mod text;
 

@@ -99,7 +99,7 @@ fn loom_an_observer_added_while_another_is_dropped_receives_everything() {
         let (early, late) = (Count::of(BOTH), Count::of(Interest::ENDED));
         let observing = balancer.observe(early.clone());
         let dropping = spawn(move || drop(observing));
-        balancer.observe(late.clone()).keep();
+        balancer.observe(late.clone()).detach();
         visit(&balancer);
         join(dropping);
 

@@ -35,7 +35,7 @@ fn loom_two_picks_end_an_error_once() {
         let theirs = join(picking);
 
         let member = balancer.member("a").unwrap();
-        assert_eq!(member.retries(), 1);
+        assert_eq!(member.recoveries(), 1);
         let picks = [&mine, &theirs].into_iter().filter(|pick| pick.is_ok());
         let picks = u32::try_from(picks.count()).unwrap();
         assert!(picks > 0, "the pick that renews the picture finds it");
@@ -57,7 +57,7 @@ fn loom_ending_an_old_error_does_not_end_a_new_one() {
         drop(join(picking));
 
         assert!(member.status().contains(Flag::InError));
-        assert!(member.retries() <= 1);
+        assert!(member.recoveries() <= 1);
         assert!(matches!(pick(&balancer), Err(PickError::NoneUsable { .. })));
         assert!(member.status().contains(Flag::InError));
         assert_eq!(member.in_flight(), 0);
@@ -84,7 +84,7 @@ fn loom_forced_recovery_and_a_new_error_agree_in_the_end() {
         drop(mine);
         drop(picked(&balancer));
         assert!(member.status().is_usable());
-        assert!((1..=2).contains(&member.retries()));
+        assert!((1..=2).contains(&member.recoveries()));
     });
 }
 

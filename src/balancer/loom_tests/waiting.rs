@@ -179,7 +179,7 @@ fn loom_a_future_that_waits_for_members_sees_the_last_one_it_needs() {
         let coming = spawn(move || {
             other.insert("a", (), MemberSpec::new()).unwrap();
         });
-        let mut ready = Task::new(balancer.ready(1));
+        let mut ready = Task::new(balancer.wait_for_members(1));
         let at_once = ready.poll();
         join(coming);
 
@@ -256,10 +256,10 @@ fn loom_a_waker_that_is_dropped_while_a_place_is_given_back_may_poll_and_drop_wa
 fn loom_a_watchers_waker_may_drop_another_watcher_while_a_member_comes() {
     check(|| {
         let balancer = empty().build().unwrap();
-        let mut other = Task::new(balancer.ready(2));
+        let mut other = Task::new(balancer.wait_for_members(2));
         assert!(other.poll().is_pending());
         let waker = Waker::from(Arc::new(Keeper(Mutex::new(Some(other)))));
-        let mut watcher = Task::new(balancer.ready(1));
+        let mut watcher = Task::new(balancer.wait_for_members(1));
         assert!(watcher.poll_with(&waker).is_pending());
         drop(waker);
         let changed = balancer.clone();

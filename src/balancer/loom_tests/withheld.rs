@@ -22,7 +22,7 @@ impl Scheduler for OneAtATime {
     }
 
     fn needs(&self) -> Needs {
-        Needs::LOOK_AGAIN
+        Needs::WAKE_ON_END
     }
 }
 

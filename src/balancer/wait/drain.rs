@@ -1,6 +1,6 @@
 //! Draining a member: [`Drain`], and its result: [`DrainOutcome`].
 //!
-//! What does not live here: which requests a draining member still gets (`snapshot`, and
+//! Not here: which requests a draining member still gets (`snapshot`, and
 //! the sessions of a pick), and waiting for a member that was removed at once (`drained`).
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The part of a balancer that a future uses to apply timed changes: [`TimeKeeper`].
 //!
-//! What does not live here: any timer (`timer/timed_changes.rs`).
+//! Not here: any timer (`timer/timed_changes.rs`).
 
 use std::fmt;
 use std::sync::Arc;

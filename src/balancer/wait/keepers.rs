@@ -1,7 +1,7 @@
 //! Wakes the futures that apply timed changes when something becomes due sooner than they
 //! expect: [`Keepers`].
 //!
-//! What does not live here: what such a future does (`keeper.rs`).
+//! Not here: what such a future does (`keeper.rs`).
 
 use std::mem;
 use std::task::Waker;

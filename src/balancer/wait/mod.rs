@@ -41,7 +41,7 @@ impl<W> Balancer<W> {
     ///
     /// A scheduler can withhold room: it returns
     /// [`Pick::AtCapacity`](crate::scheduler::Pick) although a member is below its cap. It
-    /// must then need [`Needs::LOOK_AGAIN`](crate::scheduler::Needs::LOOK_AGAIN), so that
+    /// must then need [`Needs::WAKE_ON_END`](crate::scheduler::Needs::WAKE_ON_END), so that
     /// waiting requests are also woken at every end of a request, and by
     /// [`wake_waiting`](Self::wake_waiting).
     ///
@@ -123,7 +123,7 @@ impl<W> Balancer<W> {
     ///     }
     ///
     ///     fn needs(&self) -> Needs {
-    ///         Needs::LOOK_AGAIN
+    ///         Needs::WAKE_ON_END
     ///     }
     /// }
     ///
@@ -168,11 +168,11 @@ impl<W> Balancer<W> {
     ///     .build()?;
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
-    /// balancer.ready(2).await; // and then begin to listen
+    /// balancer.wait_for_members(2).await; // and then begin to listen
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn ready(&self, members: usize) -> MembersReady<W> {
+    pub fn wait_for_members(&self, members: usize) -> MembersReady<W> {
         MembersReady {
             balancer: self.clone(),
             members,
@@ -339,7 +339,7 @@ pub(crate) fn may_change(error: &PickError) -> bool {
     !matches!(error, PickError::SessionLost { .. })
 }
 
-/// Resolves when enough members can take new work; created by [`Balancer::ready`].
+/// Resolves when enough members can take new work; created by [`Balancer::wait_for_members`].
 ///
 /// # Examples
 ///
@@ -352,9 +352,9 @@ pub(crate) fn may_change(error: &PickError) -> bool {
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 /// # runtime.block_on(async {
 /// let patience = Duration::from_millis(1);
-/// assert!(tokio::time::timeout(patience, balancer.ready(1)).await.is_err());
+/// assert!(tokio::time::timeout(patience, balancer.wait_for_members(1)).await.is_err());
 /// balancer.clear_flag("a", Flag::FailedCheck).unwrap();
-/// assert!(tokio::time::timeout(patience, balancer.ready(1)).await.is_ok());
+/// assert!(tokio::time::timeout(patience, balancer.wait_for_members(1)).await.is_ok());
 /// # });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

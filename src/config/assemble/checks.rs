@@ -1,6 +1,6 @@
 //! Health checks of a balancer's members, wanted and running: [`Checks`].
 //!
-//! Elsewhere: the checks themselves (`health`), and the terms of conditions
+//! Not here: the checks themselves (`health`), and the terms of conditions
 //! (`check_terms`).
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Reports problems with heartbeats to the observer: [`HeartbeatFaults`].
 //!
-//! Elsewhere: heartbeats, files and senders themselves (`heartbeat`).
+//! Not here: heartbeats, files and senders themselves (`heartbeat`).
 
 use std::fmt::Display;
 use std::io;

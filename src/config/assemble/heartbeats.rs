@@ -1,6 +1,6 @@
 //! Receives and sends heartbeats: [`HeartbeatTasks`].
 //!
-//! Elsewhere: the file (`storage`), messages and sockets (`heartbeat`).
+//! Not here: the file (`storage`), messages and sockets (`heartbeat`).
 
 use std::fmt;
 use std::net::SocketAddr;

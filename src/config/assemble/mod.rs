@@ -8,7 +8,7 @@
 //!        ─► heartbeats: listener, file, sender ──────┘
 //! ```
 //!
-//! Elsewhere: handling a request (`front`).
+//! Not here: handling a request (`front`).
 
 mod balancers;
 mod checks;

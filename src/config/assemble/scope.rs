@@ -1,6 +1,6 @@
 //! Hosts with inherited settings, and the balancers they use: [`HostScope`], [`wanted`].
 //!
-//! Elsewhere: building them (`balancers`, `sites`).
+//! Not here: building them (`balancers`, `sites`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! Builds the hosts, with their locations and mappings.
 //!
-//! Elsewhere: inherited settings, and the balancers of a host (`scope`).
+//! Not here: inherited settings, and the balancers of a host (`scope`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! All parameters of balancers, with their ranges: [`BALANCER`].
 //!
-//! Elsewhere: how each type of value is parsed (`parameter`).
+//! Not here: how each type of value is parsed (`parameter`).
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Balancers and their members: `<Proxy balancer://..>`, `BalancerMember`, `ProxySet`.
 //!
-//! Elsewhere: the list of parameters (`balancer_parameters`, `member_parameters`).
+//! Not here: the list of parameters (`balancer_parameters`, `member_parameters`).
 
 use super::balancer_parameters::BALANCER;
 use super::health::{look_up, not_a_pair};

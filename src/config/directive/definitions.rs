@@ -2,7 +2,7 @@
 //! ([`Definitions`] and [`Ordered`]). The cost of a look-up does not depend on the length
 //! of the configuration.
 //!
-//! Elsewhere: the configuration that holds the values.
+//! Not here: the configuration that holds the values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;

@@ -1,6 +1,6 @@
 //! Directives for a whole server: addresses, names, time limits and TLS.
 //!
-//! Elsewhere: mappings of paths (`mappings`).
+//! Not here: mappings of paths (`mappings`).
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Mappings of paths to members, and rewriting of responses: `ProxyPass` and related
 //! directives.
 //!
-//! Elsewhere: checks that need all mappings (`final_checks`).
+//! Not here: checks that need all mappings (`final_checks`).
 
 use regex::Regex;
 

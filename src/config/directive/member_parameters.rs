@@ -1,6 +1,6 @@
 //! All parameters of members, with their ranges: [`MEMBER`], [`CHECK`].
 //!
-//! Elsewhere: how each type of value is parsed (`parameter`).
+//! Not here: how each type of value is parsed (`parameter`).
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Normalises the URL of a member.
 //!
-//! Elsewhere: the parameters of members (`member_parameters`).
+//! Not here: the parameters of members (`member_parameters`).
 
 use http::uri::Authority;
 

@@ -12,7 +12,7 @@
 //! final_checks     checks of the whole: rules that hide others (hidden), unknown balancers
 //! ```
 //!
-//! Elsewhere: lines and words (`syntax`), and printing (`print`), except that the tables of
+//! Not here: lines and words (`syntax`), and printing (`print`), except that the tables of
 //! parameters are used for both.
 
 mod access;

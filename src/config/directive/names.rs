@@ -1,7 +1,7 @@
 //! The list of directives, with the contexts in which each is allowed and how it is
 //! treated: [`DIRECTIVES`].
 //!
-//! Elsewhere: what a directive does (the functions named in the list).
+//! Not here: what a directive does (the functions named in the list).
 
 use super::reading::{DirectiveContext, DirectiveScope, Within};
 use super::{access, balancers, headers, health, host, mappings};

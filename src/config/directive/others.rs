@@ -1,7 +1,7 @@
 //! Directives of httpd's other modules, so that they are not reported as unknown:
 //! [`other`].
 //!
-//! Elsewhere: directives that are common in configurations with a balancer (`names`).
+//! Not here: directives that are common in configurations with a balancer (`names`).
 //! Source: the directives that httpd 2.4.71 lists with all modules of its distribution
 //! loaded.
 

@@ -1,7 +1,7 @@
 //! Types of `key=value` parameters, and how each is parsed and printed: the types behind
 //! the tables in `member_parameters` and `balancer_parameters`.
 //!
-//! Elsewhere: the list of keys, and where they are allowed.
+//! Not here: the list of keys, and where they are allowed.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

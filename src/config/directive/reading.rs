@@ -1,6 +1,6 @@
 //! The state while a tree is converted into a configuration: [`DirectiveContext`].
 //!
-//! Elsewhere: walking the tree (`walk`), and single directives (the functions listed in
+//! Not here: walking the tree (`walk`), and single directives (the functions listed in
 //! `names`).
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Detects sessions that cannot stay with a member: [`session_warning`].
 //!
-//! Elsewhere: handling the session of a request (`session`).
+//! Not here: handling the session of a request (`session`).
 
 use super::parameter::Remark;
 use super::reading::DirectiveContext;

@@ -1,7 +1,7 @@
 //! Walks the tree once: checks where directives and sections are allowed, and calls the
 //! function for each of them.
 //!
-//! Elsewhere: the configuration so far and its diagnostics (`reading`); single directives
+//! Not here: the configuration so far and its diagnostics (`reading`); single directives
 //! (the functions listed in `names`).
 
 use super::definitions::Ordered;

@@ -11,7 +11,7 @@
 //! supplies the variables and their values. An undefined result is an error with line and
 //! column, and never true.
 //!
-//! Elsewhere: the directives with expressions (`directive`), and the values of their
+//! Not here: the directives with expressions (`directive`), and the values of their
 //! variables (`assemble`).
 
 mod error;

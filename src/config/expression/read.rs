@@ -1,6 +1,6 @@
 //! The public type of an expression: [`Expression`].
 //!
-//! Elsewhere: parsing (`parse`), printing (`print`) and evaluating (`evaluate`).
+//! Not here: parsing (`parse`), printing (`print`) and evaluating (`evaluate`).
 
 use std::str::FromStr;
 

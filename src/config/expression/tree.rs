@@ -1,6 +1,6 @@
 //! The syntax tree of an expression: [`ExpressionNode`].
 //!
-//! Elsewhere: parsing (`parse`), and the public type (`read`).
+//! Not here: parsing (`parse`), and the public type (`read`).
 
 use std::fmt;
 

@@ -6,7 +6,7 @@
 //!                              response ◄─ headers ◄─ URLs, cookies ◄───┘
 //! ```
 //!
-//! Elsewhere: building the configuration (`assemble`), and forwarding to the member
+//! Not here: building the configuration (`assemble`), and forwarding to the member
 //! (`proxy`, `service`).
 
 mod access;

@@ -1,6 +1,6 @@
 //! Matches paths to locations: [`Paths`].
 //!
-//! Elsewhere: the ways in which a path can be read, which are in `proxy`. Settings use
+//! Not here: the ways in which a path can be read, which are in `proxy`. Settings use
 //! httpd's reading; access must be granted in all readings.
 
 use regex::Regex;

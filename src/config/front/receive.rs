@@ -1,6 +1,6 @@
 //! Handles a request: responds to it, or forwards it. [`receive`]
 //!
-//! Elsewhere: the settings of the host (`site`), and changes to the response (`response`).
+//! Not here: the settings of the host (`site`), and changes to the response (`response`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A prepared host: its locations, its mappings, and their targets. [`Site`].
 //!
-//! Elsewhere: handling a request (`receive`).
+//! Not here: handling a request (`receive`).
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! `Debug` of the model types that may hold secrets; asterisks replace the secrets.
 //!
-//! Elsewhere: `Display` and `serde` of a configuration, which keep secrets because their
+//! Not here: `Display` and `serde` of a configuration, which keep secrets because their
 //! output is read again; what counts as a secret (`config::secret`).
 
 use std::fmt;

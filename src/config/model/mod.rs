@@ -1,7 +1,7 @@
 //! The data types of a configuration, under the names of this crate: [`Config`] and its
 //! parts.
 //!
-//! Elsewhere: Apache's names for them (`directive`, `print`), and the services built from
+//! Not here: Apache's names for them (`directive`, `print`), and the services built from
 //! them (`assemble`).
 
 mod access;

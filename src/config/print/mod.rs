@@ -5,7 +5,7 @@
 //!
 //! Secrets are printed as well; otherwise the output would not be the same configuration.
 //!
-//! Elsewhere: the names and values of parameters, which the tables in `directive` define
+//! Not here: the names and values of parameters, which the tables in `directive` define
 //! for reading and printing; quoting (`line`).
 
 mod host;

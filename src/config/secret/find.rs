@@ -1,6 +1,6 @@
 //! Finds secrets in a text, by the shape of a URL and by the names before them.
 //!
-//! Elsewhere: secrets by their position in a directive, and the list of names (`names`).
+//! Not here: secrets by their position in a directive, and the list of names (`names`).
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! Masks secrets in texts that a person will see: passwords in URLs, values with names that
 //! suggest a secret, credentials. Configuration, errors and `Debug` all use this module.
 //!
-//! Elsewhere: where texts are shown, which names suggest a secret (`names`), and how
+//! Not here: where texts are shown, which names suggest a secret (`names`), and how
 //! secrets are found in a text (`find`). A configuration that is printed to be read again
 //! keeps its secrets.
 

@@ -1,6 +1,6 @@
 //! Conditional sections: `<IfDefine>`, `<IfModule>`, `<IfVersion>`.
 //!
-//! Elsewhere: what happens to their content (`tree`).
+//! Not here: what happens to their content (`tree`).
 
 use std::cmp::Ordering;
 

@@ -4,7 +4,7 @@
 //! it into words. A value with blanks becomes several words, unless there are quotes around
 //! it. Values are not expanded again.
 //!
-//! Elsewhere: the definitions (`variables`).
+//! Not here: the definitions (`variables`).
 
 use super::lines::{Fill, LogicalLine};
 use super::state::ParserState;

@@ -4,7 +4,7 @@
 //! directories, `^` negates no set, `\` is a character like any other, and a set that nothing
 //! closes is an error.
 //!
-//! What does not live here: reading what was found (`include`).
+//! Not here: reading what was found (`include`).
 
 use std::ffi::OsString;
 use std::io;

@@ -1,6 +1,6 @@
 //! `Include`: finds and reads the files.
 //!
-//! Elsewhere: pattern matching (`glob`), and parsing (`tree`).
+//! Not here: pattern matching (`glob`), and parsing (`tree`).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

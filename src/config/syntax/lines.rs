@@ -1,6 +1,6 @@
 //! Logical lines: physical lines, joined where a line ends with a backslash.
 //!
-//! Elsewhere: the content of a line (`fill`, `words`, `tree`).
+//! Not here: the content of a line (`fill`, `words`, `tree`).
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! Parses a text into a tree of directives and sections: lines, words, variables,
 //! conditions and included files.
 //!
-//! Elsewhere: the meaning of a directive (`directive`).
+//! Not here: the meaning of a directive (`directive`).
 
 mod condition;
 mod fill;

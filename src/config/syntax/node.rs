@@ -1,6 +1,6 @@
 //! The syntax tree: words with their positions, directives and sections.
 //!
-//! Elsewhere: how a text is parsed into a tree (`tree`).
+//! Not here: how a text is parsed into a tree (`tree`).
 
 /// A range of a source text.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -1,6 +1,6 @@
 //! The texts that were read, and the conversion of spans to positions: [`Sources`].
 //!
-//! Elsewhere: finding and opening files (`include`).
+//! Not here: finding and opening files (`include`).
 
 use std::path::PathBuf;
 use std::sync::Arc;

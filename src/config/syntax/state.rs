@@ -1,6 +1,6 @@
 //! The state of the parser: environment, sources, variables, diagnostics and limits.
 //!
-//! Elsewhere: open sections, which end with their file (`tree`).
+//! Not here: open sections, which end with their file (`tree`).
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Parses lines into a tree of directives and sections, and evaluates the directives that
 //! control parsing.
 //!
-//! Elsewhere: evaluating conditions (`condition`), and finding and opening the files of an
+//! Not here: evaluating conditions (`condition`), and finding and opening the files of an
 //! `Include` (`include`).
 
 use std::ops::Range;

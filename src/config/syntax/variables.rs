@@ -1,6 +1,6 @@
 //! Variables: `Define`, `UnDefine`, `${NAME}`.
 //!
-//! Elsewhere: finding `${` in a line (`fill`).
+//! Not here: finding `${` in a line (`fill`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -4,7 +4,7 @@
 //! builder ─► state: what runs, and what a reload changes ◄─ handle: `RunningConfig`
 //! ```
 //!
-//! Elsewhere: preparing it (`assemble`), and handling a request (`front`).
+//! Not here: preparing it (`assemble`), and handling a request (`front`).
 
 mod builder;
 mod handle;

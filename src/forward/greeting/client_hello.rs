@@ -4,7 +4,7 @@
 //! differently is rejected, so that a connection is never routed by a name that its member
 //! does not see.
 //!
-//! What does not live here: how the message is assembled from records (`records`).
+//! Not here: how the message is assembled from records (`records`).
 
 use std::fmt;
 use std::net::Ipv4Addr;

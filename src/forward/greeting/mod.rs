@@ -11,7 +11,7 @@
 //! rustls also has a reader, but that rejects clients that rustls itself could not serve,
 //! and would add the dependency where TLS only passes through.
 //!
-//! What does not live here: which target a greeting leads to (`name_routes`).
+//! Not here: which target a greeting leads to (`name_routes`).
 
 mod client_hello;
 mod error;

@@ -1,6 +1,6 @@
 //! Reading the first bytes of a client, within limits: [`Greeting`], [`GreetingLimits`].
 //!
-//! What does not live here: how the bytes are parsed (`records`, `client_hello`).
+//! Not here: how the bytes are parsed (`records`, `client_hello`).
 
 use std::time::Duration;
 

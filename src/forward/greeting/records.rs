@@ -1,7 +1,7 @@
 //! Assembling a ClientHello from bytes as they arrive: [`Records`]. It can be split over
 //! any number of records, and these over any number of reads.
 //!
-//! What does not live here: reading (`read`), and parsing the message (`client_hello`).
+//! Not here: reading (`read`), and parsing the message (`client_hello`).
 
 use bytes::Bytes;
 

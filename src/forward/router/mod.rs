@@ -6,7 +6,7 @@
 //!                                and TLS server name
 //! ```
 //!
-//! What does not live here: reading the first bytes of a client (`greeting`), the map of
+//! Not here: reading the first bytes of a client (`greeting`), the map of
 //! names (`name_routes`), and the targets (`net`).
 
 mod rule;

@@ -1,6 +1,6 @@
 //! The conditions of a rule: [`StreamRule`].
 //!
-//! What does not live here: the targets (`table`).
+//! Not here: the targets (`table`).
 
 use std::net::SocketAddr;
 

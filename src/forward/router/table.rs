@@ -1,6 +1,6 @@
 //! Ordered rules with their targets: [`StreamRouter`].
 //!
-//! What does not live here: when a rule matches (`rule`).
+//! Not here: when a rule matches (`rule`).
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@
 //!   └─────────┴─────────┘  failed, and no byte has been forwarded: another member
 //! ```
 //!
-//! What does not live here: how bytes are copied (`join`), and the settings (`settings`).
+//! Not here: how bytes are copied (`join`), and the settings (`settings`).
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 //! connections of a forwarder's own listener, and for those that a router passes to it
 //! (`router`).
 //!
-//! What does not live here: serving the connection (`connection`), and the settings
+//! Not here: serving the connection (`connection`), and the settings
 //! (`settings`).
 
 use std::sync::Arc;

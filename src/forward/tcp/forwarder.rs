@@ -1,6 +1,6 @@
 //! The TCP forwarder: [`TcpForwarder`].
 //!
-//! What does not live here: serving one connection (`connection`), and accepting (`net`).
+//! Not here: serving one connection (`connection`), and accepting (`net`).
 
 use std::sync::Arc;
 use std::time::Duration;

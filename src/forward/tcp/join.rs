@@ -1,6 +1,6 @@
 //! Copying both directions of a connection, within its time limits: [`join`].
 //!
-//! What does not live here: one direction (`pump`), and what an end means for the member
+//! Not here: one direction (`pump`), and what an end means for the member
 //! (`connection`).
 
 use std::pin::pin;

@@ -6,7 +6,7 @@
 //!                                                        memory or a pipe (splice)
 //! ```
 //!
-//! What does not live here: datagrams (`udp`), and the choice between several targets for a
+//! Not here: datagrams (`udp`), and the choice between several targets for a
 //! connection (`router`).
 
 mod aborted;

@@ -1,7 +1,7 @@
 //! One direction of a connection: bytes read from one stream are written to the other, and
 //! its end is passed on. [`Pump`].
 //!
-//! What does not live here: how the two directions interact (`join`).
+//! Not here: how the two directions interact (`join`).
 
 use std::io;
 use std::pin::Pin;

@@ -1,6 +1,6 @@
 //! The settings of a [`TcpForwarder`].
 //!
-//! What does not live here: their defaults, and serving (`forwarder`).
+//! Not here: their defaults, and serving (`forwarder`).
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@
 //! direction continues from there. So slow readers do not keep a pipe from another
 //! direction. If no pipe can be taken, bytes are copied.
 //!
-//! What does not live here: when a stream should use a pipe (`pump`).
+//! Not here: when a stream should use a pipe (`pump`).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

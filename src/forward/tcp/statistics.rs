@@ -1,6 +1,6 @@
 //! The counters of a TCP forwarder: [`TcpStatistics`].
 //!
-//! What does not live here: the reasons why a connection did not end normally (`aborted`).
+//! Not here: the reasons why a connection did not end normally (`aborted`).
 
 use std::fmt;
 use std::sync::Arc;

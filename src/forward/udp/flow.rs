@@ -2,7 +2,7 @@
 //! [`RunningFlow`] is its member side, a task that passes responses on and detects the end
 //! of the flow.
 //!
-//! What does not live here: which flow a datagram belongs to (`client_socket`).
+//! Not here: which flow a datagram belongs to (`client_socket`).
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;

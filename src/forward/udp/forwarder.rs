@@ -1,6 +1,6 @@
 //! The UDP forwarder and its settings: [`UdpForwarder`].
 //!
-//! What does not live here: processing a datagram (`client_socket`) and a response (`flow`).
+//! Not here: processing a datagram (`client_socket`) and a response (`flow`).
 
 use std::io;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The socket that clients send to and that responses are sent from: [`InboundSocket`].
 //!
-//! What does not live here: how the system reports the local address of a datagram
+//! Not here: how the system reports the local address of a datagram
 //! (`local_address`).
 
 use std::io;

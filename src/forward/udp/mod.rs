@@ -8,7 +8,7 @@
 //! client ◄───────────────────── task of the flow ◄────────────────┘
 //! ```
 //!
-//! What does not live here: connections (`tcp`), and sockets that accept them (`net`).
+//! Not here: connections (`tcp`), and sockets that accept them (`net`).
 
 mod client_gate;
 mod client_socket;

@@ -1,7 +1,7 @@
 //! The state of a datagram without a flow: the member picked for it ([`PickedMember`]), and
 //! the members that have failed before ([`FailedMembers`]).
 //!
-//! What does not live here: the pick (`client_socket`).
+//! Not here: the pick (`client_socket`).
 
 use crate::balancer::Lease;
 use crate::forward::Address;

@@ -1,6 +1,6 @@
 //! A future whose panic becomes a value: [`CatchPanic`].
 //!
-//! What does not live here: what a panic means (`driver`).
+//! Not here: what a panic means (`driver`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

@@ -1,6 +1,6 @@
 //! How members are checked: [`Check`], a template that many members can share.
 //!
-//! What does not live here: which member has which check (`handle`), and when a check is
+//! Not here: which member has which check (`handle`), and when a check is
 //! due (`queue`).
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The task that runs the checks of one balancer: [`Driver`].
 //!
-//! What does not live here: which member is due (`queue`), a single check (`examine`), and
+//! Not here: which member is due (`queue`), a single check (`examine`), and
 //! what several results in a row mean (`tally`).
 
 use std::collections::HashMap;

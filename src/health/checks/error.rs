@@ -1,6 +1,6 @@
 //! Why a probe failed: [`ProbeError`].
 //!
-//! What does not live here: what follows from a failure (`tally`, `driver`).
+//! Not here: what follows from a failure (`tally`, `driver`).
 
 use std::error::Error;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Events that wake the checks: [`CheckEvents`].
 //!
-//! What does not live here: how they are handled (`driver`).
+//! Not here: how they are handled (`driver`).
 
 use std::collections::HashMap;
 use std::mem::take;

@@ -1,6 +1,6 @@
 //! One check of one member: [`examine`].
 //!
-//! What does not live here: what follows from its result (`driver`).
+//! Not here: what follows from its result (`driver`).
 
 use std::sync::{Arc, Weak};
 

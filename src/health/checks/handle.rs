@@ -1,7 +1,7 @@
 //! The handle of a balancer's checks and its builder: [`HealthChecks`],
 //! [`HealthChecksBuilder`].
 //!
-//! What does not live here: the task that runs the checks (`driver`).
+//! Not here: the task that runs the checks (`driver`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ use crate::member::MemberSpec;
 /// ```
 #[must_use = "the checks stop when it is dropped"]
 pub struct HealthChecks {
-    /// `None` once [`keep`](Self::keep) was called.
+    /// `None` once [`detach`](Self::detach) was called.
     task: Option<AbortHandle>,
     events: Arc<CheckEvents>,
 }
@@ -214,11 +214,11 @@ impl HealthChecks {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let balancer = Balancer::<SocketAddr>::builder().build()?;
-    /// HealthChecks::new(&balancer, Check::builder(TcpProbe::new()).build()?).keep();
+    /// HealthChecks::new(&balancer, Check::builder(TcpProbe::new()).build()?).detach();
     /// # Ok(())
     /// # }
     /// ```
-    pub fn keep(mut self) {
+    pub fn detach(mut self) {
         self.task = None;
     }
 }

@@ -1,6 +1,6 @@
 //! The connection that is kept from one check of a member to the next: [`KeptConnection`].
 //!
-//! What does not live here: the connection (`http/connection`).
+//! Not here: the connection (`http/connection`).
 
 use std::fmt;
 use std::sync::Arc;

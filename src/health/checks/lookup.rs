@@ -8,7 +8,7 @@
 //! whose last lookup exceeded its time have separate permits: they delay other members
 //! once, and not again. A member without a permit is checked at the addresses found last.
 //!
-//! What does not live here: the lookup itself (`net`).
+//! Not here: the lookup itself (`net`).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

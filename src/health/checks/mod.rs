@@ -14,7 +14,7 @@
 //! panics and hangs. A member is in one state at a time: scheduled, waiting for a slot, or
 //! being probed. Its checks never overlap and never pile up.
 //!
-//! What does not live here: connections (`net`), and what a failed check means for picks
+//! Not here: connections (`net`), and what a failed check means for picks
 //! (`balancer`).
 
 mod catch_panic;

@@ -1,6 +1,6 @@
 //! The settings of a balancer's checks: [`CheckPlan`], [`FirstCheck`].
 //!
-//! What does not live here: the builder (`handle`), and the task (`driver`).
+//! Not here: the builder (`handle`), and the task (`driver`).
 
 use super::lookup::BoundedLookups;
 use super::{Check, ProbeError, ProbeTarget};

@@ -1,6 +1,6 @@
 //! One probe of one member: [`Probe`].
 //!
-//! What does not live here: the probes (`tcp`, `tls`, `http`, `grpc`), and when they run.
+//! Not here: the probes (`tcp`, `tls`, `http`, `grpc`), and when they run.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Counts results in a row and decides what changes: [`CheckTally`].
 //!
-//! What does not live here: the checks, and applying the changes (`driver`).
+//! Not here: the checks, and applying the changes (`driver`).
 
 use crate::member::{Flag, Status};
 

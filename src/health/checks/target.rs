@@ -1,6 +1,6 @@
 //! The target of a probe: [`ProbeTarget`], and payloads that have one: [`Checkable`].
 //!
-//! What does not live here: opening the connection (`net`).
+//! Not here: opening the connection (`net`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A probe that opens a TCP connection: [`TcpProbe`].
 //!
-//! What does not live here: TLS (`tls`).
+//! Not here: TLS (`tls`).
 
 use super::{Probe, ProbeTarget, Probing};
 

@@ -1,6 +1,6 @@
 //! A probe that completes a TLS handshake: [`TlsProbe`].
 //!
-//! What does not live here: TLS (`net`).
+//! Not here: TLS (`net`).
 
 use super::{Probe, ProbeError, ProbeTarget, Probing};
 use crate::net::MemberTls;

@@ -1,6 +1,6 @@
 //! Limits on requests in flight that follow the latency of members: [`AdaptiveLimit`].
 //!
-//! What does not live here: the rules (`aimd.rs`, `gradient2.rs`), and picks of members at
+//! Not here: the rules (`aimd.rs`, `gradient2.rs`), and picks of members at
 //! their limits (`scheduler`).
 
 use std::fmt;
@@ -116,12 +116,12 @@ impl AdaptiveLimit {
     /// use equipoise::health::{AdaptiveLimit, Aimd};
     ///
     /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
-    /// AdaptiveLimit::new(&balancer, Aimd::new).keep();
+    /// AdaptiveLimit::new(&balancer, Aimd::new).detach();
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn keep(mut self) {
+    pub fn detach(mut self) {
         if let Some(observing) = self.observing.take() {
-            observing.keep();
+            observing.detach();
         }
     }
 }

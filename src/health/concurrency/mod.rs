@@ -7,7 +7,7 @@
 //!         rule (pure): Gradient2, Aimd ─► the member's limit ─► a pick finds it at its cap, or not
 //! ```
 //!
-//! What does not live here: the limit itself (`member/caps.rs`), and its other owners.
+//! Not here: the limit itself (`member/caps.rs`), and its other owners.
 
 mod adaptive;
 mod aimd;

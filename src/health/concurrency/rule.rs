@@ -1,6 +1,6 @@
 //! The trait of limit rules and its samples: [`LimitRule`], [`LimitSample`].
 //!
-//! What does not live here: the rules (`aimd.rs`, `gradient2.rs`).
+//! Not here: the rules (`aimd.rs`, `gradient2.rs`).
 
 use std::fmt;
 use std::time::Duration;

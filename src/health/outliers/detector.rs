@@ -1,6 +1,6 @@
 //! A detector and its builder: [`OutlierDetector`], [`OutlierDetectorBuilder`].
 //!
-//! What does not live here: how it decides (`judge.rs`).
+//! Not here: how it decides (`judge.rs`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -183,12 +183,12 @@ impl OutlierDetector {
     /// use equipoise::health::OutlierDetector;
     ///
     /// let balancer = Balancer::new([("a", ()), ("b", ())])?;
-    /// OutlierDetector::new(&balancer).keep();
+    /// OutlierDetector::new(&balancer).detach();
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn keep(mut self) {
+    pub fn detach(mut self) {
         if let Some(observing) = self.observing.take() {
-            observing.keep();
+            observing.detach();
         }
     }
 }

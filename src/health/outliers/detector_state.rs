@@ -1,6 +1,6 @@
 //! The state of a detector under its one lock: [`DetectorState`].
 //!
-//! What does not live here: the decisions (`judge.rs`), and how they are carried out
+//! Not here: the decisions (`judge.rs`), and how they are carried out
 //! (`execute.rs`).
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,6 +1,6 @@
 //! Classifies an event of a request, as a pure function: [`Evidence`].
 //!
-//! What does not live here: counting (`tally.rs`).
+//! Not here: counting (`tally.rs`).
 
 use crate::member::{Cause, Ended, Outcome};
 

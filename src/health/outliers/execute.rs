@@ -1,7 +1,7 @@
 //! Carries out decisions on the balancer: in order, on one thread at a time, and without a
 //! lock.
 //!
-//! What does not live here: the decisions (`judge.rs`).
+//! Not here: the decisions (`judge.rs`).
 
 use std::time::Duration;
 

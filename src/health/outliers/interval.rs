@@ -1,6 +1,6 @@
 //! Compares members and corrects ejections at the end of an interval.
 //!
-//! What does not live here: the comparisons themselves (`statistics.rs`).
+//! Not here: the comparisons themselves (`statistics.rs`).
 
 use std::sync::Arc;
 

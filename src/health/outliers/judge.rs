@@ -9,7 +9,7 @@
 //! detector. One thread at a time works through the queue, which keeps them in order.
 //! An event that arrives meanwhile only adds to the queue.
 //!
-//! What does not live here: the fast path of requests (`observer.rs`), and the rules
+//! Not here: the fast path of requests (`observer.rs`), and the rules
 //! (`ledger.rs`).
 
 use std::collections::{BTreeMap, VecDeque};

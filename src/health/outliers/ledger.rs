@@ -15,7 +15,7 @@
 //!    └─────────────────────┴─────────────────────────────────────┘
 //! ```
 //!
-//! What does not live here: why a member is ejected, and changes of the balancer.
+//! Not here: why a member is ejected, and changes of the balancer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -10,7 +10,7 @@
 //!            balancer: limit of one more in flight, eject ... recovered ─► trial ─► limit lifted
 //! ```
 //!
-//! What does not live here: ejections themselves (`balancer/eject.rs`), and errors of
+//! Not here: ejections themselves (`balancer/eject.rs`), and errors of
 //! members (`service`).
 
 mod detector;

@@ -1,6 +1,6 @@
 //! Observes requests on their own threads and without a lock: [`OutlierObserver`].
 //!
-//! What does not live here: what follows from them (`judge.rs`).
+//! Not here: what follows from them (`judge.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +120,7 @@ impl Observer for OutlierObserver {
         let checks = if settings.checks_end_ejections {
             Interest::PASSED_CHECK
         } else {
-            Interest::NOTHING
+            Interest::NONE
         };
         heads
             | checks

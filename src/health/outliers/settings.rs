@@ -1,6 +1,6 @@
 //! The settings of a detector: [`OutlierSettings`].
 //!
-//! What does not live here: the builder (`detector.rs`).
+//! Not here: the builder (`detector.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The signals that make a member an outlier, with their thresholds: plain values.
 //!
-//! What does not live here: the arithmetic (`statistics.rs`), and ejections (`ledger.rs`).
+//! Not here: the arithmetic (`statistics.rs`), and ejections (`ledger.rs`).
 
 use std::fmt;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Finds the outliers of an interval, as pure functions of the counts.
 //!
-//! What does not live here: counting (`tally.rs`), and whether an outlier is ejected
+//! Not here: counting (`tally.rs`), and whether an outlier is ejected
 //! (`ledger.rs`).
 
 use super::signals::{FailurePercentage, Signal, SlowMembers, SuccessRate};

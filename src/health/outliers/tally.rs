@@ -1,6 +1,6 @@
 //! The counters of one member, without a lock: [`OutlierTally`].
 //!
-//! What does not live here: what follows from the counts (`judge.rs`, `statistics.rs`).
+//! Not here: what follows from the counts (`judge.rs`, `statistics.rs`).
 
 use std::time::Duration;
 

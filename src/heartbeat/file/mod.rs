@@ -1,6 +1,6 @@
 //! The file in which httpd's `mod_heartmonitor` stores reports: [`HeartbeatFile`].
 //!
-//! What does not live here: when it is read and written, which is up to the caller.
+//! Not here: when it is read and written, which is up to the caller.
 
 mod error;
 mod parse;

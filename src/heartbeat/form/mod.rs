@@ -1,7 +1,7 @@
 //! Heartbeats by POST requests: [`HeartbeatService`] receives them, in place of httpd's
 //! `SetHandler heartbeat`.
 //!
-//! What does not live here: the effect of a report (`monitor`).
+//! Not here: the effect of a report (`monitor`).
 
 mod future;
 mod service;

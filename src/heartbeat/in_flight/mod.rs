@@ -1,7 +1,7 @@
 //! Counts a server's requests in flight: [`InFlight`] is the counter, and [`InFlightLayer`]
 //! counts the requests of a tower service, from the call to the last byte of the response.
 //!
-//! What does not live here: reporting the count (`udp`).
+//! Not here: reporting the count (`udp`).
 
 mod body;
 mod counter;

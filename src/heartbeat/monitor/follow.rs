@@ -45,7 +45,7 @@ impl HeartbeatMonitor {
     /// ) {
     ///     let following =
     ///         monitor.follow(balancer, readings, |it| MemberAddress::of_uri(it.uri()));
-    ///     following.keep();
+    ///     following.detach();
     /// }
     ///
     /// struct App {
@@ -130,7 +130,7 @@ impl Observer for Membership {
 /// let readings = HeartbeatReadings::new();
 /// let balancer = Balancer::builder().scheduler(Heartbeat::new(&readings)).build()?;
 /// let monitor = HeartbeatMonitor::new();
-/// monitor.follow(&balancer, &readings, |&ip: &IpAddr| [MemberAddress::from(ip)]).keep();
+/// monitor.follow(&balancer, &readings, |&ip: &IpAddr| [MemberAddress::from(ip)]).detach();
 /// balancer.insert("a", IpAddr::from([10, 0, 0, 1]), Default::default())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -143,9 +143,9 @@ pub struct FollowGuard {
 
 impl FollowGuard {
     /// Follows the balancer for as long as the balancer and the monitor live.
-    pub fn keep(mut self) {
+    pub fn detach(mut self) {
         if let Some(observing) = self.observing.take() {
-            observing.keep();
+            observing.detach();
         }
         self.shared = Weak::new();
     }

@@ -54,12 +54,12 @@ impl HeartbeatMonitor {
     pub async fn run_maintenance(&self, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = stop => {}
-            () = self.keep() => {}
+            () = self.run_forever() => {}
         }
     }
 
     /// Never returns.
-    pub(in crate::heartbeat) async fn keep(&self) {
+    pub(in crate::heartbeat) async fn run_forever(&self) {
         loop {
             self.refresh();
             self.shared.sweep();

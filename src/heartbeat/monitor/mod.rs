@@ -10,7 +10,7 @@
 //!                              HeartbeatReadings
 //! ```
 //!
-//! What does not live here: the sources of reports: sockets, HTTP and files.
+//! Not here: the sources of reports: sockets, HTTP and files.
 
 mod builder;
 mod error;

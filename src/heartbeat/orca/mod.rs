@@ -5,7 +5,7 @@
 //! endpoint-load-metrics: TEXT cpu_utilization=0.3, rps_fractional=10.0, named_metrics.queue=0.4
 //! ```
 //!
-//! What does not live here: other forms of ORCA (JSON, protobuf), and out-of-band reports.
+//! Not here: other forms of ORCA (JSON, protobuf), and out-of-band reports.
 
 mod error;
 mod future;

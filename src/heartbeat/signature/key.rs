@@ -1,6 +1,6 @@
 //! Signs and verifies messages: [`HeartbeatKey`].
 //!
-//! What does not live here: the detection of replays (`replays`).
+//! Not here: the detection of replays (`replays`).
 
 use std::fmt::{self, Write as _};
 

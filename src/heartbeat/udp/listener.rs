@@ -154,7 +154,7 @@ impl HeartbeatListener {
             // In this order, because a flood uses up the budget of the task.
             biased;
             () = stop => {}
-            () = monitor.keep() => {}
+            () = monitor.run_forever() => {}
             () = self.receive(monitor) => {}
         }
     }

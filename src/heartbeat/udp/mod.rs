@@ -1,7 +1,7 @@
 //! Heartbeats as datagrams: [`HeartbeatListener`] receives them, [`HeartbeatSender`] sends
 //! them.
 //!
-//! What does not live here: the effect of a report (`monitor`).
+//! Not here: the effect of a report (`monitor`).
 
 mod destination;
 mod listener;

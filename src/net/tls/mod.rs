@@ -1,6 +1,6 @@
 //! TLS on both sides, by rustls: [`ServerTls`] for clients, [`MemberTls`] for members.
 //!
-//! What does not live here: the protocol inside, and the properties of a client's session
+//! Not here: the protocol inside, and the properties of a client's session
 //! (`tls_session`).
 
 mod error;

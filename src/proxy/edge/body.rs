@@ -1,6 +1,6 @@
 //! The body of a message that has passed the edge: [`EdgeBody`].
 //!
-//! What does not live here: the list of fields that are allowed in trailers (`fields`).
+//! Not here: the list of fields that are allowed in trailers (`fields`).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -1,6 +1,6 @@
 //! The future of a request through the edge: [`EdgeFuture`].
 //!
-//! What does not live here: how heads are changed (`heads`).
+//! Not here: how heads are changed (`heads`).
 
 use std::pin::Pin;
 use std::sync::Arc;

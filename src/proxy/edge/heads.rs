@@ -1,6 +1,6 @@
 //! How the heads of requests and responses are changed: [`Edge`].
 //!
-//! What does not live here: the single steps, each of which is a module of its own.
+//! Not here: the single steps, each of which is a module of its own.
 
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
 use http::request::Parts;

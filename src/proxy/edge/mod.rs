@@ -5,7 +5,7 @@
 //! response ◄─ cookies, Location mapped back ◄─ Via ◄─ hop-by-hop headers out ◄─┘
 //! ```
 //!
-//! What does not live here: the choice of a service for a request (`router`), the choice of
+//! Not here: the choice of a service for a request (`router`), the choice of
 //! a member (`service`), and the bytes after a protocol switch (`upgrade`).
 
 mod body;

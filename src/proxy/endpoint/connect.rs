@@ -1,6 +1,6 @@
 //! Opens connections to a member, and chooses the HTTP version.
 //!
-//! What does not live here: names, sockets and TLS (`net`), and connections that are
+//! Not here: names, sockets and TLS (`net`), and connections that are
 //! already open (`pool`).
 
 use std::sync::Arc;

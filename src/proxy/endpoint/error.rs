@@ -217,7 +217,7 @@ impl EndpointError {
     /// # let balancer = Balancer::<Endpoint>::builder().build()?;
     /// let service = BalanceLayer::new(balancer)
     ///     .nothing_sent_if(EndpointError::is_nothing_sent)
-    ///     .member_blameless_if(EndpointError::is_idle_close)
+    ///     .not_member_fault_if(EndpointError::is_idle_close)
     ///     .stale_if(EndpointError::is_stale)
     ///     .over_members();
     /// # let _ = service;

@@ -1,6 +1,6 @@
 //! Sends one request and waits for the head of the response: [`begin`].
 //!
-//! What does not live here: the rest of the response (`body`).
+//! Not here: the rest of the response (`body`).
 
 use std::io;
 use std::pin::Pin;

@@ -3,7 +3,7 @@
 //!
 //! hyper reads interim responses in a loop within one poll.
 //!
-//! What does not live here: interim responses over HTTP/2, which hyper does not show; the
+//! Not here: interim responses over HTTP/2, which hyper does not show; the
 //! time limits bound them.
 
 use std::io;

@@ -6,7 +6,7 @@
 //!                                          └─────────── with the last frame ─────────┘
 //! ```
 //!
-//! What does not live here: the exchange itself (`exchange` up to the head, `body`
+//! Not here: the exchange itself (`exchange` up to the head, `body`
 //! afterwards), the choice of a member, and what happens when an exchange fails
 //! (`service`).
 

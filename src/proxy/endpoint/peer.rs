@@ -4,7 +4,7 @@
 //! hyper obeys these frames but does not expose them: how many streams the member allows,
 //! and that it is going to close the connection.
 //!
-//! What does not live here: the choice of a connection for a request (`streams`).
+//! Not here: the choice of a connection for a request (`streams`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

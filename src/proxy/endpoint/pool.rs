@@ -4,7 +4,7 @@
 //! closed. HTTP/2 connections are shared (`streams`). hyper-util's pool services are
 //! similar, but they have no keys and do not limit an idle connection's lifetime.
 //!
-//! What does not live here: opening connections (`connect`).
+//! Not here: opening connections (`connect`).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A copy of a request that was sent over HTTP/2, in case the member reports it as
 //! unprocessed: [`RequestCopy`].
 //!
-//! What does not live here: sending it again (`exchange`), and bodies that are kept for
+//! Not here: sending it again (`exchange`), and bodies that are kept for
 //! other members (`service`).
 
 use http::Request;

@@ -1,7 +1,7 @@
 //! State that the clones of an endpoint share: [`SharedEndpoint`]. It addresses requests to
 //! the member, and provides connections.
 //!
-//! What does not live here: opening connections (`connect`), keeping them (`pool`), and the
+//! Not here: opening connections (`connect`), keeping them (`pool`), and the
 //! exchange itself.
 
 use std::io;

@@ -1,7 +1,7 @@
 //! The HTTP/2 connections to one member, and the choice of one with room for a request:
 //! [`MemberStreams`].
 //!
-//! What does not live here: opening connections (`connect`), and when one is opened
+//! Not here: opening connections (`connect`), and when one is opened
 //! (`pool`).
 
 use super::member_connection::Http2Connection;

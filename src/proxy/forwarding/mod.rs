@@ -1,7 +1,7 @@
 //! The forwarding headers that members get: `X-Forwarded-*`, `Forwarded` (RFC 7239) and
 //! `Via`. [`Forwarding`].
 //!
-//! What does not live here: the removal of hop-by-hop headers, which comes first
+//! Not here: the removal of hop-by-hop headers, which comes first
 //! (`hop_by_hop`).
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Rewrites the paths and domains of a member's cookies: [`CookieMap`].
 //!
-//! What does not live here: the cookie that stores a session's member, which is
+//! Not here: the cookie that stores a session's member, which is
 //! [`RouteCookie`](crate::service::RouteCookie).
 
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! Maps the path of a request to the path at the member: [`PathMap`].
 //!
-//! What does not live here: the comparison of raw paths (`raw_path`), and the target of a
+//! Not here: the comparison of raw paths (`raw_path`), and the target of a
 //! regular expression (`template`).
 
 use std::cell::LazyCell;

@@ -1,6 +1,6 @@
 //! Rewrites the URLs in the headers of a response: [`ReverseMap`].
 //!
-//! What does not live here: cookies (see [`CookieMap`](super::CookieMap)).
+//! Not here: cookies (see [`CookieMap`](super::CookieMap)).
 
 use http::header::{CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATION, REFRESH};
 use http::uri::{Authority, Scheme, Uri};

@@ -1,6 +1,6 @@
 //! The conditions of a rule, and the facts that they are checked against.
 //!
-//! What does not live here: how a rule is built (`rule`).
+//! Not here: how a rule is built (`rule`).
 
 use std::borrow::Cow;
 

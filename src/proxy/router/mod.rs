@@ -13,7 +13,7 @@
 //! that differ in them do not slow a request down. Rules with only other conditions are
 //! checked one by one.
 //!
-//! What does not live here: the services that requests are sent to, and access control (see
+//! Not here: the services that requests are sent to, and access control (see
 //! [`Rule`] for the reason).
 
 mod condition;

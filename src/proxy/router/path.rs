@@ -1,6 +1,6 @@
 //! The path conditions of a rule.
 //!
-//! What does not live here: the tree of all rules' paths (`index`).
+//! Not here: the tree of all rules' paths (`index`).
 
 use matchit::InsertError;
 use regex::{Regex, RegexBuilder};

@@ -1,6 +1,6 @@
 //! The conditions of a route: [`Rule`].
 //!
-//! What does not live here: the destination of matching requests (see the router's
+//! Not here: the destination of matching requests (see the router's
 //! builder).
 
 use http::Method;

@@ -1,6 +1,6 @@
 //! The I/O of a client's connection, with its time limits: [`ClientStream`].
 //!
-//! What does not live here: for how long the client has done something
+//! Not here: for how long the client has done something
 //! (`connection_state`).
 
 use std::io;

@@ -1,6 +1,6 @@
 //! A client's connection, from its first byte to its end.
 //!
-//! What does not live here: its bytes (`client_stream`) and its requests (`request`).
+//! Not here: its bytes (`client_stream`) and its requests (`request`).
 
 use std::io;
 use std::pin::{Pin, pin};

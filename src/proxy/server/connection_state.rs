@@ -1,6 +1,6 @@
 //! What a client's connection is doing, and for how long: [`ConnectionState`].
 //!
-//! What does not live here: reading and writing (`client_stream`), and what happens to a client
+//! Not here: reading and writing (`client_stream`), and what happens to a client
 //! that is too slow (`connection`).
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The memory for the heads of requests over HTTP/2, of which a connection can have many:
 //! [`HeadBudget`] bounds their sum, and [`HeldHead`] is the share of one head.
 //!
-//! What does not live here: the size of one head, which hyper bounds, and heads of
+//! Not here: the size of one head, which hyper bounds, and heads of
 //! HTTP/1.1, of which a connection has one.
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The limits of a [`Server`] for one HTTP/2 connection.
 //!
-//! What does not live here: the other limits (`options`), and their enforcement
+//! Not here: the other limits (`options`), and their enforcement
 //! (`held_heads`, `streams`).
 
 use super::Server;

@@ -9,7 +9,7 @@
 //! hyper implements HTTP itself. This module adds time limits for each step, and graceful
 //! shutdown.
 //!
-//! What does not live here: accepting, the PROXY protocol and TLS (`net`), and the
+//! Not here: accepting, the PROXY protocol and TLS (`net`), and the
 //! responses.
 
 mod client_body;

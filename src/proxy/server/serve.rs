@@ -1,6 +1,6 @@
 //! Runs a server until it stops: [`Server::serve`].
 //!
-//! What does not live here: the accept loop and the shutdown themselves (`net`).
+//! Not here: the accept loop and the shutdown themselves (`net`).
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@
 //! there. It is enforced around hyper's future of the stream: dropping that future resets
 //! the stream.
 //!
-//! What does not live here: writes that are blocked by the socket (`connection_state`),
+//! Not here: writes that are blocked by the socket (`connection_state`),
 //! which show a slow client over HTTP/1.1.
 
 use std::cell::Cell;

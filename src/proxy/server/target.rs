@@ -1,6 +1,6 @@
 //! A server as the target of a connection router: [`Server::into_target`].
 //!
-//! What does not live here: how a connection is served (`connection`), which is the same.
+//! Not here: how a connection is served (`connection`), which is the same.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The unread rest of a request body over HTTP/1 after the response: [`UnreadBody`]
 //! discards it, and decides whether the connection is kept.
 //!
-//! What does not live here: bytes that arrive while the connection is being closed, and
+//! Not here: bytes that arrive while the connection is being closed, and
 //! HTTP/2, where such a rest does not affect other requests (both `linger`).
 
 use std::pin::Pin;

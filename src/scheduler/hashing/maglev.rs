@@ -1,6 +1,6 @@
 //! [`Maglev`]: consistent hashing by one lookup in a table that is computed in advance.
 //!
-//! What does not live here: how the table is filled (`table.rs`).
+//! Not here: how the table is filled (`table.rs`).
 
 use super::table::filled;
 use super::{Score, hash_of, keeps};

@@ -1,6 +1,6 @@
 //! Filling Maglev's lookup table: plain arithmetic.
 //!
-//! What does not live here: members, and how a pick uses a table (`maglev.rs`).
+//! Not here: members, and how a pick uses a table (`maglev.rs`).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -9,7 +9,7 @@
 //! members of the classes are compared: one by one up to [`FEW`] weights, in a tournament
 //! beyond that ([`kinetic`]).
 //!
-//! What does not live here: locks, and the meaning of a load.
+//! Not here: locks, and the meaning of a load.
 
 mod class;
 mod kinetic;

@@ -36,7 +36,7 @@ pub(in crate::service) use timeouts::TimeLimits;
 /// A request is never sent twice if its method is not idempotent and a member may have
 /// received a byte of it. A request tries no member twice, with two exceptions: a member
 /// that failed without fault (see
-/// [`member_blameless_if`](super::BalanceLayer::member_blameless_if)); and, once, a member
+/// [`not_member_fault_if`](super::BalanceLayer::not_member_fault_if)); and, once, a member
 /// whose payload was replaced since it was tried
 /// ([`Balancer::insert`](crate::Balancer::insert)).
 ///

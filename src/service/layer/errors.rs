@@ -76,11 +76,11 @@ impl<W, P> BalanceLayer<W, P> {
     /// use equipoise::service::BalanceLayer;
     ///
     /// let balancer = Balancer::<http::Uri>::builder().build()?;
-    /// let layer = BalanceLayer::new(balancer).member_blameless_if(hyper::Error::is_canceled);
+    /// let layer = BalanceLayer::new(balancer).not_member_fault_if(hyper::Error::is_canceled);
     /// # let _ = layer;
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
-    pub fn member_blameless_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
+    pub fn not_member_fault_if<E>(mut self, is: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self
     where
         E: Error + 'static,
     {

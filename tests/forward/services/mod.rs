@@ -1,6 +1,6 @@
 //! Real services by way of the forwarders: servers and clients from packages, unchanged.
 //!
-//! What does not live here: the forwarders' own rules, which sockets of the tests show better.
+//! Not here: the forwarders' own rules, which sockets of the tests show better.
 
 mod dns;
 mod ftp;

@@ -23,7 +23,7 @@ async fn discover(balancer: Balancer<SocketAddr>, host: &'static str) {
 async fn main() -> Result<(), Box<dyn Error>> {
     let balancer = Balancer::builder().build()?;
     tokio::spawn(discover(balancer.clone(), "localhost:8081"));
-    balancer.ready(1).await;
+    balancer.wait_for_members(1).await;
     let lease = balancer.pick(&PickRequest::new())?;
     println!("{}", *lease);
     Ok(())

@@ -16,9 +16,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let checks = HealthChecks::new(&balancer, check);
     // Ejects members that fail far more often than the others (Envoy's defaults).
-    OutlierDetector::new(&balancer).keep();
+    OutlierDetector::new(&balancer).detach();
     // Limits the requests in flight of each member by its latency (Netflix's gradient).
-    AdaptiveLimit::new(&balancer, Gradient2::new).keep();
+    AdaptiveLimit::new(&balancer, Gradient2::new).detach();
     drop(checks);
     Ok(())
 }

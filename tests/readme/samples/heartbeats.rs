@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = HeartbeatMonitor::new();
     monitor
         .follow(&balancer, &readings, MemberAddress::of_uri)
-        .keep();
+        .detach();
     let listening = HeartbeatListener::bind("127.0.0.1:27999".parse()?)?.spawn(&monitor);
     drop(listening); // it listens until here
     Ok(())

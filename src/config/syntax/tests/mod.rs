@@ -1,6 +1,6 @@
 //! Parses whole texts into trees.
 //!
-//! Elsewhere: diagnostics for wrong texts (`diagnostics`).
+//! Not here: diagnostics for wrong texts (`diagnostics`).
 
 mod diagnostics;
 mod files;

@@ -5,7 +5,7 @@
 //! 0 │ length                       │ 0x08, status (varint)                   the response
 //! ```
 //!
-//! What does not live here: sending them (`grpc`).
+//! Not here: sending them (`grpc`).
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! A probe that uses the gRPC health checking protocol: [`GrpcProbe`].
 //!
-//! What does not live here: the messages (`message`), and HTTP/2 (`http`).
+//! Not here: the messages (`message`), and HTTP/2 (`http`).
 
 mod message;
 

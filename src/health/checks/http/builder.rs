@@ -1,6 +1,6 @@
 //! The builder of an HTTP check: [`HttpProbeBuilder`].
 //!
-//! What does not live here: the probe (`http`).
+//! Not here: the probe (`http`).
 
 use std::fmt;
 use std::ops::RangeBounds;

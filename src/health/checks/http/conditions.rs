@@ -1,6 +1,6 @@
 //! Decides which responses are good: [`ResponseConditions`]. Pure.
 //!
-//! What does not live here: getting the response (`connection`).
+//! Not here: getting the response (`connection`).
 
 use std::fmt;
 use std::ops::{Bound, RangeBounds};

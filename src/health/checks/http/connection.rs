@@ -1,6 +1,6 @@
 //! An HTTP connection of a check: [`CheckConnection`].
 //!
-//! What does not live here: which request is sent (`http`, `grpc`), and how many bytes a
+//! Not here: which request is sent (`http`, `grpc`), and how many bytes a
 //! member may send (`stream`).
 
 use std::future::poll_fn;

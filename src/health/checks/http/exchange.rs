@@ -1,6 +1,6 @@
 //! Sends one request of a check, over a new connection or a kept one: [`exchange`].
 //!
-//! What does not live here: the connection (`connection`).
+//! Not here: the connection (`connection`).
 
 use bytes::Bytes;
 use http::Request;

@@ -1,6 +1,6 @@
 //! A probe that sends an HTTP request and checks the response: [`HttpProbe`].
 //!
-//! What does not live here: the request's path (`path`), which responses are good
+//! Not here: the request's path (`path`), which responses are good
 //! (`conditions`), and the connection (`connection`).
 
 mod builder;

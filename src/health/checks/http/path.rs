@@ -1,6 +1,6 @@
 //! The path of a check's request: [`CheckPath`]. Pure.
 //!
-//! What does not live here: the rest of the request (`http`).
+//! Not here: the rest of the request (`http`).
 
 use http::uri::PathAndQuery;
 

@@ -1,6 +1,6 @@
 //! The response to an HTTP check: [`CheckResponse`].
 //!
-//! What does not live here: whether the response is good (`conditions`).
+//! Not here: whether the response is good (`conditions`).
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};

@@ -6,7 +6,7 @@
 //! responses or SETTINGS frames, would block the thread for other checks, and would delay
 //! their time limits.
 //!
-//! What does not live here: what the bytes mean (`connection`).
+//! Not here: what the bytes mean (`connection`).
 
 use std::io;
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! Plays a case with the library's core, without any network: a refused connection is an error and
 //! the next pick, everything else is an answer. What it reports has the shape of a recording.
 //!
-//! What does not live here: the service, so neither standbys that a request reaches for, nor
+//! Not here: the service, so neither standbys that a request reaches for, nor
 //! waiting, nor broken connections. Cases with those are not [`playable`].
 
 use std::collections::{BTreeMap, BTreeSet};
