@@ -187,7 +187,7 @@ async fn what_is_wrong_in_a_file_is_told_and_the_rest_counts() {
     // One that only cannot be read takes nothing back.
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
-    told.until("hb.dat` cannot be read: heartbeats are not in a regular file")
+    told.until("hb.dat` cannot be read: the file of heartbeats is not a regular file")
         .await;
     assert_eq!(get(running.at(), "/").await.member(), "a");
     std::fs::remove_dir_all(&folder).unwrap();
