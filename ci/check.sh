@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The gate: all checks that a change must pass, fast ones first. It stops at the first
-# failure. It needs cargo-hack and cargo-machete; `.ci/run` installs them.
+# failure. It needs cargo-hack, cargo-machete and Python; `.ci/run` installs them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -97,14 +97,15 @@ package() {
 }
 
 step cargo fmt --all --check
+step python3 ci/plain_words.py
 step cargo clippy --all-targets --all-features -- -D warnings
 step cargo clippy --lib --no-default-features -- -D warnings
 step cargo hack check --each-feature --no-dev-deps
 step oldest_compiler
 step lowest_versions
 step package
-# Without these variables, soak tests last two seconds and large bodies have 32 MiB.
-EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
+# Without these variables, soak and stress tests last two seconds and large bodies have 32 MiB.
+EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_STRESS_SECONDS=10 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
 step examples
 step cargo run --release --all-features --example reverse_proxy -- --exit
 # The first is the one that docs.rs builds.

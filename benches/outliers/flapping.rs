@@ -81,8 +81,8 @@ fn row(members: usize, flaps: Flaps, turns: u32) {
     balancer.observe(Ejections(ejections.clone())).keep();
     let (turn, stop, requests) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     let is_ill = |member: usize| {
-        let turn = turn.load(Ordering::Relaxed) as usize;
-        flaps == Flaps::Answers && (member / 2 + turn) % 2 == 0
+        let turn = turn.load(Ordering::Relaxed);
+        flaps == Flaps::Answers && (member as u64 / 2 + turn) % 2 == 0
     };
     let load = || {
         let mut next = Instant::now();

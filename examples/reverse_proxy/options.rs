@@ -43,7 +43,7 @@ pub(crate) struct Options {
 
     /// The cookie, or cookie|parameter, in which backends set the route of a session
     /// [default: the proxy sets ROUTEID for the embedded backends; no sessions for real ones]
-    #[arg(long, value_name = "NAMES")]
+    #[arg(long, value_name = "NAMES", value_parser = StickySession::new)]
     pub(crate) sticky: Option<StickySession>,
 
     /// End after the demonstration, with status 0 if all checks passed

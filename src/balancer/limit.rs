@@ -38,12 +38,12 @@ use crate::member::{LimitOwner, MemberId, MemberKey, MemberState};
 ///
 /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
 /// let lease = balancer.pick(&PickRequest::new())?;
-/// The connection is made, and the server's settings allow one stream at a time.
+/// // The connection is made, and the server's settings allow one stream at a time.
 /// lease.learned_limit().set(Some(1));
 /// assert_eq!(balancer.pick(&PickRequest::new()).unwrap_err(), PickError::AtCapacity);
 /// assert_eq!(lease.member().max_in_flight(), 1);
 ///
-/// Later its settings allow any number.
+/// // Later its settings allow any number.
 /// balancer.learned_limit("a").unwrap().set(None);
 /// assert!(balancer.pick(&PickRequest::new()).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -135,7 +135,7 @@ impl<'r> PickRequest<'r> {
     /// ```
     /// use equipoise::{PickRequest, StickySession};
     ///
-    /// let sticky: StickySession = "JSESSIONID|jsessionid".parse()?;
+    /// let sticky = StickySession::new("JSESSIONID|jsessionid")?;
     /// let request = http::Request::get("/").header("cookie", "JSESSIONID=8F3A.node2").body(())?;
     /// let presented = sticky.find(request.uri(), request.headers());
     /// let pick = PickRequest::new().with_sticky(&sticky, presented.as_ref());
@@ -147,7 +147,7 @@ impl<'r> PickRequest<'r> {
         sticky: &StickySession,
         presented: Option<&'r PresentedSession<'_>>,
     ) -> Self {
-        self.no_failover |= sticky.is_no_failover();
+        self.no_failover |= sticky.has_no_failover();
         self.with_session(presented.and_then(PresentedSession::route))
     }
 

@@ -86,7 +86,7 @@ use crate::service::{
 /// ```
 /// use equipoise::proxy::{EdgeLayer, Endpoint, Forwarding, PathMap, ReverseMap, ReverseProxy};
 /// use equipoise::service::Failover;
-/// use equipoise::{BalanceLayer, Balancer};
+/// use equipoise::{BalanceLayer, Balancer, StickySession};
 /// use http::{StatusCode, Uri};
 ///
 /// let members = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
@@ -94,7 +94,7 @@ use crate::service::{
 /// let balancer = Balancer::new([("a", one?), ("b", two?)])?;
 /// let proxy = ReverseProxy::from_parts(
 ///     BalanceLayer::new(balancer)
-///         .sticky("JSESSIONID|jsessionid".parse()?)
+///         .sticky(StickySession::new("JSESSIONID|jsessionid")?)
 ///         .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE])),
 ///     EdgeLayer::new(Forwarding::new().with_via("edge-1")?)
 ///         .path_map(PathMap::new().with_prefix("/app", "/")?)

@@ -1,6 +1,6 @@
 //! The balanced HTTP service: [`BalanceService`] and its future.
 //!
-//! What does not live here: how one is made (`layer`).
+//! Not here: how it is created (`layer`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,32 +12,34 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::course::{HttpExchange, HttpSettings, Machine};
+use super::attempt::{HttpExchange, HttpSettings, Machine};
 use super::{
     BalanceError, BoxError, BoxResponseBody, Counted, Dispatch, ErrorPageService, LeasedBody,
     PerMember, RequestBody,
 };
 use crate::balancer::Balancer;
 
-/// A tower service that sends each request to the member that the balancer picks, and
-/// to another when that one fails (see [`Failover`](super::Failover)).
+/// A tower service that sends each request to a member that the balancer picks, and to
+/// another member if that one fails (see [`Failover`](super::Failover)).
 ///
-/// The member is picked in `call`, and in flight from then to the last byte of the
-/// answer, or until whatever was being waited for is dropped. Clones share everything
-/// and may be called from any number of tasks: there is no queue and no task behind it.
+/// The member is picked in `call`. The request is in flight from then until the last byte
+/// of the response, or until the future or the response body is dropped. Clones share
+/// everything and may be called from any number of tasks: there is no queue and no
+/// background task.
 ///
-/// Answers carry [`ServedBy`](super::ServedBy) in their extensions, and [`UpgradeLease`](super::UpgradeLease)
-/// if the connection goes on as something else. Hop-by-hop headers are left alone, and
-/// `CONNECT` is passed on as any other method: refuse it if you carry no tunnels.
+/// Responses carry [`ServedBy`](super::ServedBy) in their extensions, and
+/// [`UpgradeLease`](super::UpgradeLease) if the connection is upgraded. Hop-by-hop headers
+/// are not changed. `CONNECT` is passed on like any other method: reject it if you do not
+/// support tunnels.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future cancels the attempt and gives its count back; what the member
-/// has done by then is done.
+/// Dropping the future cancels the attempt and ends its lease. The member may already have
+/// processed the request.
 pub struct BalanceService<W, D = PerMember, P = Counted> {
     balancer: Balancer<W>,
     settings: Arc<HttpSettings>,
-    way: D,
+    dispatch: D,
     bodies: P,
 }
 
@@ -45,13 +47,13 @@ impl<W, D, P> BalanceService<W, D, P> {
     pub(super) fn new(
         balancer: Balancer<W>,
         settings: Arc<HttpSettings>,
-        way: D,
+        dispatch: D,
         bodies: P,
     ) -> Self {
         Self {
             balancer,
             settings,
-            way,
+            dispatch,
             bodies,
         }
     }
@@ -73,13 +75,13 @@ impl<W, D, P> BalanceService<W, D, P> {
         &self.balancer
     }
 
-    /// Answers errors itself, so that the service never fails: what an axum router
-    /// wants.
+    /// Turns errors into responses, so that the service never fails, as an axum router
+    /// requires.
     pub fn into_infallible(self) -> ErrorPageService<Self> {
         ErrorPageService::new(self)
     }
 
-    /// Gives the bodies of answers another type, such as axum's `Body`.
+    /// Converts the bodies of responses to another type, such as axum's `Body`.
     pub fn box_response_body<F>(self, boxed: F) -> BoxResponseBody<Self, F> {
         BoxResponseBody::new(self, boxed)
     }
@@ -97,10 +99,11 @@ where
     type Error = BalanceError;
     type Future = BalanceFuture<W, D, P, B>;
 
-    /// Waits for the inner service that all members share; members that are services
-    /// are made ready when they are chosen. Fails only if the shared service is broken.
+    /// Waits until the inner service that all members share is ready. Members that are
+    /// services are made ready after they are picked. Fails only if the shared service
+    /// fails.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BalanceError>> {
-        self.way
+        self.dispatch
             .poll_ready(context)
             .map_err(|error| BalanceError::NotReady {
                 source: error.into(),
@@ -113,7 +116,7 @@ where
         let again = common.failover.max_attempts > 1 || common.reconnects;
         let kept = self.bodies.keep(body, again);
         let exchange = HttpExchange::new(self.settings.clone(), head, kept);
-        let held = self.way.hold();
+        let held = self.dispatch.hold();
         BalanceFuture {
             machine: Machine::start(self.balancer.clone(), exchange, held),
         }
@@ -125,7 +128,7 @@ impl<W, D: Clone, P: Clone> Clone for BalanceService<W, D, P> {
         Self {
             balancer: self.balancer.clone(),
             settings: self.settings.clone(),
-            way: self.way.clone(),
+            dispatch: self.dispatch.clone(),
             bodies: self.bodies.clone(),
         }
     }
@@ -141,7 +144,7 @@ impl<W, D, P: fmt::Debug> fmt::Debug for BalanceService<W, D, P> {
     }
 }
 
-/// The machine of an HTTP request.
+/// The state machine of an HTTP request.
 type HttpMachine<W, D, P, B> = Machine<
     W,
     HttpExchange<D, <P as RequestBody<B>>::Kept>,
@@ -153,11 +156,11 @@ type HttpMachine<W, D, P, B> = Machine<
 >;
 
 pin_project! {
-    /// One request on its way through a [`BalanceService`].
+    /// The future of one request through a [`BalanceService`].
     ///
     /// # Panics
     ///
-    /// If it is polled again after it was ready.
+    /// If it is polled again after it has completed.
     ///
     /// # Examples
     ///
@@ -204,7 +207,7 @@ where
     type Output = Result<Response<LeasedBody<RB>>, BalanceError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().machine.poll_answer(context)
+        self.project().machine.poll_response(context)
     }
 }
 

@@ -1,8 +1,9 @@
-//! How many requests a member takes at the same time, as its service finds out while it runs:
-//! [`Capacity`], and the error by which a balancer is told, [`AtCapacity`].
+//! How many requests a member takes at the same time, as its service finds out while it
+//! runs: [`Capacity`], and the error that reports the limit to a balancer, [`AtCapacity`].
 //!
-//! What does not live here: the limit itself, which is the balancer's
-//! ([`LearnedLimit`](crate::balancer::LearnedLimit)), and what a member's protocol says (`proxy/endpoint`).
+//! Not here: the limit itself, which the balancer keeps
+//! ([`LearnedLimit`](crate::balancer::LearnedLimit)), and how a member's protocol announces
+//! it (`proxy/endpoint`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use crate::balancer::{Lease, WeakLimit};
 use crate::sync::Mutex;
 
-/// Tells the balancers that have met the limit of a member when it changes.
+/// The limit of a member. It tells the balancers that have met the limit when it changes.
 #[derive(Clone, Default)]
 pub(crate) struct Capacity {
     state: Arc<Mutex<CapacityState>>,
@@ -18,9 +19,9 @@ pub(crate) struct Capacity {
 
 #[derive(Default)]
 struct CapacityState {
-    told: Vec<WeakLimit>,
+    listeners: Vec<WeakLimit>,
     latest: Option<u32>,
-    /// How often it was set, so that a balancer does not learn what is past.
+    /// How often the limit was set, so that a balancer does not learn an outdated one.
     changes: u64,
 }
 
@@ -29,7 +30,7 @@ struct CapacityState {
     allow(dead_code, reason = "endpoints have one")
 )]
 impl Capacity {
-    /// The error for a request that is one too many.
+    /// Returns the error for a request above the limit.
     pub(crate) fn exceeded(&self, limit: u32) -> AtCapacity {
         let changes = self.state.lock().changes;
         AtCapacity {
@@ -39,39 +40,40 @@ impl Capacity {
         }
     }
 
-    /// Says how many requests the member takes now; `None` if there is no limit any more.
+    /// Sets how many requests the member takes at the same time now; `None` if there is no
+    /// limit any more.
     pub(crate) fn set(&self, limit: Option<u32>) {
         let mut state = self.state.lock();
         state.latest = limit;
         state.changes = state.changes.wrapping_add(1);
-        let told = match limit {
+        let listeners = match limit {
             Some(_) => {
-                state.told.retain(|one| !one.is_gone());
-                state.told.clone()
+                state.listeners.retain(|one| !one.is_gone());
+                state.listeners.clone()
             }
-            None => std::mem::take(&mut state.told),
+            None => std::mem::take(&mut state.listeners),
         };
         // The balancer has locks of its own.
         drop(state);
-        for one in told.iter().filter_map(WeakLimit::upgrade) {
+        for one in listeners.iter().filter_map(WeakLimit::upgrade) {
             one.set(limit);
         }
     }
 }
 
-/// A member takes no more requests at the same time than it has. Nothing was sent.
+/// A member is at the limit of requests that it takes at the same time. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
-#[error("all of its {limit} streams are in use")]
+#[error("all {limit} streams of the member are in use")]
 pub(crate) struct AtCapacity {
     limit: u32,
-    /// When that was so.
+    /// The number of changes when the limit was met.
     changes: u64,
     capacity: Capacity,
 }
 
 impl AtCapacity {
-    /// Has the balancer send no more than the member takes, until that changes.
-    pub(crate) fn teach<W>(&self, lease: &Lease<W>) {
+    /// Limits the balancer to what the member takes, until that changes.
+    pub(crate) fn report_to<W>(&self, lease: &Lease<W>) {
         let learned = lease.learned_limit();
         let (mut limit, mut changes) = (Some(self.limit), self.changes);
         loop {
@@ -79,9 +81,9 @@ impl AtCapacity {
             if state.changes != changes {
                 (limit, changes) = (state.latest, state.changes);
             }
-            if limit.is_some() && !state.told.iter().any(|one| one.is_of(&learned)) {
-                state.told.retain(|one| !one.is_gone());
-                state.told.push(learned.downgrade());
+            if limit.is_some() && !state.listeners.iter().any(|one| one.is_of(&learned)) {
+                state.listeners.retain(|one| !one.is_gone());
+                state.listeners.push(learned.downgrade());
             }
             drop(state);
             learned.set(limit);
@@ -113,10 +115,10 @@ mod tests {
         for _ in 0..3 {
             let lease = balancer.pick(&PickRequest::new()).unwrap();
             ids.push(lease.member().id());
-            capacity.exceeded(1).teach(&lease);
-            capacity.exceeded(1).teach(&lease);
+            capacity.exceeded(1).report_to(&lease);
+            capacity.exceeded(1).report_to(&lease);
             drop(lease);
-            assert_eq!(capacity.state.lock().told.len(), 1);
+            assert_eq!(capacity.state.lock().listeners.len(), 1);
             balancer.remove("a").unwrap();
             // With the same state it would have the same id.
             balancer.insert("a", (), MemberSpec::new()).unwrap();
@@ -127,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn members_that_have_met_the_limit_are_told_when_it_changes() {
+    fn members_that_have_met_the_limit_learn_when_it_changes() {
         let capacity = Capacity::default();
         let balancer = Balancer::new([("a", ())]).unwrap();
         let lease = balancer.pick(&PickRequest::new()).unwrap();
-        capacity.exceeded(1).teach(&lease);
+        capacity.exceeded(1).report_to(&lease);
         drop(lease);
         for limit in [Some(3), None, Some(7)] {
             capacity.set(limit);
             // Once there is none, it has to meet it again.
-            let told = limit.filter(|limit| *limit == 3);
-            assert_eq!(balancer.learned_limit("a").unwrap().get(), told);
+            let expected = limit.filter(|limit| *limit == 3);
+            assert_eq!(balancer.learned_limit("a").unwrap().get(), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a request, as the caller is told: [`BalanceError`].
+//! Why a request failed: [`BalanceError`].
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::balancer::PickError;
 use crate::member::Cause;
 
-/// Any error, as inner services give it.
+/// Any error, as inner services return it.
 ///
 /// # Examples
 ///
@@ -21,7 +21,7 @@ use crate::member::Cause;
 /// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a request got no answer from any member.
+/// Why a request got no response from any member.
 ///
 /// # Examples
 ///
@@ -32,64 +32,64 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// let error = BalanceError::from(PickError::Empty);
 /// assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
-/// assert_eq!(error.to_string(), "no member was picked");
+/// assert_eq!(error.to_string(), "no member could be picked");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BalanceError {
     /// This machine has no descriptors, local ports or memory left for a connection to a
-    /// member. No member is put in error for it.
-    #[error("this machine has run out of what a connection needs")]
+    /// member. No member is put in error for this.
+    #[error("no descriptors, local ports or memory left for a connection")]
     Exhausted {
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// The last member that was tried failed, and there is no other to try, or the
+    /// The last member that was tried failed, and there is no other one to try, or the
     /// request must not be sent again.
     #[error("member {member:?} failed in attempt {attempts}")]
     Member {
         /// The member's name.
         member: Arc<str>,
-        /// How many attempts there were.
+        /// The number of attempts.
         attempts: u32,
-        /// Whether the member let a time limit pass.
+        /// Whether the member exceeded a time limit.
         timed_out: bool,
-        /// Whether it is certain that no member got a byte of the request.
+        /// Whether it is certain that no member received a byte of the request.
         nothing_sent: bool,
         /// Why it failed.
         cause: Cause,
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// The inner service that all members share was not ready, or failed before any
-    /// member was involved.
-    #[error("the inner service is not ready")]
+    /// The inner service that all members share was not ready, or failed before a member
+    /// was picked.
+    #[error("the inner service failed before a member was picked")]
     NotReady {
-        /// What it said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// The last member that was tried had no room for the request, as all the others that
-    /// could take it. None of them got a byte of it.
+    /// The last member that was tried had no room for the request, and neither had the
+    /// others that could take it. None of them received a byte of it.
     #[error(
         "member {member:?} is overloaded in attempt {attempts}, and no other can take the request"
     )]
     Overloaded {
         /// The member's name.
         member: Arc<str>,
-        /// How many attempts there were.
+        /// The number of attempts.
         attempts: u32,
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// Nobody could be picked.
-    #[error("no member was elected")]
+    /// No member could be picked.
+    #[error("no member could be picked")]
     Pick(
-        /// Why.
+        /// The reason.
         #[from]
         #[source]
         PickError,
     ),
-    /// The member of the request's session failed, and the session forbids another.
+    /// The member of the request's session failed, and the session allows no other member.
     #[error(
         "member {member:?} failed in attempt {attempts}, and session route {route:?} allows no other"
     )]
@@ -98,31 +98,31 @@ pub enum BalanceError {
         member: Arc<str>,
         /// The session's route.
         route: Arc<str>,
-        /// How many attempts there were.
+        /// The number of attempts.
         attempts: u32,
-        /// Whether it is certain that no member got a byte of the request.
+        /// Whether it is certain that no member received a byte of the request.
         nothing_sent: bool,
         /// Why it failed.
         cause: Cause,
-        /// What the inner service said.
+        /// The error of the inner service.
         source: BoxError,
     },
-    /// It was the request, or its client.
-    #[error("the request cannot be sent")]
+    /// The request itself, or its client, is at fault.
+    #[error("request rejected with status {}", status.as_u16())]
     Request {
-        /// 400 if the client broke off its body, 408 if it was too slow with it, 414 if
-        /// the URI is too long for the member, or what an
-        /// [`RequestError`](super::RequestError) of yours says.
+        /// 400 if the client broke off its body, 408 if the body was too slow, 414 if the
+        /// URI is too long for the member, or the status of a
+        /// [`RequestError`](super::RequestError) of your own.
         status: StatusCode,
-        /// What is wrong.
+        /// The reason.
         source: BoxError,
     },
 }
 
 impl BalanceError {
-    /// Returns the status by which HTTP says it: 502 for a member that failed, 504 if
-    /// it let a time limit pass, 503 if nobody could take the request, and what a
-    /// [`Request`](Self::Request) says.
+    /// Returns the HTTP status for this error: 502 if a member failed, 504 if it exceeded a
+    /// time limit, 503 if no member could take the request, and the status of a
+    /// [`Request`](Self::Request).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -139,7 +139,7 @@ impl BalanceError {
         }
     }
 
-    /// Returns why the last member that was tried failed, if one did.
+    /// Returns why the last member that was tried failed, if one was tried.
     ///
     /// # Examples
     ///
@@ -147,7 +147,7 @@ impl BalanceError {
     /// use equipoise::member::Cause;
     /// use equipoise::service::BalanceError;
     ///
-    /// /// Tells whether another site may do better.
+    /// /// Returns whether another site may serve the request.
     /// fn is_unreachable(error: &BalanceError) -> bool {
     ///     error.cause().is_some_and(Cause::is_before_sending)
     /// }
@@ -165,7 +165,7 @@ impl BalanceError {
         }
     }
 
-    /// Returns after what time another try may do better, if that is known.
+    /// Returns the delay after which a retry may succeed, if that is known.
     ///
     /// # Examples
     ///
@@ -189,18 +189,18 @@ impl BalanceError {
     }
 }
 
-/// A limit of [`Timeouts`](super::Timeouts) that passed.
+/// A limit of [`Timeouts`](super::Timeouts) was exceeded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Elapsed {
-    #[error("no answer in time")]
-    Answer,
-    #[error("not ready in time")]
+    #[error("the response did not start in time")]
+    Response,
+    #[error("the member was not ready in time")]
     Ready,
-    #[error("the request body did not come in time")]
+    #[error("the request body did not arrive in time")]
     Upload,
 }
 
-/// The body was read by an attempt that failed, and cannot be sent again.
+/// A failed attempt has read the body, which cannot be sent again.
 #[derive(Debug, thiserror::Error)]
 #[error("the request body cannot be sent again")]
 pub(super) struct BodyGone;
@@ -222,12 +222,12 @@ mod tests {
             timed_out,
             nothing_sent: false,
             cause: Cause::TimedOut,
-            source: Elapsed::Answer.into(),
+            source: Elapsed::Response.into(),
         };
         assert_eq!(member(true).to_string(), "member \"a\" failed in attempt 2");
         assert_eq!(
             member(true).source().unwrap().to_string(),
-            "no answer in time"
+            "the response did not start in time"
         );
         assert_eq!(member(true).cause(), Some(&Cause::TimedOut));
         assert_eq!(member(true).status(), 504);
@@ -246,22 +246,28 @@ mod tests {
         assert!(overloaded.retry_after().is_none());
         let source = Elapsed::Ready.into();
         let not_ready = BalanceError::NotReady { source };
-        assert_eq!(not_ready.to_string(), "the inner service is not ready");
-        assert_eq!(not_ready.source().unwrap().to_string(), "not ready in time");
+        assert_eq!(
+            not_ready.to_string(),
+            "the inner service failed before a member was picked"
+        );
+        assert_eq!(
+            not_ready.source().unwrap().to_string(),
+            "the member was not ready in time"
+        );
         assert_eq!(not_ready.status(), 503);
         let source = "too many open files".into();
         let exhausted = BalanceError::Exhausted { source };
-        let said = "this machine has run out of what a connection needs";
+        let said = "no descriptors, local ports or memory left for a connection";
         assert_eq!(exhausted.to_string(), said);
         assert_eq!(exhausted.status(), 503);
         let slow = BalanceError::Request {
             status: StatusCode::REQUEST_TIMEOUT,
             source: Elapsed::Upload.into(),
         };
-        assert_eq!(slow.to_string(), "the request cannot be sent");
+        assert_eq!(slow.to_string(), "request rejected with status 408");
         assert_eq!(
             slow.source().unwrap().to_string(),
-            "the request body did not come in time"
+            "the request body did not arrive in time"
         );
         assert_eq!(slow.status(), 408);
         assert_eq!(
@@ -277,7 +283,7 @@ mod tests {
             tried: 0,
             retry_after: Some(Duration::from_secs(9)),
         });
-        assert_eq!(error.to_string(), "no member was elected");
+        assert_eq!(error.to_string(), "no member could be picked");
         assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
         assert_eq!(error.status(), 503);
     }

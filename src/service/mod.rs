@@ -5,39 +5,36 @@
 //! Request ─► route from URL or cookie ─► pick ─► Lease, in flight from here on
 //!              │                                   │
 //!              │      another member ◄─ failed? ◄─ inner service
-//!              ▼                                   │ answer
+//!              ▼                                   │ response
 //! Response ◄─ route cookie, ServedBy ◄─────────────┘
 //!    └─ LeasedBody: counts bytes, ends the lease with the last one
 //! ```
 //!
-//! A pick is made in `call`, where the request is known; `poll_ready` reserves nothing.
-//! When a member fails, [`Failover`] decides whether the request goes on to another: by
-//! what [`Classify`] says of the error, by the method, and by what the
-//! [`RequestBody`] can still give.
+//! A member is picked in `call`, where the request is known; `poll_ready` reserves nothing.
+//! When a member fails, [`Failover`] decides whether the request is sent to another one.
+//! This depends on how [`Classify`] classifies the error, on the method, and on whether the
+//! [`RequestBody`] still has the body.
 //!
-//! What does not live here: connections, TLS, hop-by-hop headers, health checks. The
-//! inner service is yours.
+//! Not here: connections, TLS, hop-by-hop headers, health checks. The inner service is
+//! yours.
 
 mod affinity;
-mod answer;
+mod attempt;
 mod balance;
 mod body;
 mod call;
 mod capacity;
-mod course;
 mod dispatch;
 mod error;
 mod failover;
 mod layer;
+mod response;
 mod served_by;
 
 pub use affinity::{Affinity, CookieTextError, OpaqueKey, RouteCookie, SameSite, SessionsNotKept};
-pub use answer::{
-    BoxResponseBody, BoxResponseBodyFuture, ErrorPage, ErrorPageFuture, ErrorPageService,
-    ResponseBody,
-};
+pub use attempt::FreshConnection;
 #[cfg(feature = "proxy")]
-pub(crate) use answer::{Pages, PreferredFormat};
+pub(crate) use attempt::HostKept;
 pub use balance::{BalanceFuture, BalanceService};
 pub use body::{
     BufferUpTo, Counted, CountedBody, KeptBody, KeptIfEmpty, KeptInBuffer, KeptUntilRead,
@@ -46,9 +43,6 @@ pub use body::{
 pub use call::{CallFuture, CallService, CloneRequest, KeepRequest, Leased, NoRetry};
 #[cfg(feature = "proxy")]
 pub(crate) use capacity::Capacity;
-pub use course::FreshConnection;
-#[cfg(feature = "proxy")]
-pub(crate) use course::HostKept;
 pub use dispatch::{
     Dispatch, PerMember, PreserveHost, RequestError, Rewrite, Target, WithTarget, WithTargetFuture,
 };
@@ -59,4 +53,10 @@ pub use error::{BalanceError, BoxError};
 pub(crate) use failover::causes;
 pub use failover::{Classify, Failover, Fault, Idempotent, RetryBudget, Timeouts, cause};
 pub use layer::BalanceLayer;
+pub use response::{
+    BoxResponseBody, BoxResponseBodyFuture, ErrorPage, ErrorPageFuture, ErrorPageService,
+    ResponseBody,
+};
+#[cfg(feature = "proxy")]
+pub(crate) use response::{Pages, PreferredFormat};
 pub use served_by::ServedBy;

@@ -1,10 +1,11 @@
-//! Which member answered a request: [`ServedBy`].
+//! Which member served a request: [`ServedBy`].
 
 use std::sync::Arc;
 
 use crate::session::Session;
 
-/// The member that answered, in the extensions of the answer: for access logs.
+/// The member that gave a response, for access logs. It is in the extensions of the
+/// response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ServedBy {
@@ -12,8 +13,8 @@ pub struct ServedBy {
     pub member: Arc<str>,
     /// The member's route, if it has one.
     pub route: Option<Arc<str>>,
-    /// How many attempts there were, this one included.
+    /// The number of attempts, including the one that gave the response.
     pub attempts: u32,
-    /// How the request's session fared.
+    /// What became of the request's session.
     pub session: Session,
 }

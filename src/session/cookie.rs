@@ -1,36 +1,36 @@
 //! The value of one cookie in the `Cookie` headers of a request.
 //!
-//! Not here: which part of the value is the route, and every other cookie. This
-//! reads what browsers and old servers have been seen to send, not a grammar:
-//! commas between cookies, blanks before the `=`, quotes around the value.
+//! Not here: which part of the value is the route, and all other cookies. This reads what
+//! browsers and old servers actually send rather than a strict grammar: commas between
+//! cookies, blanks before the `=`, quotes around the value.
 
 use std::ops::Range;
 
 use http::{HeaderMap, header};
 
-/// Finds the first value of the cookie that counts: one that is not empty, and UTF-8.
+/// Finds the first value of the cookie that counts: it is not empty and is UTF-8.
 pub(super) fn find<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .flat_map(|cookies| places(cookies.as_bytes(), name.as_bytes()))
-        .find_map(|place| {
-            std::str::from_utf8(unquoted(place.value))
+        .flat_map(|cookies| spans(cookies.as_bytes(), name.as_bytes()))
+        .find_map(|span| {
+            std::str::from_utf8(unquoted(span.value))
                 .ok()
                 .filter(|text| !text.is_empty())
         })
 }
 
-/// Where a cookie stands in a header.
+/// The position and the value of a cookie in a header.
 pub(crate) struct CookieSpan<'r> {
     /// From the name to the end of the value.
     pub(crate) at: Range<usize>,
     value: &'r [u8],
 }
 
-/// Finds each `name = value` in a header. The name may stand behind other words, the
-/// value is all the rest of the piece: `$Version=1 name=value` is one.
-pub(crate) fn places<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item = CookieSpan<'r>> {
+/// Finds each `name = value` in a header. The name may follow other words; the value is the
+/// rest of the piece: `$Version=1 name=value` is one piece.
+pub(crate) fn spans<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item = CookieSpan<'r>> {
     let mut start = 0;
     let pieces = cookies.split(|byte| b";,".contains(byte));
     pieces.filter_map(move |piece| {
@@ -45,7 +45,7 @@ pub(crate) fn places<'r>(cookies: &'r [u8], name: &[u8]) -> impl Iterator<Item =
     })
 }
 
-/// Reads `name = value`, and where the name begins.
+/// Reads `name = value`, and returns where the name begins.
 fn value_in<'r>(piece: &'r [u8], name: &[u8]) -> Option<(usize, &'r [u8])> {
     let mut rest = piece.trim_ascii_start();
     loop {
@@ -59,7 +59,7 @@ fn value_in<'r>(piece: &'r [u8], name: &[u8]) -> Option<(usize, &'r [u8])> {
     }
 }
 
-/// Takes a pair of quotes off; a single one belongs to the value.
+/// Removes a pair of quotes; a single quote belongs to the value.
 fn unquoted(value: &[u8]) -> &[u8] {
     match value {
         [b'"', inner @ .., b'"'] => inner,

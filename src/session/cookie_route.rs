@@ -1,35 +1,36 @@
-//! Whether a member's route can be in a session's cookie: [`CookieRouteError`].
+//! Checks whether a session's cookie can carry a member's route: [`CookieRouteError`].
 //!
-//! What does not live here: the cookie itself, which a driver sets.
+//! Not here: the cookie itself, which `service` sets.
 
 use super::StickySession;
 
-/// The most that browsers keep of a cookie: its name and value, in bytes.
+/// The maximum size of a cookie in browsers: its name and value, in bytes.
 const MOST: usize = 4096;
 
-/// Why no cookie can bring a client back to a member.
+/// Why a session's cookie cannot carry a member's route.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CookieRouteError {
-    /// The route, or the separator before it, has a character that no cookie can have.
+    /// The route, or the separator before it, contains a character that is not allowed in a
+    /// cookie.
     #[error("{0:?} cannot be in a cookie: use visible ASCII without quotes, `,`, `;` and `\\`")]
     Character(char),
     /// The member has no route.
-    #[error("it has no route: give it one")]
+    #[error("the member has no route: give it one")]
     NoRoute,
-    /// The cookie would have more bytes than browsers keep, which is 4096.
-    #[error("a cookie of {0} bytes is not kept by browsers: use a shorter route")]
+    /// The cookie would have more than 4096 bytes, which is what browsers keep.
+    #[error("browsers do not keep a cookie of {0} bytes: use a shorter route")]
     TooLong(usize),
 }
 
 impl StickySession {
-    /// Checks whether a cookie of this session can carry the route of a member, and be
-    /// read again as the same.
+    /// Checks whether a cookie of this session can carry the route of a member, so that the
+    /// same route is read from it again.
     ///
     /// # Errors
     ///
-    /// If there is no route, if it has a character that cannot be in a cookie, or if the
-    /// cookie would be longer than browsers keep.
+    /// If there is no route, if it contains a character that is not allowed in a cookie, or
+    /// if the cookie would be longer than browsers keep.
     ///
     /// # Examples
     ///
@@ -113,10 +114,10 @@ mod tests {
     #[test]
     fn an_error_says_what_to_do() {
         for (error, text) in [
-            (Error::NoRoute, "it has no route: give it one"),
+            (Error::NoRoute, "the member has no route: give it one"),
             (
                 Error::TooLong(5000),
-                "a cookie of 5000 bytes is not kept by browsers: use a shorter route",
+                "browsers do not keep a cookie of 5000 bytes: use a shorter route",
             ),
             (
                 Error::Character(';'),

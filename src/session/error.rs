@@ -1,16 +1,16 @@
-//! Why a text names no sticky session.
+//! Why a text does not name a sticky session.
 //!
-//! Not here: what is wrong with a request. A request is never an error; at worst
-//! it presents nothing.
+//! Not here: errors of requests. A request never causes an error; at worst it presents no
+//! session.
 
-/// Says why a text cannot name the cookie and the URL parameter of a session.
+/// Why a text does not name the cookie and the URL parameter of a session.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::session::{ParseStickySessionError, StickySession};
 ///
-/// let error = "JSESSIONID | jsessionid".parse::<StickySession>();
+/// let error = StickySession::new("JSESSIONID | jsessionid");
 /// assert_eq!(error, Err(ParseStickySessionError::UnmatchableCharacter(' ')));
 /// ```
 #[non_exhaustive]
@@ -22,12 +22,12 @@ pub enum ParseStickySessionError {
     /// The text is empty.
     #[error("no session name: write the name of the cookie, or `cookie|parameter`")]
     NoName,
-    /// There is nothing behind the first `|`.
-    #[error("no URL parameter name behind the `|`: write `cookie|parameter`, or drop the `|`")]
+    /// There is nothing after the first `|`.
+    #[error("no URL parameter name after the `|`: write `cookie|parameter`, or drop the `|`")]
     NoParameterName,
-    /// A name has a character that would keep it from ever being found.
+    /// A name contains a character with which no request can match it.
     #[error(
-        "no session is ever found under a name with {0:?}: remove it (blanks, control characters, `=`, `;` and `,` cannot be part of a name)"
+        "session name contains {0:?}: remove it (blanks, control characters, `=`, `;` and `,` are not allowed)"
     )]
     UnmatchableCharacter(char),
 }
@@ -48,12 +48,12 @@ mod tests {
         );
         assert_eq!(
             Error::NoParameterName.to_string(),
-            "no URL parameter name behind the `|`: write `cookie|parameter`, or drop the `|`"
+            "no URL parameter name after the `|`: write `cookie|parameter`, or drop the `|`"
         );
         assert_eq!(
             Error::UnmatchableCharacter('\t').to_string(),
-            "no session is ever found under a name with '\\t': remove it \
-             (blanks, control characters, `=`, `;` and `,` cannot be part of a name)"
+            "session name contains '\\t': remove it \
+             (blanks, control characters, `=`, `;` and `,` are not allowed)"
         );
     }
 }

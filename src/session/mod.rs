@@ -1,30 +1,29 @@
-//! Where a client's session belongs: read from the text of its request, or, for protocols that
-//! bring no session, remembered by the client's address ([`StickTable`]).
+//! Reads the session that a client presents from the text of its request. For protocols
+//! without sessions, [`StickTable`] remembers the member of each client address.
 //!
-//! Not here: whether a member has that route and may serve it, which is for the
-//! balancer to say, nor the cookies that a driver sets on responses.
+//! Not here: whether a member has that route and can serve, which the balancer decides; and
+//! the cookies that are set on responses (`service`).
 //!
 //! ```text
 //! GET /app;jsessionid=4f3a.C   1st  ─┐
-//! GET /app?jsessionid=4f3a.C   2nd  ─┼─► the first value ──► behind the first
-//! Cookie: JSESSIONID=9b10.B    3rd  ─┘   that says sth.      separator: "C"
+//! GET /app?jsessionid=4f3a.C   2nd  ─┼─► the first value ──► after the first
+//! Cookie: JSESSIONID=9b10.B    3rd  ─┘   that counts         separator: "C"
 //! ```
 //!
-//! The names that are looked for, and the few settings, are a [`StickySession`];
-//! what it finds is a [`PresentedSession`]. A value counts when it is not empty and is
-//! UTF-8; others are passed over, as if the client had not sent them. The first
-//! value that counts ends the search, also when no route can be read from it:
-//! [`PresentedSession::route`] is `None` then.
+//! A [`StickySession`] holds the names to look for and a few settings. Its result is a
+//! [`PresentedSession`]. A value counts if it is not empty and is UTF-8. Other values are
+//! skipped, as if the client had not sent them. The first value that counts ends the
+//! search, even if it contains no route: [`PresentedSession::route`] is then `None`.
 //!
-//! Whatever the client sends, reading it takes time linear in its length, never
-//! panics, and allocates only when a value in the path has %-escapes.
+//! Reading takes time linear in the length of the request and never panics. It allocates
+//! only if a value in the path contains %-escapes.
 //!
 //! # Examples
 //!
 //! ```
 //! use equipoise::session::{SessionSource, StickySession};
 //!
-//! let sticky: StickySession = "JSESSIONID|jsessionid".parse()?;
+//! let sticky = StickySession::new("JSESSIONID|jsessionid")?;
 //! let request = http::Request::get("/shop/basket")
 //!     .header("cookie", "theme=dark; JSESSIONID=9b10.B")
 //!     .body(())?;
@@ -37,8 +36,9 @@
 
 mod cookie;
 mod cookie_route;
-mod election;
+
 mod error;
+mod outcome;
 mod path_parameter;
 mod presented;
 mod route;
@@ -50,11 +50,11 @@ mod laws;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cookie::places as cookie_places;
+pub(crate) use cookie::spans as cookie_spans;
 
 pub use cookie_route::CookieRouteError;
-pub use election::Session;
 pub use error::ParseStickySessionError;
+pub use outcome::Session;
 pub use presented::{PresentedSession, SessionSource};
 pub use stick_table::{StickEntries, StickEntry, StickTable, StickUse};
 pub use sticky::StickySession;

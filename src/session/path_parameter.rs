@@ -1,8 +1,8 @@
 //! The value of one parameter in a URL: `/a;name=value/b` or `/a?name=value`.
 //!
-//! Not here: which part of the value is the route. The path is %-decoded, the
-//! query is taken as it stands. An escaped slash is a character like any other:
-//! only a real one ends a value, and only behind a real one begins a name.
+//! Not here: which part of the value is the route. The path is %-decoded; the query is
+//! taken as it is. An escaped slash is an ordinary character: only an unescaped one ends a
+//! value, and a name begins only after an unescaped one.
 
 use http::Uri;
 use percent_encoding::percent_decode;
@@ -10,7 +10,8 @@ use std::borrow::Cow;
 
 use crate::percent::escaped;
 
-/// Finds the first value of the parameter that counts, in the path before the query.
+/// Finds the first value of the parameter that counts, in the path first, then in the
+/// query.
 pub(super) fn find<'r>(uri: &'r Uri, name: &str, semicolon_ends: bool) -> Option<Cow<'r, str>> {
     let segments = uri.path().split('/').map(Characters::of_path);
     let query = uri.query().map(Characters::of_query);
@@ -19,11 +20,11 @@ pub(super) fn find<'r>(uri: &'r Uri, name: &str, semicolon_ends: bool) -> Option
         .find_map(|text| value_in(text, name, semicolon_ends))
 }
 
-/// A name begins the text, or follows a `?`, `&` or `;`. A value goes on to the
-/// next of these, and past semicolons unless `semicolon_ends`.
+/// A name is at the start of the text, or after a `?`, `&` or `;`. A value ends at the next
+/// `?` or `&`, and at a `;` if `semicolon_ends`.
 ///
-/// The search goes on behind a value that does not count, never inside it, which
-/// keeps it linear.
+/// After a value that does not count, the search continues behind it and never inside it.
+/// This keeps it linear.
 fn value_in<'r>(
     mut text: Characters<'r>,
     name: &str,
@@ -44,7 +45,7 @@ fn value_in<'r>(
     }
 }
 
-/// The bytes of a text, decoded one at a time so that looking allocates nothing.
+/// The bytes of a text, decoded one at a time so that the search does not allocate.
 #[derive(Clone, Debug)]
 struct Characters<'r> {
     rest: &'r [u8],
@@ -66,7 +67,7 @@ impl<'r> Characters<'r> {
         }
     }
 
-    /// What follows `name=`, if that is next.
+    /// Returns what follows `name=`, if the text starts with that.
     fn behind(&self, name: &str) -> Option<Self> {
         let mut text = self.clone();
         for byte in name.bytes().chain([b'=']) {
@@ -75,7 +76,7 @@ impl<'r> Characters<'r> {
         Some(text)
     }
 
-    /// Splits before the first byte that `stops`, or at the end.
+    /// Splits before the first byte for which `stops` is true, or at the end.
     fn split_before(self, stops: impl Fn(u8) -> bool) -> (Self, Self) {
         let mut rest = self.clone();
         let mut beyond = self.clone();
@@ -90,7 +91,7 @@ impl<'r> Characters<'r> {
         (before, rest)
     }
 
-    /// The whole text, unless it is not UTF-8.
+    /// Returns the whole text, unless it is not UTF-8.
     fn decoded(self) -> Option<Cow<'r, str>> {
         if self.escaped {
             percent_decode(self.rest).decode_utf8().ok()
@@ -103,7 +104,7 @@ impl<'r> Characters<'r> {
 impl Iterator for Characters<'_> {
     type Item = u8;
 
-    /// An escape that is none, as in `%zz` or at the end, stands for itself.
+    /// An invalid escape, such as `%zz` or a `%` at the end, is taken literally.
     fn next(&mut self) -> Option<u8> {
         let &first = self.rest.first()?;
         let escape = if self.escaped {

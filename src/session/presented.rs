@@ -1,11 +1,11 @@
-//! What a client presented as its session.
+//! The session that a client presented: [`PresentedSession`].
 //!
-//! Not here: how it was found. The session's own identifier is a secret of the
-//! client and is not kept, so that printing this tells nobody more than a route.
+//! Not here: how it was found. The session's own identifier is a secret of the client. It
+//! is not kept, so printing this type reveals no more than the route.
 
 use std::borrow::Cow;
 
-/// Tells where in the request a session stood.
+/// Where in the request a session was found.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ pub enum SessionSource {
     Url,
 }
 
-/// A session that a client presented, with the route it asks for if it has one.
+/// A session that a client presented, with its route if it has one.
 ///
 /// # Examples
 ///
@@ -56,7 +56,7 @@ impl<'r> PresentedSession<'r> {
         }
     }
 
-    /// Tells where the session stood.
+    /// Returns where in the request the session was found.
     ///
     /// # Examples
     ///
@@ -92,10 +92,10 @@ impl<'r> PresentedSession<'r> {
         self.name
     }
 
-    /// Says which route the session asks for.
+    /// Returns the route of the session, if it has one.
     ///
-    /// `None` is a client that has a session, yet none that any member could own:
-    /// its value has no separator, or nothing behind it. A route is never empty.
+    /// `None` means that the client presented a session, but its value has no separator or
+    /// nothing after it. A route is never empty.
     ///
     /// # Examples
     ///
@@ -113,7 +113,7 @@ impl<'r> PresentedSession<'r> {
         self.route.as_deref()
     }
 
-    /// Takes the route out, to keep it for as long as the request itself lives.
+    /// Returns the route, which may live as long as the request.
     ///
     /// It is borrowed unless it had to be %-decoded.
     ///

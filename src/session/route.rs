@@ -1,12 +1,12 @@
 //! Which part of a session value is the route.
 //!
-//! Not here: where the value stood, and who has that route.
+//! Not here: where the value was found, and which member has the route.
 
-/// Reads what is behind the first separator, or the whole value if there is no
-/// separator to look for. A route is never empty.
+/// Returns what follows the first separator, or the whole value if `separator` is `None`. A
+/// route is never empty.
 ///
-/// A value without the separator has no route, unless `whole_value` lets it be
-/// the route itself.
+/// A value without the separator has no route, unless `whole_value` is set: then the value
+/// is the route.
 pub(super) fn route_of(value: &str, separator: Option<char>, whole_value: bool) -> Option<&str> {
     let route = match separator {
         Some(separator) => match value.split_once(separator) {

@@ -1,24 +1,26 @@
-//! The names under which clients carry their session, and how they are read.
+//! The names under which clients send their session, and how its value is read:
+//! [`StickySession`].
 //!
-//! Not here: the search itself, which each place in a request has in its own file.
+//! Not here: the search itself; `path_parameter` and `cookie` do it.
 
 use super::{
     ParseStickySessionError, PresentedSession, SessionSource, cookie, path_parameter, route,
 };
 use http::{HeaderMap, Uri, request::Parts};
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, fmt};
 
-/// Where a client's session says it belongs.
+/// The names of the cookie and of the URL parameter that carry a client's session, and how
+/// the route is read from their value.
 ///
-/// It is written `cookie|parameter`, or as one name for both, and displayed the
-/// same way; the settings below are no part of that text. Names are case-sensitive.
+/// `Display` writes the names as [`new`](Self::new) reads them: `cookie|parameter`, or one
+/// name if both are equal. The other settings are not displayed. Names are case-sensitive.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::StickySession;
 ///
-/// let sticky: StickySession = "JSESSIONID|jsessionid".parse()?;
+/// let sticky = StickySession::new("JSESSIONID|jsessionid")?;
 /// assert_eq!(sticky.cookie_name(), "JSESSIONID");
 /// assert_eq!(sticky.parameter_name(), "jsessionid");
 /// assert_eq!(sticky.to_string(), "JSESSIONID|jsessionid");
@@ -31,18 +33,19 @@ pub struct StickySession {
     separator: Option<char>,
     semicolon_path_delimiter: bool,
     no_failover: bool,
-    whole_value_routes: bool,
+    optional_separator: bool,
 }
 
 impl StickySession {
-    /// Reads the name of the cookie, or `cookie|parameter`.
+    /// Creates a session from `cookie|parameter`, or from one name for both (Apache:
+    /// `stickysession`).
     ///
-    /// The first `|` divides; any others belong to the parameter's name.
+    /// The first `|` divides the two; any further `|` belongs to the parameter's name.
     ///
     /// # Errors
     ///
-    /// When a name is missing, or could never be found in a request because of a
-    /// blank, a control character, `=`, `;` or `,` in it.
+    /// If a name is missing, or contains a blank, a control character, `=`, `;` or `,`: no
+    /// request could match such a name.
     ///
     /// # Examples
     ///
@@ -54,12 +57,32 @@ impl StickySession {
     /// assert!(StickySession::new("ROUTEID|").is_err());
     /// # Ok::<(), equipoise::session::ParseStickySessionError>(())
     /// ```
-    pub fn new(name: &str) -> Result<Self, ParseStickySessionError> {
-        name.parse()
+    pub fn new(names: &str) -> Result<Self, ParseStickySessionError> {
+        if names.is_empty() {
+            return Err(ParseStickySessionError::NoName);
+        }
+        let (cookie, parameter) = names.split_once('|').unwrap_or((names, names));
+        if cookie.is_empty() {
+            return Err(ParseStickySessionError::NoCookieName);
+        }
+        if parameter.is_empty() {
+            return Err(ParseStickySessionError::NoParameterName);
+        }
+        if let Some(character) = names.chars().find(|character| is_unmatchable(*character)) {
+            return Err(ParseStickySessionError::UnmatchableCharacter(character));
+        }
+        Ok(Self {
+            cookie: cookie.to_owned(),
+            parameter: parameter.to_owned(),
+            separator: Some('.'),
+            semicolon_path_delimiter: false,
+            no_failover: false,
+            optional_separator: false,
+        })
     }
 
-    /// Takes as the route what is behind the first `separator` of a value, which
-    /// is `.` unless this says otherwise.
+    /// Sets the separator: the route is the text after the first `separator` of a value.
+    /// The default is `.`.
     ///
     /// # Examples
     ///
@@ -78,7 +101,7 @@ impl StickySession {
         }
     }
 
-    /// Takes the whole value as the route, whatever is in it.
+    /// Takes the whole value as the route, always, whatever it contains.
     ///
     /// # Examples
     ///
@@ -97,10 +120,10 @@ impl StickySession {
         }
     }
 
-    /// Lets a semicolon end a value in the URL, for links with more than one
-    /// parameter behind a path segment.
+    /// Ends a value in the URL at a semicolon, for links with several parameters after a
+    /// path segment.
     ///
-    /// Otherwise only `/`, `?` and `&` do. A semicolon may stand *before* the name
+    /// By default only `/`, `?` and `&` end it. A semicolon *before* the name is accepted
     /// in either case.
     ///
     /// # Examples
@@ -126,10 +149,11 @@ impl StickySession {
         }
     }
 
-    /// Refuses a request rather than serve it without its session.
+    /// Rejects a request if the member of its session cannot serve it (Apache:
+    /// `nofailover`).
     ///
-    /// For applications that would lose a client's work by starting over on
-    /// another member. Reading requests is the same; the balancer heeds this.
+    /// For applications that would lose a client's work on another member. Requests are
+    /// read in the same way; the balancer applies this setting.
     ///
     /// # Examples
     ///
@@ -137,7 +161,7 @@ impl StickySession {
     /// use equipoise::StickySession;
     ///
     /// let sticky = StickySession::new("sid")?.with_no_failover();
-    /// assert!(sticky.is_no_failover());
+    /// assert!(sticky.has_no_failover());
     /// # Ok::<(), equipoise::session::ParseStickySessionError>(())
     /// ```
     #[must_use]
@@ -148,10 +172,11 @@ impl StickySession {
         }
     }
 
-    /// Takes a value without separator as a route in itself.
+    /// Takes a value that does not contain the separator as the route. A value that
+    /// contains it is read as usual.
     ///
-    /// For cookies that a foreign proxy set to nothing but the route. Without this
-    /// such a value belongs to no member, as in Apache.
+    /// For cookies in which another proxy has set only the route. By default such a value
+    /// has no route, as in Apache.
     ///
     /// # Examples
     ///
@@ -160,15 +185,15 @@ impl StickySession {
     ///
     /// let sticky = StickySession::new("ROUTEID")?;
     /// assert_eq!(sticky.route_of("C"), None);
-    /// let sticky = sticky.with_whole_value_routes();
+    /// let sticky = sticky.with_optional_separator();
     /// assert_eq!(sticky.route_of("C"), Some("C"));
     /// assert_eq!(sticky.route_of("4f3a.C"), Some("C"));
     /// # Ok::<(), equipoise::session::ParseStickySessionError>(())
     /// ```
     #[must_use]
-    pub fn with_whole_value_routes(self) -> Self {
+    pub fn with_optional_separator(self) -> Self {
         Self {
-            whole_value_routes: true,
+            optional_separator: true,
             ..self
         }
     }
@@ -203,7 +228,8 @@ impl StickySession {
         &self.parameter
     }
 
-    /// Says what stands before the route in a value; `None` if the value is the route.
+    /// Returns the separator before the route in a value; `None` if the whole value is the
+    /// route.
     ///
     /// # Examples
     ///
@@ -235,40 +261,40 @@ impl StickySession {
         self.semicolon_path_delimiter
     }
 
-    /// Returns whether a request is refused rather than served without its session.
+    /// Returns whether a request is rejected if the member of its session cannot serve it.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::StickySession;
     ///
-    /// assert!(!StickySession::new("sid")?.is_no_failover());
+    /// assert!(!StickySession::new("sid")?.has_no_failover());
     /// # Ok::<(), equipoise::session::ParseStickySessionError>(())
     /// ```
     #[must_use]
-    pub fn is_no_failover(&self) -> bool {
+    pub fn has_no_failover(&self) -> bool {
         self.no_failover
     }
 
-    /// Returns whether a value without separator is a route in itself.
+    /// Returns whether a value without the separator is taken as the route.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::StickySession;
     ///
-    /// assert!(!StickySession::new("sid")?.has_whole_value_routes());
+    /// assert!(!StickySession::new("sid")?.has_optional_separator());
     /// # Ok::<(), equipoise::session::ParseStickySessionError>(())
     /// ```
     #[must_use]
-    pub fn has_whole_value_routes(&self) -> bool {
-        self.whole_value_routes
+    pub fn has_optional_separator(&self) -> bool {
+        self.optional_separator
     }
 
-    /// Finds the session that a request presents: in its URL, else in its cookies.
+    /// Finds the session that a request presents: in its URL first, then in its cookies.
     ///
-    /// A session in the URL hides those in cookies even when no route can be read
-    /// from it. An empty value, or one that is not UTF-8, is no session.
+    /// A session in the URL takes precedence over cookies even if it contains no route. A
+    /// value that is empty or not UTF-8 is ignored.
     ///
     /// # Examples
     ///
@@ -306,7 +332,7 @@ impl StickySession {
         ))
     }
 
-    /// Finds the session in the head of a request, as [`find`](Self::find) does.
+    /// Finds the session in the head of a request, like [`find`](Self::find).
     ///
     /// # Examples
     ///
@@ -324,7 +350,7 @@ impl StickySession {
         self.find(&parts.uri, &parts.headers)
     }
 
-    /// Reads the route from a session value; never an empty one.
+    /// Returns the route in a session value, if there is one; a route is never empty.
     ///
     /// # Examples
     ///
@@ -339,39 +365,11 @@ impl StickySession {
     /// ```
     #[must_use]
     pub fn route_of<'v>(&self, value: &'v str) -> Option<&'v str> {
-        route::route_of(value, self.separator, self.whole_value_routes)
+        route::route_of(value, self.separator, self.optional_separator)
     }
 }
 
-impl FromStr for StickySession {
-    type Err = ParseStickySessionError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Err(ParseStickySessionError::NoName);
-        }
-        let (cookie, parameter) = text.split_once('|').unwrap_or((text, text));
-        if cookie.is_empty() {
-            return Err(ParseStickySessionError::NoCookieName);
-        }
-        if parameter.is_empty() {
-            return Err(ParseStickySessionError::NoParameterName);
-        }
-        if let Some(character) = text.chars().find(|character| is_unmatchable(*character)) {
-            return Err(ParseStickySessionError::UnmatchableCharacter(character));
-        }
-        Ok(Self {
-            cookie: cookie.to_owned(),
-            parameter: parameter.to_owned(),
-            separator: Some('.'),
-            semicolon_path_delimiter: false,
-            no_failover: false,
-            whole_value_routes: false,
-        })
-    }
-}
-
-/// These end a cookie's name, or keep a request from being one at all.
+/// Such characters end a cookie's name, or make the request invalid.
 fn is_unmatchable(character: char) -> bool {
     character.is_whitespace() || character.is_control() || matches!(character, '=' | ';' | ',')
 }

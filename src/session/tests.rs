@@ -1,5 +1,5 @@
-//! What a [`StickySession`] finds in whole requests: tables of what Apache finds,
-//! with the ledger's number wherever we differ on purpose, and hostile input.
+//! Tables of what a [`StickySession`] finds in whole requests, compared with Apache: the
+//! ledger's number marks each deliberate difference. Also hostile input.
 
 use super::{ParseStickySessionError, SessionSource, StickySession};
 use http::{HeaderMap, HeaderValue, Request, Uri, header::COOKIE};
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 const BOTH: &str = "JSESSIONID|jsessionid";
 
 fn sticky(name: &str) -> StickySession {
-    name.parse().expect("the name of a session")
+    StickySession::new(name).expect("the name of a session")
 }
 
 fn headers(cookies: &[&[u8]]) -> HeaderMap {
@@ -45,20 +45,21 @@ fn in_cookie(sticky: &StickySession, cookies: &[&[u8]]) -> Option<String> {
 
 #[test]
 fn a_url_gives_the_route_of_its_first_parameter_that_counts() {
-    // URI, and what is found with the semicolon as a mere beginning (Off) and as an end too (On).
+    // The URI, and what is found if a semicolon only starts a name (Off) or also ends a
+    // value (On).
     let rows = [
         ("/app/?jsessionid=abc.C", Some("C"), Some("C")),
         ("/app/?x=1&jsessionid=abc.C&y=2", Some("C"), Some("C")),
         ("/app/?JSESSIONID=abc.C", None, None),
-        // 13: Apache finds a name at the end of a longer one.
+        // 13: Apache also finds the name at the end of a longer name.
         ("/app/?xjsessionid=abc.C", None, None),
         ("/app/jsessionid=abc.C", Some("C"), Some("C")),
-        // 13: as above.
+        // 13: likewise.
         ("/app/xjsessionid=abc.C", None, None),
         ("/app/foo;jsessionid=abc.C", Some("C"), Some("C")),
         ("/app/foo;jsessionid=abc.C?x=1", Some("C"), Some("C")),
         ("/app/foo;jsessionid=abc.C;z=1", Some("C;z=1"), Some("C")),
-        // 13: Apache reads on past the slash.
+        // 13: Apache continues after the slash.
         ("/app/foo;jsessionid=abc.C/bar", Some("C"), Some("C")),
         ("/app/foo;jsessionid=abc.C/bar?x=1", Some("C"), Some("C")),
         ("/app/foo%3Bjsessionid=abc.C", Some("C"), Some("C")),
@@ -68,7 +69,7 @@ fn a_url_gives_the_route_of_its_first_parameter_that_counts() {
         ("/app/?%6Asessionid=abc.C", None, None),
         ("/app/?jsessionid=a.C&jsessionid=a.B", Some("C"), Some("C")),
         ("/app/?jsessionid=", None, None),
-        // 13: Apache skips the delimiter and takes what follows it for the value.
+        // 13: Apache skips the delimiter and takes what follows as the value.
         ("/app/?jsessionid=&x=1", None, None),
         ("/app/?jsessionid=&jsessionid=a.C", Some("C"), Some("C")),
         ("/app/?jsessionid=&a.B", None, None),
@@ -79,7 +80,7 @@ fn a_url_gives_the_route_of_its_first_parameter_that_counts() {
         // A slash in a query, or an escaped one, is part of the value.
         ("/app/?jsessionid=a/b.C", Some("C"), Some("C")),
         ("/app/;jsessionid=a%2Fb.C", Some("C"), Some("C")),
-        // 13: and behind it begins no name.
+        // 13: and no name begins after it.
         ("/app/?next=/jsessionid=abc.C", None, None),
         ("/app%2Fjsessionid=abc.C", None, None),
         ("/app/?x=1;jsessionid=abc.C", Some("C"), Some("C")),
@@ -161,7 +162,7 @@ fn cookies_give_the_route_of_the_first_one_that_counts() {
         (&[b"JSESSIONID JSESSIONID=abc.B"], Some("B")),
         (&[b"JSESSIONID; JSESSIONID=abc.B"], Some("B")),
         (&[b"JSESSIONID=abc.B; JSESSIONID=abc.C"], Some("B")),
-        // 13: an empty value ends Apache's search, quotes and blanks stay.
+        // 13: an empty value ends Apache's search, and Apache keeps quotes and blanks.
         (&[b"JSESSIONID=; JSESSIONID=abc.C"], Some("C")),
         (&[b"JSESSIONID= ; JSESSIONID=abc.C"], Some("C")),
         (&[b"JSESSIONID=\"\"; JSESSIONID=abc.C"], Some("C")),
@@ -174,11 +175,12 @@ fn cookies_give_the_route_of_the_first_one_that_counts() {
         (&[b"jsessionid=abc.B"], None),
         (&[b"JSESSIONID="], None),
         (&[b"JSESSIONID"], None),
-        // 14: no separator is no route, and the first value stays the first.
+        // 14: without a separator there is no route, and the first value still ends the
+        // search.
         (&[b"JSESSIONID=B"], Some("")),
         (&[b"JSESSIONID=abc; JSESSIONID=abc.C"], Some("")),
         (&[b"JSESSIONID=abc.; JSESSIONID=abc.C"], Some("")),
-        // 13: Apache joins with a comma, which comes to the same.
+        // 13: Apache joins headers with a comma, with the same result.
         (&[b"x=1", b"JSESSIONID=abc.B"], Some("B")),
         (
             &[b"JSESSIONID=", b"JSESSIONID=abc.B", b"JSESSIONID=abc.C"],
@@ -222,7 +224,7 @@ fn a_session_in_the_url_comes_before_one_in_a_cookie() {
     let rows = [
         ("/?jsessionid=abc.C", SessionSource::Url, "C"),
         ("/;jsessionid=abc.C", SessionSource::Url, "C"),
-        // 14: no route can be read, and yet the cookie is not asked.
+        // 14: the value has no route, but the cookie is not read.
         ("/?jsessionid=abc", SessionSource::Url, ""),
         ("/?jsessionid=abc.", SessionSource::Url, ""),
         ("/?jsessionid=", SessionSource::Cookie, "B"),
@@ -242,7 +244,7 @@ fn a_session_in_the_url_comes_before_one_in_a_cookie() {
 #[test]
 fn a_value_without_separator_is_a_route_in_itself_where_that_is_allowed() {
     // Ledger 14, the option.
-    let sticky = sticky("SID").with_whole_value_routes();
+    let sticky = sticky("SID").with_optional_separator();
     assert_eq!(in_url(&sticky, "/?SID=C").as_deref(), Some("C"));
     assert_eq!(in_url(&sticky, "/a;SID=%43").as_deref(), Some("C"));
     assert_eq!(in_cookie(&sticky, &[b"SID=B"]).as_deref(), Some("B"));
@@ -410,7 +412,7 @@ fn the_first_bar_divides_the_names_and_one_name_serves_both() {
         assert_eq!(sticky.cookie_name(), cookie);
         assert_eq!(sticky.parameter_name(), parameter);
         assert_eq!(sticky.to_string(), displayed);
-        assert_eq!(displayed.parse(), Ok(sticky));
+        assert_eq!(StickySession::new(displayed), Ok(sticky));
     }
 }
 
@@ -431,7 +433,7 @@ fn a_name_that_could_never_be_found_is_refused() {
         ("SID,sid", Error::UnmatchableCharacter(',')),
     ];
     for (text, error) in rows {
-        assert_eq!(text.parse::<StickySession>(), Err(error), "{text:?}");
+        assert_eq!(StickySession::new(text), Err(error), "{text:?}");
     }
 }
 
@@ -439,19 +441,19 @@ fn a_name_that_could_never_be_found_is_refused() {
 fn a_setting_changes_itself_and_nothing_else() {
     let plain = sticky(BOTH);
     assert_eq!(plain.separator(), Some('.'));
-    assert!(!plain.is_no_failover());
+    assert!(!plain.has_no_failover());
     assert!(!plain.has_semicolon_path_delimiter());
-    assert!(!plain.has_whole_value_routes());
+    assert!(!plain.has_optional_separator());
 
     let set = plain
         .with_separator('!')
         .with_no_failover()
         .with_semicolon_path_delimiter()
-        .with_whole_value_routes();
+        .with_optional_separator();
     assert_eq!(set.separator(), Some('!'));
-    assert!(set.is_no_failover());
+    assert!(set.has_no_failover());
     assert!(set.has_semicolon_path_delimiter());
-    assert!(set.has_whole_value_routes());
+    assert!(set.has_optional_separator());
     assert_eq!(set.to_string(), BOTH);
     assert_eq!(set.without_separator().separator(), None);
 }

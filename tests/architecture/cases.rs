@@ -1,7 +1,7 @@
 //! Tests of the rules: each reports what it forbids, and nothing that it allows.
 
 use crate::rules::{
-    apache_words, atomics_outside_sync, give_back_outside_lease, http_in_net, imports_from_above,
+    apache_words, atomics_outside_sync, count_out_outside_lease, http_in_net, imports_from_above,
     io_in_core, module_without_level, unwraps, wrong_form,
 };
 use crate::source::Source;
@@ -126,19 +126,19 @@ fn each_rule_reports_what_it_forbids() {
             "use loom::sync::Arc;",
         ),
         (
-            give_back_outside_lease,
+            count_out_outside_lease,
             "src/balancer/wait.rs",
-            "seat.give_back();",
+            "seat.count_out();",
         ),
         (
-            give_back_outside_lease,
+            count_out_outside_lease,
             "src/member/state.rs",
-            "other.give_back();",
+            "other.count_out();",
         ),
         (
-            give_back_outside_lease,
+            count_out_outside_lease,
             "src/member/counters.rs",
-            "self.give_back();",
+            "self.count_out();",
         ),
         (apache_words, member, "let lbset = 1;"),
         (apache_words, member, "f(\"no lbfactor\");"),
@@ -176,7 +176,7 @@ fn no_rule_reports_what_is_allowed() {
         ),
         (
             "src/member/counters.rs",
-            "fn give_back() {}\n#[cfg(test)]\nmod tests { f().give_back().unwrap() }",
+            "fn count_out() {}\n#[cfg(test)]\nmod tests { f().count_out().unwrap() }",
         ),
         (
             "src/member/id.rs",
@@ -210,7 +210,7 @@ fn no_rule_reports_what_is_allowed() {
             imports_from_above,
             io_in_core,
             atomics_outside_sync,
-            give_back_outside_lease,
+            count_out_outside_lease,
             apache_words,
             unwraps,
             wrong_form,

@@ -22,7 +22,7 @@ mod types;
 use cycles::cycles;
 use levels::{SIBLINGS, level_of};
 use rules::{
-    apache_words, atomics_outside_sync, give_back_outside_lease, http_in_net, imports_from_above,
+    apache_words, atomics_outside_sync, count_out_outside_lease, http_in_net, imports_from_above,
     io_in_core, module_without_level, unwraps, wrong_form,
 };
 use source::{Source, sources};
@@ -96,15 +96,15 @@ fn only_sync_names_atomics_and_locks() {
 #[test]
 fn only_the_lease_gives_a_count_back() {
     check(
-        give_back_outside_lease,
+        count_out_outside_lease,
         "End the `Lease` instead: only its end decrements the requests in flight.",
     );
     let lease = sources("src")
         .into_iter()
         .find(|source| source.path == "src/balancer/lease.rs");
     assert!(
-        lease.is_none_or(|lease| lease.shipped.contains(".give_back(")),
-        "src/balancer/lease.rs has no call of `.give_back(`: change the name in this test, too"
+        lease.is_none_or(|lease| lease.shipped.contains(".count_out(")),
+        "src/balancer/lease.rs has no call of `.count_out(`: change the name in this test, too"
     );
 }
 

@@ -87,11 +87,11 @@ const BANNED_IN_NET: &[Ban] = &[
     ban("hyper", &[], NO_HTTP),
 ];
 
-/// The code outside the lease that may contain `give_back`: its definitions.
+/// The code outside the lease that may contain `count_out`: its definitions.
 const GIVE_BACK_ALLOWED: &[(&str, &str)] = &[
-    ("member/counters", "fn give_back("),
-    ("member/state", "fn give_back("),
-    ("member/state", "self.counters.give_back("),
+    ("member/counters", "fn count_out("),
+    ("member/state", "fn count_out("),
+    ("member/state", "self.counters.count_out("),
 ];
 
 pub(crate) fn module_without_level(source: &Source) -> Vec<String> {
@@ -170,7 +170,7 @@ fn banned(source: &Source, bans: &[Ban]) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn give_back_outside_lease(source: &Source) -> Vec<String> {
+pub(crate) fn count_out_outside_lease(source: &Source) -> Vec<String> {
     if source.is_in("balancer/lease") {
         return Vec::new();
     }
@@ -181,7 +181,7 @@ pub(crate) fn give_back_outside_lease(source: &Source) -> Vec<String> {
     {
         code = code.replace(allowed, "");
     }
-    let lines = lines_with(&code, "give_back").into_iter();
+    let lines = lines_with(&code, "count_out").into_iter();
     lines
         .map(|line| source.at(line, "decrements the requests in flight"))
         .collect()

@@ -18,7 +18,7 @@ impl Site {
                 .members(["A", "B"].map(member))
                 .build()
                 .unwrap(),
-            sticky: "JSESSIONID|jsessionid".parse().unwrap(),
+            sticky: StickySession::new("JSESSIONID|jsessionid").unwrap(),
         }
     }
 
@@ -181,6 +181,6 @@ fn names_under_which_nothing_can_be_found_are_refused() {
     for name in [
         "", "|", "a|", "|b", "a b", "a=b", "a;b", "a,b", "a\0", "a\nb",
     ] {
-        assert!(name.parse::<StickySession>().is_err(), "{name:?}");
+        assert!(StickySession::new(name).is_err(), "{name:?}");
     }
 }

@@ -91,7 +91,7 @@ fn a_check_holds_little_of_what_it_is_flooded_with() {
     let unended = frame(HEADERS, 0, 1, &[0x88]);
     let long = [&[0x00, 1, b'x', 0x7f, 0x81, 0x07][..], &[b'x'; 1_024]].concat();
     let floods = [
-        ("interim answers", interim, again, "not over"),
+        ("interim answers", interim, again, "too many bytes"),
         (
             "empty frames",
             good.clone(),
@@ -110,8 +110,18 @@ fn a_check_holds_little_of_what_it_is_flooded_with() {
             frame(CONTINUATION, 0, 1, &long),
             "no response",
         ),
-        ("settings", vec![], frame(SETTINGS, 0, 0, &[]), "not over"),
-        ("pings", vec![], frame(PING, 0, 0, &[0; 8]), "not over"),
+        (
+            "settings",
+            vec![],
+            frame(SETTINGS, 0, 0, &[]),
+            "too many bytes",
+        ),
+        (
+            "pings",
+            vec![],
+            frame(PING, 0, 0, &[0; 8]),
+            "too many bytes",
+        ),
     ];
     let get = HttpProbe::get("/")
         .version(Version::HTTP_2)

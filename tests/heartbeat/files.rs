@@ -156,7 +156,7 @@ fn what_is_no_regular_file_or_too_long_is_refused_before_it_is_opened() {
         let result = result.recv_timeout(Duration::from_secs(5));
         result.unwrap().unwrap_err().to_string()
     };
-    let irregular = "heartbeats are not in a regular file";
+    let irregular = "the file of heartbeats is not a regular file";
     assert_eq!(refused(folder.0.clone()), irregular);
     #[cfg(unix)]
     {
@@ -168,6 +168,6 @@ fn what_is_no_regular_file_or_too_long_is_refused_before_it_is_opened() {
     }
     let long = File::create(folder.file()).unwrap();
     long.set_len((16 << 20) + 1).unwrap();
-    let too_long = "a file of heartbeats has more than 16 MiB";
+    let too_long = "the file of heartbeats has more than 16 MiB";
     assert_eq!(refused(folder.file()), too_long);
 }

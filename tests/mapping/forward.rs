@@ -16,7 +16,7 @@ fn asked(map: &PathMap, member: &str, path: &str) -> String {
             let (mut head, ()) = http::Request::new(()).into_parts();
             head.uri = Uri::from(path);
             let member: Uri = member.parse().unwrap();
-            member.aim(&mut head).unwrap();
+            member.rewrite(&mut head).unwrap();
             head.uri.path_and_query().unwrap().to_string()
         }
     }

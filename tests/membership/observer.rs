@@ -336,10 +336,9 @@ fn each_time_is_measured_only_if_it_is_wanted_and_heads_are_known_without_it() {
     };
     let heads = Scribe::of(Interest::RESPONDED);
     balancer.observe(heads.clone()).keep();
-    struct Ends(
-        Arc<Mutex<Vec<(Option<u64>, Option<u64>, bool, Option<u16>)>>>,
-        Interest,
-    );
+    /// The seconds to the end and to the head, whether there was a head, and its status.
+    type End = (Option<u64>, Option<u64>, bool, Option<u16>);
+    struct Ends(Arc<Mutex<Vec<End>>>, Interest);
     impl Observer for Ends {
         fn observe(&self, event: &Event<'_>) {
             if let EventKind::Ended(ended) = event.kind {

@@ -1,5 +1,10 @@
 //! Samples that serve, each at the ports that it names.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a sample that serves runs until the process ends, in a thread of its own"
+)]
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::sync::OnceLock;

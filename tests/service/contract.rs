@@ -341,7 +341,10 @@ fn services_and_their_parts_have_the_manners_that_others_ask_for() {
     holds(&cast.service().into_infallible());
     let boxed = cast.service().into_infallible();
     holds(&boxed.box_response_body(|body: equipoise::service::LeasedBody<Full<Bytes>>| body));
-    let calls = cast.balancer.clone().into_call_service::<u64>();
+    let calls = cast
+        .balancer
+        .clone()
+        .into_call_service::<Request<Full<Bytes>>>();
     holds(&calls);
     // Bodies that are not `Sync`, as axum's are.
     let request = Request::new(axum::body::Body::empty());

@@ -65,19 +65,22 @@ async fn a_wait_in_vain_ends_when_it_is_told_to() {
     let service = patient(&balancer, Timeouts::new().with_pick_timeout(SECOND));
     let start = Instant::now();
     let served = outcome(service.clone(), get("/")).await;
-    assert_eq!(served, "no member was elected");
+    assert_eq!(served, "no member could be picked");
     assert_eq!(start.elapsed(), SECOND);
     // Any number waits, unlike Apache's one (ledger 9).
     let waiting: Vec<_> = (0..10)
         .map(|_| tokio::spawn(outcome(service.clone(), get("/"))))
         .collect();
     for task in waiting {
-        assert_eq!(task.await.unwrap(), "no member was elected");
+        assert_eq!(task.await.unwrap(), "no member could be picked");
     }
     assert_eq!(start.elapsed(), 2 * SECOND);
     // Without being told to, it does not wait.
     let service = patient(&balancer, Timeouts::new());
-    assert_eq!(outcome(service, get("/")).await, "no member was elected");
+    assert_eq!(
+        outcome(service, get("/")).await,
+        "no member could be picked"
+    );
     assert_eq!(start.elapsed(), 2 * SECOND);
 }
 
@@ -228,7 +231,7 @@ async fn a_session_stays_with_its_member_however_slow_that_is() {
     let cast = Cast::with_specs([(&[Hang], routed("r1")), (&[Answer(200)], routed("r2"))]);
     let service = cast
         .layer()
-        .sticky("S".parse().unwrap())
+        .sticky(equipoise::StickySession::new("S").unwrap())
         .timeouts(TestTimer, Timeouts::new().with_hedge_delay(SECOND))
         .over_members();
     let mut request = get("/");
@@ -320,7 +323,7 @@ async fn a_wait_ends_by_the_timer_whatever_the_balancers_clock_says() {
     let service = patient(&balancer, Timeouts::new().with_pick_timeout(SECOND));
     let start = Instant::now();
     let waited = tokio::time::timeout(60 * SECOND, outcome(service, get("/"))).await;
-    assert_eq!(waited.unwrap(), "no member was elected");
+    assert_eq!(waited.unwrap(), "no member could be picked");
     assert_eq!(start.elapsed(), SECOND);
 }
 
@@ -397,7 +400,7 @@ async fn whoever_waits_for_a_member_leaves_the_shared_client_to_others() {
     let fine = tower::service_fn(async |_: http::Request<_>| {
         Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
     });
-    let session: equipoise::StickySession = "S".parse().unwrap();
+    let session = equipoise::StickySession::new("S").unwrap();
     let service = equipoise::service::BalanceLayer::new(balancer.clone())
         .sticky(session.with_no_failover())
         .timeouts(TestTimer, Timeouts::new().with_pick_timeout(20 * SECOND))

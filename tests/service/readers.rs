@@ -164,7 +164,7 @@ fn frames_without_data_take_no_room() {
             },
         );
     assert!(counted.bytes_max < 4_096, "{counted:?}");
-    assert!(kept.is_left(), "nothing of it is lost");
+    assert!(kept.is_available(), "nothing of it is lost");
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn what_a_member_did_not_process_goes_on_by_any_method() {
         poll(&mut reader, &alarm),
         Poll::Ready(Some(Ok(_)))
     ));
-    assert!(kept.is_left());
+    assert!(kept.is_available());
 }
 
 /// A client that sends some of its body and then breaks off, or hangs.
@@ -268,7 +268,7 @@ fn a_body_that_panics_leaves_nobody_waiting() {
         let _ = poll(&mut second, &alarm);
     }));
     assert!(panicked.is_err());
-    assert!(!kept.is_left());
+    assert!(!kept.is_available());
     assert!(matches!(
         poll(&mut second, &alarm),
         Poll::Ready(Some(Err(_)))

@@ -39,7 +39,7 @@ async fn a_url_that_grows_too_long_gets_414_and_reaches_nobody() {
     let line = answer.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(
         line,
-        "URI Too Long: the server takes none of this length.\n"
+        "URI Too Long: the server accepts no URI of this length.\n"
     );
     let member = balancer.member("a").unwrap();
     assert!(member.status().is_usable());
@@ -352,7 +352,7 @@ async fn a_session_that_leaves_a_member_without_an_error_keeps_its_cookie() {
     let cookie = equipoise::service::RouteCookie::new();
     let layer = cast
         .layer()
-        .sticky_with_cookie("S".parse().unwrap(), cookie);
+        .sticky_with_cookie(equipoise::StickySession::new("S").unwrap(), cookie);
     let mut request = get("/");
     let value = http::HeaderValue::from_static("S=.r1");
     request.headers_mut().insert("cookie", value);

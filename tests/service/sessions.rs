@@ -17,7 +17,7 @@ use crate::backend::{Backend, Http, any, client, serve};
 use crate::books::in_flight;
 
 fn sticky() -> StickySession {
-    "ROUTEID".parse().unwrap()
+    StickySession::new("ROUTEID").unwrap()
 }
 
 /// Tells its name, and the cookies that it got to see.

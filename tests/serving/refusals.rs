@@ -97,7 +97,7 @@ async fn both_the_server_and_the_edge_can_be_given_other_answers() {
         let member = Member::telling().await;
         let page = |who: &'static str| {
             move |refusal: &equipoise::service::ErrorPage<'_>| {
-                let text = format!("{who}: {} {}", refusal.status(), refusal.wants_json());
+                let text = format!("{who}: {} {}", refusal.status(), refusal.prefers_json());
                 Response::builder()
                     .status(200)
                     .header("x-page", who)

@@ -101,7 +101,7 @@ async fn a_route_that_cannot_be_in_a_cookie_is_told() {
     assert!(
         error
             .to_string()
-            .starts_with("no session stays with a: ';' cannot be in a cookie")
+            .starts_with("sessions cannot be kept with member a: ';' cannot be in a cookie")
     );
     assert_eq!(
         cookies(&layer, 10).await,

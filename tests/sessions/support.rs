@@ -26,7 +26,7 @@ pub(crate) fn site<const N: usize>(members: [(&str, MemberSpec); N]) -> Site {
             .build()
             .unwrap(),
         clock,
-        sticky: "SID|sid".parse().unwrap(),
+        sticky: StickySession::new("SID|sid").unwrap(),
     }
 }
 
@@ -65,7 +65,7 @@ impl Site {
         let presented = self.sticky.find_in_parts(&parts);
         let route = presented.as_ref().and_then(|presented| presented.route());
         let mut request = PickRequest::new().with_session(route).with_tried(tried);
-        if self.sticky.is_no_failover() {
+        if self.sticky.has_no_failover() {
             request = request.with_no_failover();
         }
         let explained = self.balancer.explain(&request);

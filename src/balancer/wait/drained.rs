@@ -24,7 +24,7 @@ use crate::member::MemberState;
 /// let removed = balancer.remove("a").unwrap();
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 /// # runtime.block_on(async {
-/// In a hurry: requests that have not ended by then are left to finish alone.
+/// // In a hurry: requests that have not ended by then are left to finish alone.
 /// let patience = Duration::from_millis(1);
 /// assert!(tokio::time::timeout(patience, removed.drained()).await.is_err());
 /// drop(lease);

@@ -107,7 +107,7 @@ fn sticky(name: &str, session: &SessionConfig, faults: &mut Faults) -> Option<St
     let names = session.names.as_ref()?;
     let about = format!("sessions of balancer `{name}`");
     let hint = "write one name, or two with `|` between them";
-    let mut sticky = faults.note(names.parse::<StickySession>(), &about, hint)?;
+    let mut sticky = faults.note(StickySession::new(names), &about, hint)?;
     match session.separator.as_deref() {
         None => {}
         Some(off) if off.eq_ignore_ascii_case("off") => sticky = sticky.without_separator(),

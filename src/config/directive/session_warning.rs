@@ -26,7 +26,7 @@ pub(super) fn session_warning(
     let (own, main) = (balancer_of(host), balancer_of(None));
     let both = || own.into_iter().chain(main);
     let names = both().find_map(|it| it.session.names.as_ref())?;
-    let session = names.parse::<StickySession>().ok()?;
+    let session = StickySession::new(names).ok()?;
     let members = both().map(|it| &it.members).find(|it| !it.is_empty())?;
     // The members set the cookies, so the text before the route is unknown.
     let session = session.without_separator();

@@ -58,6 +58,9 @@ pub(super) struct BoundedLookups {
     look_up: Box<dyn Fn(Arc<str>, u16) -> Looking + Send + Sync>,
 }
 
+/// A host name and a port.
+type NamedPort = (Arc<str>, u16);
+
 /// The lookup state of one member's checks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
@@ -68,7 +71,7 @@ pub(super) struct Pending {
 struct Known {
     lookup: Option<Lookup>,
     /// The addresses that the last lookup has found.
-    last: Option<((Arc<str>, u16), Arc<[SocketAddr]>)>,
+    last: Option<(NamedPort, Arc<[SocketAddr]>)>,
     /// The last lookup took longer than a check.
     was_slow: bool,
 }
@@ -77,7 +80,7 @@ struct Known {
 /// check.
 #[derive(Debug)]
 struct Lookup {
-    of: (Arc<str>, u16),
+    of: NamedPort,
     task: JoinHandle<LookupResult>,
 }
 

@@ -100,7 +100,7 @@ impl OutlierJudge {
                 Self::update_trial_limit(&mut state, id, |_| in_flight);
             }
             EjectionStage::Trial { .. } => {
-                Self::update_trial_limit(&mut state, id, |older| older.saturating_sub(1))
+                Self::update_trial_limit(&mut state, id, |older| older.saturating_sub(1));
             }
             EjectionStage::Ejected { .. } | EjectionStage::Serving => {}
         }

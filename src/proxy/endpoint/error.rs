@@ -19,7 +19,7 @@ use crate::service::{BoxError, Fault, RequestError, cause};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// No server listens at this address.
+/// // No server listens at this address.
 /// let member = Endpoint::new(Uri::from_static("http://127.0.0.1:1"))?;
 /// let request = Request::new(Empty::<bytes::Bytes>::new());
 /// let error = member.oneshot(request).await.unwrap_err();
@@ -165,7 +165,7 @@ impl EndpointError {
     /// use equipoise::proxy::{Endpoint, EndpointError};
     /// use equipoise::service::BalanceLayer;
     ///
-    /// A `ReverseProxy` does this by itself.
+    /// // A `ReverseProxy` does this by itself.
     /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
     /// let layer = BalanceLayer::new(balancer).cause_by(EndpointError::cause);
     /// # let _ = layer;
@@ -213,7 +213,7 @@ impl EndpointError {
     /// use equipoise::proxy::{Endpoint, EndpointError};
     /// use equipoise::service::BalanceLayer;
     ///
-    /// A `ReverseProxy` does this by itself.
+    /// // A `ReverseProxy` does this by itself.
     /// # let balancer = Balancer::<Endpoint>::builder().build()?;
     /// let service = BalanceLayer::new(balancer)
     ///     .nothing_sent_if(EndpointError::is_nothing_sent)

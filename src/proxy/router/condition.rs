@@ -14,7 +14,7 @@ use super::host::{HostPattern, host_of};
 use super::path::PathPattern;
 use crate::proxy::ClientAddr;
 use crate::random::Random;
-use crate::session::cookie_places;
+use crate::session::cookie_spans;
 
 /// The facts about a request that rules check.
 #[derive(Debug)]
@@ -283,7 +283,7 @@ impl RouteCondition {
 fn has_cookie(headers: &HeaderMap, name: &str, wanted: Option<&str>) -> bool {
     headers.get_all(COOKIE).iter().any(|cookies| {
         let cookies = cookies.as_bytes();
-        cookie_places(cookies, name.as_bytes()).any(|place| {
+        cookie_spans(cookies, name.as_bytes()).any(|place| {
             let Some(wanted) = wanted else {
                 return true;
             };

@@ -47,7 +47,7 @@ use crate::net::canonical;
 /// use equipoise::proxy::Rule;
 /// use http::Method;
 ///
-/// A tenth of the requests for the shop's new pages, and all with the cookie.
+/// // A tenth of the requests for the shop's new pages, and all with the cookie.
 /// let canary = Rule::new()
 ///     .host("*.shop.example.com")
 ///     .path_prefix("/new")

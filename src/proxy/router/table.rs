@@ -36,7 +36,7 @@ use crate::service::{PreferredFormat, ResponseBody};
 ///
 /// type Group = BoxCloneSyncService<Request<String>, Response<String>, Infallible>;
 ///
-/// In a real application, a `BalanceService` each.
+/// // In a real application, a `BalanceService` each.
 /// fn group(name: &'static str) -> Group {
 ///     Group::new(tower::service_fn(move |_| async move { Ok(Response::new(name.to_owned())) }))
 /// }

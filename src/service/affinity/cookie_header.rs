@@ -1,17 +1,17 @@
-//! Taking a cookie out of a request's headers, and leaving the others byte for byte as
-//! they were.
+//! Removes a cookie from a request's headers, and leaves the others unchanged byte for
+//! byte.
 //!
-//! What does not live here: where a cookie stands, which is `session`'s to say, so that
-//! what is read and what is taken out are the same.
+//! Not here: how a cookie is found. `session` does this both for reading and for removing,
+//! so that both find the same.
 
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
-use crate::session::cookie_places;
+use crate::session::cookie_spans;
 
-/// Removes all cookies of one name, and whatever header is empty then.
+/// Removes all cookies of one name, and any header that is empty afterwards.
 pub(super) fn remove(name: &str, headers: &mut HeaderMap) {
     let name = name.as_bytes();
-    let has_one = |value: &HeaderValue| cookie_places(value.as_bytes(), name).next().is_some();
+    let has_one = |value: &HeaderValue| cookie_spans(value.as_bytes(), name).next().is_some();
     if !headers.get_all(COOKIE).iter().any(has_one) {
         return;
     }
@@ -32,16 +32,16 @@ pub(super) fn remove(name: &str, headers: &mut HeaderMap) {
     }
 }
 
-/// Cuts each place out, with the separator before it, or with the one behind it where it
-/// is the first.
+/// Removes each span together with the separator before it, or the one after it for the
+/// first span.
 fn without(name: &[u8], cookies: &[u8]) -> Vec<u8> {
     let is_separator = |byte: &u8| b";,".contains(byte);
     let mut left = Vec::with_capacity(cookies.len());
     let mut from = 0;
-    for place in cookie_places(cookies, name) {
-        let before = cookies[from..place.at.start].trim_ascii_end();
+    for span in cookie_spans(cookies, name) {
+        let before = cookies[from..span.at.start].trim_ascii_end();
         left.extend_from_slice(before);
-        from = place.at.end;
+        from = span.at.end;
         if left.last().is_some_and(is_separator) {
             left.pop();
         } else if left.is_empty() {

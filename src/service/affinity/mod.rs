@@ -1,8 +1,8 @@
-//! Which member a request wants: [`Affinity`], for requests of any type, and the
-//! sessions of HTTP requests.
+//! Which member a request prefers: [`Affinity`], for requests of any type, and the sessions
+//! of HTTP requests.
 //!
-//! What does not live here: reading the route out of URL and cookie (`session`), and
-//! whether the member can serve (`balancer`).
+//! Not here: reading the route from URL and cookie (`session`), and whether the member can
+//! serve (`balancer`).
 
 mod cookie_header;
 mod not_kept;
@@ -29,7 +29,7 @@ use crate::member::{MemberId, MemberState};
 use crate::session::{CookieRouteError, StickySession};
 use crate::sync::Mutex;
 
-/// What a request of any type says about the member that it wants; for
+/// Reads from a request of any type which member it should go to; for
 /// [`CallService`](crate::service::CallService).
 ///
 /// # Examples
@@ -64,14 +64,14 @@ pub trait Affinity<Request>: Send + Sync + 'static {
         None
     }
 
-    /// Returns a hash key, for schedulers that keep equal keys together.
+    /// Returns a hash key, for schedulers that send equal keys to the same member.
     fn hash(&self, request: &Request) -> Option<u64> {
         let _ = request;
         None
     }
 
-    /// Returns facts about the request, for schedulers of your own that know their type:
-    /// a part of the request, or all of it. See
+    /// Returns facts about the request, for schedulers of your own that know their type: a
+    /// part of the request, or all of it. See
     /// [`PickContext::facts`](crate::scheduler::PickContext::facts).
     ///
     /// # Examples
@@ -108,15 +108,15 @@ const _: Option<&dyn Affinity<()>> = None;
 /// Reads a hash key from the head of a request.
 pub(in crate::service) type HashKey = Arc<dyn Fn(&Parts) -> Option<u64> + Send + Sync>;
 
-/// Facts about a request, of a type that only the user and its scheduler know.
+/// Facts about a request, of a type that only the user and the user's scheduler know.
 pub(in crate::service) type BoxFacts = Box<dyn Any + Send + Sync>;
 
 /// Reads facts from the head of a request.
 pub(in crate::service) type ReadFacts = Arc<dyn Fn(&Parts) -> Option<BoxFacts> + Send + Sync>;
 
-/// How HTTP requests say which member they want.
+/// How a member is chosen by an HTTP request's session, key and facts.
 #[derive(Clone, Default)]
-pub(in crate::service) struct Wishes {
+pub(in crate::service) struct HttpAffinity {
     sticky: Option<Arc<Sticky>>,
     hash: Option<HashKey>,
     facts: Option<ReadFacts>,
@@ -125,14 +125,15 @@ pub(in crate::service) struct Wishes {
 struct Sticky {
     session: StickySession,
     cookie: Option<(RouteCookie, RouteEncoding)>,
-    /// Members of which it was told that sessions do not stay with them.
-    told: Mutex<HashSet<MemberId>>,
+    /// Members that were already reported as not keeping sessions.
+    reported: Mutex<HashSet<MemberId>>,
 }
 
-/// Of how many members this is remembered, lest it grow with those that come and go.
+/// How many such members are remembered at most, so that this does not grow with each
+/// member that is added and removed.
 const REMEMBERED: usize = 10_000;
 
-impl Wishes {
+impl HttpAffinity {
     pub(in crate::service) fn with_sticky(
         self,
         session: StickySession,
@@ -145,7 +146,7 @@ impl Wishes {
         let sticky = Some(Arc::new(Sticky {
             session,
             cookie,
-            told: Mutex::default(),
+            reported: Mutex::default(),
         }));
         Self { sticky, ..self }
     }
@@ -169,7 +170,7 @@ impl Wishes {
         self.facts.as_ref().and_then(|read| read(head))
     }
 
-    /// Makes of a request's head what its pick has to know.
+    /// Passes to `then` what a pick needs to know of a request's head.
     pub(in crate::service) fn pick<W, T>(
         &self,
         balancer: &Balancer<W>,
@@ -187,7 +188,7 @@ impl Wishes {
         let Some(sticky) = self.sticky.as_deref() else {
             return then(pick);
         };
-        if sticky.session.is_no_failover() {
+        if sticky.session.has_no_failover() {
             pick = pick.with_no_failover();
         }
         let presented = sticky.session.find_in_parts(head);
@@ -201,7 +202,7 @@ impl Wishes {
         }
     }
 
-    /// Takes out what is between this proxy and its clients only.
+    /// Removes the cookie that concerns only the client and this balancer.
     pub(in crate::service) fn strip(&self, headers: &mut HeaderMap) {
         if let Some(sticky) = self.sticky.as_deref() {
             if let Some((cookie, _)) = &sticky.cookie {
@@ -210,7 +211,7 @@ impl Wishes {
         }
     }
 
-    /// Tells the client the route by which it is served from now on.
+    /// Sets a cookie with the client's new route.
     pub(in crate::service) fn renew<W>(
         &self,
         balancer: &Balancer<W>,
@@ -228,14 +229,15 @@ impl Wishes {
         match sticky.session.check_cookie_route(route.as_deref()) {
             Ok(()) => cookie.set(&sticky.session, &route.unwrap_or_default(), headers),
             Err(why) => {
-                if sticky.is_news(member.id()) {
+                if sticky.is_unreported(member.id()) {
                     balancer.report_not_kept(member, &why);
                 }
             }
         }
     }
 
-    /// The members to which no cookie of ours can bring a client back, and why.
+    /// Returns the members that cannot keep sessions with a cookie of the balancer, and
+    /// why.
     pub(in crate::service) fn not_kept<W>(
         &self,
         balancer: &Balancer<W>,
@@ -253,13 +255,13 @@ impl Wishes {
         balancer.routes().into_iter().filter_map(check).collect()
     }
 
-    /// Tells the observer of those.
-    pub(in crate::service) fn tell_not_kept<W>(&self, balancer: &Balancer<W>) {
+    /// Tells the observers about those members.
+    pub(in crate::service) fn report_not_kept<W>(&self, balancer: &Balancer<W>) {
         let Some(sticky) = self.sticky.as_deref() else {
             return;
         };
         for (member, why) in self.not_kept(balancer) {
-            if sticky.is_news(member.id()) {
+            if sticky.is_unreported(member.id()) {
                 balancer.report_not_kept(&member, &why);
             }
         }
@@ -267,21 +269,21 @@ impl Wishes {
 }
 
 impl Sticky {
-    /// Whether it was not yet told that sessions do not stay with a member.
-    fn is_news(&self, member: MemberId) -> bool {
-        let mut told = self.told.lock();
-        if told.len() >= REMEMBERED {
-            told.clear();
+    /// Returns whether a member has not been reported yet.
+    fn is_unreported(&self, member: MemberId) -> bool {
+        let mut reported = self.reported.lock();
+        if reported.len() >= REMEMBERED {
+            reported.clear();
         }
-        told.insert(member)
+        reported.insert(member)
     }
 }
 
-impl fmt::Debug for Wishes {
+impl fmt::Debug for HttpAffinity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let session = self.sticky.as_ref().map(|sticky| &sticky.session);
         let cookie = self.sticky.as_ref().and_then(|it| it.cookie.as_ref());
-        f.debug_struct("Wishes")
+        f.debug_struct("HttpAffinity")
             .field("sticky", &session)
             .field("cookie", &cookie.map(|(cookie, _)| cookie))
             .field("hash", &self.hash.is_some())

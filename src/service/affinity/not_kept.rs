@@ -1,10 +1,11 @@
-//! Which members no session stays with: [`SessionsNotKept`].
+//! Members that cannot keep sessions: [`SessionsNotKept`].
 
 use std::fmt;
 
 use crate::session::CookieRouteError;
 
-/// Members to which no cookie can bring a client back, one at least.
+/// At least one member whose route cannot be in the balancer's cookie, so that it cannot
+/// keep sessions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionsNotKept {
     members: Vec<(String, CookieRouteError)>,
@@ -32,9 +33,9 @@ impl fmt::Display for SessionsNotKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, why)) in self.members().enumerate() {
             let before = if at == 0 {
-                "no session stays with "
+                "sessions cannot be kept with member "
             } else {
-                ", nor with "
+                "; with member "
             };
             write!(f, "{before}{name}: {why}")?;
         }

@@ -1,5 +1,5 @@
-//! Routes that clients can neither read nor make up: [`OpaqueKey`], and the table from
-//! what they present back to the route.
+//! Routes that clients can neither read nor forge: [`OpaqueKey`], and the table that maps a
+//! client's value back to the route.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,17 +15,17 @@ use crate::balancer::Balancer;
 use crate::snapshot::Roster;
 use crate::sync::{Mutex, Published};
 
-/// So many bytes of the code are kept.
+/// How many bytes of the code are kept.
 const LENGTH: usize = 16;
 
-/// The key by which routes become opaque: HMAC-SHA256 over the balancer's name and the
-/// route, cut to 16 bytes, in base64url.
+/// The key that makes routes opaque: HMAC-SHA256 of the balancer's name and the route,
+/// truncated to 16 bytes, in base64url.
 ///
-/// All proxies that share clients need the same names and keys. To change the key, put
-/// the new one first and keep the old one with [`with_previous`](Self::with_previous)
-/// until clients have forgotten it.
+/// All proxies that share clients need the same names and keys. To change the key, create
+/// one with the new bytes, and add the old bytes with
+/// [`with_previous`](Self::with_previous) until all cookies with the old key have expired.
 ///
-/// Source: RFC 2104; the cut of section 5.
+/// Source: RFC 2104; the truncation of section 5.
 ///
 /// # Examples
 ///
@@ -44,8 +44,8 @@ pub struct OpaqueKey {
 }
 
 impl OpaqueKey {
-    /// Creates a key of secret bytes, best 32 random ones; `balancer` keeps the values of
-    /// two balancers apart that have routes of the same names.
+    /// Creates a key from secret bytes; 32 random bytes are best. The name `balancer` makes
+    /// the values of two balancers differ even if their routes are equal.
     #[must_use]
     pub fn new(balancer: &str, key: &[u8]) -> Self {
         Self {
@@ -55,7 +55,8 @@ impl OpaqueKey {
         }
     }
 
-    /// Accepts also what was made by an older key; a client that presents it keeps it.
+    /// Also accepts values that were made with an older key; a client that presents such a
+    /// value keeps it.
     #[must_use]
     pub fn with_previous(self, key: &[u8]) -> Self {
         Self {
@@ -66,7 +67,7 @@ impl OpaqueKey {
 
     fn code(&self, keyed: &Hmac<Sha256>, route: &str) -> [u8; LENGTH] {
         let mut mac = keyed.clone();
-        // With its length in front, one name cannot be taken for the end of another.
+        // With its length first, the end of the name is unambiguous.
         mac.update(&(self.balancer.len() as u64).to_le_bytes());
         mac.update(self.balancer.as_bytes());
         mac.update(route.as_bytes());
@@ -92,20 +93,20 @@ impl fmt::Debug for OpaqueKey {
     }
 }
 
-/// The routes of a balancer's members by what clients present.
+/// The routes of a balancer's members, by the values that clients present.
 pub(in crate::service) struct OpaqueRoutes {
     key: OpaqueKey,
     table: Published<OpaqueTable>,
-    /// Held by whoever makes the next table.
+    /// Held while the next table is created.
     making: Mutex<()>,
 }
 
 #[derive(Default)]
 struct OpaqueTable {
-    /// The membership from which it was made.
+    /// The membership from which the table was created.
     roster: Option<Arc<Roster>>,
     by_code: HashMap<[u8; LENGTH], Arc<str>>,
-    /// Codes are kept from table to table: only new routes cost a computation.
+    /// Codes are copied from table to table: only new routes need a computation.
     codes: HashMap<Arc<str>, Codes>,
 }
 
@@ -124,14 +125,14 @@ impl OpaqueRoutes {
         }
     }
 
-    /// The route that a client's value stands for. One that stands for none is no
-    /// session at all: it was made up, or its member is gone.
+    /// Returns the route for a client's value. An unknown value is no session: it is
+    /// forged, or its member was removed.
     pub(in crate::service) fn read<W>(
         &self,
         balancer: &Balancer<W>,
         value: &str,
     ) -> Option<Cow<'static, str>> {
-        // A little longer than a code is, for what decodes to more.
+        // A little longer than a code, for longer values.
         let mut decoded = [0; LENGTH + 2];
         let length = URL_SAFE_NO_PAD.decode_slice(value, &mut decoded).ok()?;
         let code: [u8; LENGTH] = decoded[..length].try_into().ok()?;
@@ -141,7 +142,7 @@ impl OpaqueRoutes {
         Some(Cow::Owned(route.to_string()))
     }
 
-    /// What a client is given for `route`.
+    /// Returns the value for `route`.
     pub(in crate::service) fn write<W>(&self, balancer: &Balancer<W>, route: &str) -> String {
         self.renew(balancer);
         let known = self.table.load().codes.get(route).copied();
@@ -158,7 +159,8 @@ impl OpaqueRoutes {
         if is_present(&self.table.load()) {
             return;
         }
-        // Whoever comes meanwhile waits: the old table would send its client elsewhere.
+        // Concurrent requests wait here: with the old table, their clients would go to
+        // another member.
         let _making = self.making.lock();
         let former = self.table.load();
         if !is_present(&former) {

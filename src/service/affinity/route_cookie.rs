@@ -1,7 +1,6 @@
-//! The cookie by which a client comes back to its member: [`RouteCookie`].
+//! The cookie that carries a client's route: [`RouteCookie`].
 //!
-//! What does not live here: reading it, which is `session`'s, and the opaque form of a
-//! route (`opaque`).
+//! Not here: reading the cookie (`session`), and the opaque form of a route (`opaque`).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -15,15 +14,15 @@ use super::opaque::{OpaqueKey, OpaqueRoutes};
 use crate::balancer::Balancer;
 use crate::session::StickySession;
 
-/// The cookie that is set on an answer when another route serves than the one that the
-/// client presented (Apache's recipe with `ROUTEID`, built in).
+/// A cookie with the route of the member. It is set on a response if the member has another
+/// route than the client presented (Apache's recipe with `ROUTEID`, built in).
 ///
-/// By default it is called as the [`StickySession`] says, lasts for the browser's
-/// session, and is `HttpOnly; SameSite=Lax; Path=/`. Members do not get to see it, and
-/// answers that set it are marked `Cache-Control: private`.
+/// By default its name is that of the [`StickySession`], it lasts for the browser's
+/// session, and it is `HttpOnly; SameSite=Lax; Path=/`. It is removed from requests to
+/// members, and responses that set it are marked `Cache-Control: private`.
 ///
-/// A route whose text cannot stand in a cookie is not set: give members routes of
-/// letters and digits, or use [`opaque`](Self::opaque).
+/// A route with characters that are not allowed in a cookie is not set: give members routes
+/// of letters and digits, or use [`with_opaque_routes`](Self::with_opaque_routes).
 ///
 /// # Examples
 ///
@@ -45,11 +44,11 @@ use crate::session::StickySession;
 pub struct RouteCookie {
     template: Cookie<'static>,
     opaque: Option<OpaqueKey>,
-    with_forwarding_to_members: bool,
+    forwarded: bool,
     cacheable: bool,
 }
 
-/// Where a cookie is sent along with requests from other sites.
+/// Whether a cookie is sent with requests from other sites.
 ///
 /// # Examples
 ///
@@ -62,7 +61,7 @@ pub struct RouteCookie {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// With links that are followed (`SameSite=Lax`).
+    /// If a link is followed (`SameSite=Lax`).
     Lax,
     /// Always, over TLS only (`SameSite=None; Secure`).
     None,
@@ -70,7 +69,7 @@ pub enum SameSite {
     Strict,
 }
 
-/// A text that cannot be part of a cookie.
+/// A text that is not allowed in a cookie.
 ///
 /// # Examples
 ///
@@ -92,7 +91,7 @@ pub struct CookieTextError {
 }
 
 impl RouteCookie {
-    /// Creates the cookie with the defaults above.
+    /// Creates a cookie with the defaults above.
     #[must_use]
     pub fn new() -> Self {
         let template = Cookie::build(("", ""))
@@ -102,16 +101,16 @@ impl RouteCookie {
         Self {
             template: template.build(),
             opaque: None,
-            with_forwarding_to_members: false,
+            forwarded: false,
             cacheable: false,
         }
     }
 
-    /// Sets the path below which the client presents it; `/` by default.
+    /// Sets the path below which the client presents the cookie; the default is `/`.
     ///
     /// # Errors
     ///
-    /// If the text cannot be part of a cookie.
+    /// If the text is not allowed in a cookie.
     ///
     /// # Examples
     ///
@@ -127,12 +126,12 @@ impl RouteCookie {
         Ok(self)
     }
 
-    /// Sets the domain to whose hosts the client presents it; by default only to the
-    /// one that set it.
+    /// Sets the domain to whose hosts the client presents the cookie; by default only to
+    /// the host that set it.
     ///
     /// # Errors
     ///
-    /// If the text cannot be part of a cookie.
+    /// If the text is not allowed in a cookie.
     ///
     /// # Examples
     ///
@@ -148,14 +147,14 @@ impl RouteCookie {
         Ok(self)
     }
 
-    /// Lets the client present it over TLS only.
+    /// Presents the cookie over TLS only.
     #[must_use]
     pub fn with_secure(mut self) -> Self {
         self.template.set_secure(true);
         self
     }
 
-    /// Lets scripts read it.
+    /// Lets scripts read the cookie.
     ///
     /// # Examples
     ///
@@ -171,8 +170,8 @@ impl RouteCookie {
         self
     }
 
-    /// Sets whether it comes along with requests from other sites;
-    /// [`SameSite::Lax`] by default.
+    /// Sets whether the cookie is sent with requests from other sites; the default is
+    /// [`SameSite::Lax`].
     #[must_use]
     pub fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.template.set_same_site(match same_site {
@@ -183,7 +182,7 @@ impl RouteCookie {
         self
     }
 
-    /// Lets the client keep it for so long, in whole seconds; by default until the
+    /// Sets how long the client keeps the cookie, in whole seconds; by default until the
     /// browser is closed.
     #[must_use]
     pub fn with_max_age(mut self, age: Duration) -> Self {
@@ -193,8 +192,8 @@ impl RouteCookie {
         self
     }
 
-    /// Sets a value that shows nothing of the route: who holds it can neither read which
-    /// member it names nor make one up for another.
+    /// Sets a value that does not reveal the route: a client can neither read the member
+    /// from it nor forge a value for another member.
     ///
     /// # Examples
     ///
@@ -213,7 +212,7 @@ impl RouteCookie {
         }
     }
 
-    /// Lets members see it; by default it is taken out of their requests.
+    /// Passes the cookie to members; by default it is removed from their requests.
     ///
     /// # Examples
     ///
@@ -226,12 +225,12 @@ impl RouteCookie {
     #[must_use]
     pub fn with_forwarding_to_members(self) -> Self {
         Self {
-            with_forwarding_to_members: true,
+            forwarded: true,
             ..self
         }
     }
 
-    /// Leaves `Cache-Control` as the member sent it. A shared cache may then give one
+    /// Keeps `Cache-Control` as the member sent it. A shared cache may then send one
     /// client's cookie to others.
     ///
     /// # Examples
@@ -250,7 +249,7 @@ impl RouteCookie {
         }
     }
 
-    /// Puts the cookie on an answer.
+    /// Adds the cookie to a response.
     pub(in crate::service) fn set(
         &self,
         session: &StickySession,
@@ -281,9 +280,9 @@ impl RouteCookie {
         }
     }
 
-    /// Takes the cookie out of a request.
+    /// Removes the cookie from a request.
     pub(in crate::service) fn strip(&self, session: &StickySession, headers: &mut HeaderMap) {
-        if !self.with_forwarding_to_members {
+        if !self.forwarded {
             cookie_header::remove(session.cookie_name(), headers);
         }
     }
@@ -295,7 +294,7 @@ impl Default for RouteCookie {
     }
 }
 
-/// How routes stand in cookies.
+/// How routes are encoded in cookies.
 pub(in crate::service) enum RouteEncoding {
     Opaque(Box<OpaqueRoutes>),
     Plain,
@@ -309,7 +308,7 @@ impl RouteEncoding {
         }
     }
 
-    /// The route that a client's value means, if it means any.
+    /// Returns the route that a client's value stands for, if any.
     pub(in crate::service) fn read<'v, W>(
         &self,
         balancer: &Balancer<W>,
@@ -321,7 +320,7 @@ impl RouteEncoding {
         }
     }
 
-    /// What a client is given for a route.
+    /// Returns the value of the cookie for a route.
     pub(in crate::service) fn write<'r, W>(
         &self,
         balancer: &Balancer<W>,

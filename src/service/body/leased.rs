@@ -1,11 +1,11 @@
-//! The response body that holds its member's lease to the last byte: [`LeasedBody`],
-//! and [`UpgradeLease`] for connections that go on as something else.
+//! The response body that holds its member's lease until the last byte: [`LeasedBody`]; and
+//! [`UpgradeLease`] for upgraded connections.
 //!
 //! | how it ends | outcome |
 //! |---|---|
-//! | the end of the stream, trailers, the last byte of a known length | as the answer's status was judged |
+//! | the end of the stream, trailers, the last byte of a known length | as the status of the response was classified |
 //! | an error | failure; cancelled if the client broke off its own body |
-//! | dropped before | cancelled |
+//! | it is dropped before its end | cancelled |
 
 use std::fmt;
 use std::pin::Pin;
@@ -21,10 +21,10 @@ use crate::member::{Cause, Outcome};
 use crate::sync::Mutex;
 
 pin_project! {
-    /// A response body during which its member's request is in flight.
+    /// A response body that keeps the request in flight at its member.
     ///
-    /// It counts the bytes, and ends the lease as soon as no more can come, also where
-    /// a server that knows the length never asks for the end.
+    /// It counts the bytes, and ends the lease as soon as no more data can follow, even if
+    /// a server that knows the length never polls for the end.
     ///
     /// # Examples
     ///
@@ -57,15 +57,15 @@ pin_project! {
     pub struct LeasedBody<B> {
         #[pin]
         inner: B,
-        // `None` once the request has ended, or if an upgrade has it.
+        // `None` if the request has ended, or if an upgrade holds the guard.
         guard: Option<Guard>,
-        // Bytes still to come, where the length is known.
+        // Bytes that are still to come, if the length is known.
         remaining: Option<u64>,
-        // How the member did if nothing goes wrong any more.
+        // The outcome if the body ends without an error.
         outcome: Outcome,
-        // The status of the answer: the cause, if that is a failure.
+        // The status of the response: the cause if the outcome is a failure.
         status: u16,
-        // Nothing comes any more: the inner body is not asked again.
+        // The inner body has ended and is not polled again.
         done: bool,
     }
 }
@@ -74,7 +74,8 @@ impl<B> LeasedBody<B>
 where
     B: Body,
 {
-    /// `outcome` is how the member did if nothing goes wrong any more, by the status. `over` says that no data can come, whatever the body holds.
+    /// `outcome` is the outcome, by the status, if the body ends without an error. `over`
+    /// means that no data can follow, whatever the body contains.
     pub(in crate::service) fn new(
         inner: B,
         guard: Option<Guard>,
@@ -106,11 +107,11 @@ enum BodyEnd {
     BrokenOff,
     /// The client broke off its own body.
     Cancelled,
-    /// All of it is there: the status decides.
+    /// The body is complete: the status decides.
     Judged,
 }
 
-/// Ends the request whose answer is there.
+/// Ends a request whose response is complete.
 fn end(guard: Guard, (outcome, status): (Outcome, u16)) {
     match outcome {
         Outcome::Failure => guard.fail(Cause::Status(status)),
@@ -152,7 +153,7 @@ where
             Some(Err(_)) => {
                 *this.done = true;
                 let guard = this.guard.as_ref();
-                // An answer breaks off as well if its client breaks off the request.
+                // A response also breaks off if the client breaks off its request.
                 let client = guard.is_some_and(|guard| matches!(guard.upload(), Upload::Failed(_)));
                 Some(if client {
                     BodyEnd::Cancelled
@@ -199,10 +200,10 @@ impl<B> fmt::Debug for LeasedBody<B> {
     }
 }
 
-/// The lease of a connection that was upgraded, in the extensions of the response: for
-/// whoever carries the tunnel. Clones are the same lease.
+/// The lease of an upgraded connection, in the extensions of the response: the code that
+/// runs the tunnel takes it. Clones share the lease.
 ///
-/// If nobody takes it, the request ends, well, when the response is gone.
+/// If it is not taken, the request ends as a success when the response is dropped.
 ///
 /// # Examples
 ///
@@ -232,8 +233,8 @@ impl UpgradeLease {
         }
     }
 
-    /// Takes the lease, unless somebody else has: the request is in flight as long as
-    /// the guard lives.
+    /// Takes the lease, if it is still there. The request is in flight while the guard is
+    /// alive.
     #[must_use = "a guard that is dropped at once counts nothing"]
     pub fn take(&self) -> Option<Guard> {
         self.shared.0.lock().take()

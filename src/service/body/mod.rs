@@ -1,10 +1,10 @@
-//! Bodies on both ways: requests' on theirs to a member, and perhaps to another
-//! (`request`, `replay`), and answers' with the lease in them (`leased`).
+//! Bodies of requests, which may be sent to several members (`request`, `replay`), and
+//! bodies of responses, which hold the lease (`leased`).
 
 mod leased;
 mod replay;
+mod replay_buffer;
 mod request;
-mod tape;
 
 pub use leased::{LeasedBody, UpgradeLease};
 pub use replay::{BufferUpTo, KeptInBuffer, ReplayBody};

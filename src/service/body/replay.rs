@@ -1,17 +1,17 @@
 //! Request bodies that are kept while they are sent, so that they can be sent again:
 //! [`BufferUpTo`] and [`ReplayBody`].
 //!
-//! Each attempt reads with a position of its own: first what is in the buffer, then on
-//! from the client's body, which it also puts into the buffer. A later attempt takes
-//! the client's body over from an earlier one, which is woken and reads an error.
+//! Each attempt has its own read position. It reads the buffer first, then the client's
+//! body, and appends what it reads to the buffer. A later attempt takes over the client's
+//! body from an earlier one, which is woken and reads an error.
 //!
 //! ```text
 //! buffer  ▓▓▓▓▓▓▓▓░░░░ limit      the client's body
 //! attempt 1  ────────► superseded ┐
-//! attempt 2  ──► replays ─────────┴─► goes on from here
+//! attempt 2  ──► replays ─────────┴─► continues from here
 //! ```
 //!
-//! What does not live here: the buffer, and whose turn it is (`tape`).
+//! Not here: the buffer, and which attempt reads (`replay_buffer`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -22,21 +22,21 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::replay_buffer::{BodySource, BufferRead, ReplayBuffer};
 use super::request::{KeptBody, RequestBody, Superseded};
 use super::request::{note_failed, status_of};
-use super::tape::{BodySource, Tape, TapeRead};
 use crate::balancer::SentMeter;
 use crate::service::BoxError;
 use crate::service::error::BodyGone;
 use crate::sync::Mutex;
 
-/// Keeps up to so many bytes of each request body while it is sent, so that another
-/// attempt can send it again; of a longer one, nothing is kept.
+/// Buffers up to this many bytes of each request body while it is sent, so that another
+/// attempt can send it again. Nothing is kept of a longer body.
 ///
-/// Another attempt may send a `PUT` again, or a request that is marked
-/// [`Idempotent`](crate::service::Idempotent); and a request of any method, as a `POST`, if
-/// the member has said that it did not process it (HTTP/2). Each request may take so much
-/// memory until its answer begins.
+/// Another attempt may send the body again if the method is idempotent, such as `PUT`, or
+/// the request is marked [`Idempotent`](crate::service::Idempotent). For any method, such
+/// as `POST`, it may do so if the member has reported that it did not process the request
+/// (HTTP/2). Each request may take this much memory until its response begins.
 ///
 /// # Examples
 ///
@@ -61,13 +61,13 @@ where
     type Body = ReplayBody<B>;
     type Kept = KeptInBuffer<B>;
 
-    fn keep(&self, body: B, _repeatable: bool) -> KeptInBuffer<B> {
+    fn keep(&self, body: B, _may_retry: bool) -> KeptInBuffer<B> {
         if body.is_end_stream() {
-            return KeptInBuffer { tape: None };
+            return KeptInBuffer { buffer: None };
         }
         let size = body.size_hint();
-        // A body that is known to be too long is not even begun to be kept. Of all others,
-        // as what a member verifiably did not process may be sent again by any method.
+        // A body that is known to be too long is not buffered. All others are, whatever the
+        // method: a request that a member provably did not process may be sent again.
         let limit = if size.lower() <= self.0 as u64 {
             self.0
         } else {
@@ -77,8 +77,7 @@ where
     }
 }
 
-/// A body that the next attempt gets as long as all that was read of it is in the
-/// buffer.
+/// A body for the next attempt, as long as everything that was read of it is in the buffer.
 ///
 /// # Examples
 ///
@@ -88,71 +87,71 @@ where
 /// use http_body_util::Full;
 ///
 /// let kept = BufferUpTo(1_024).keep(Full::new(Bytes::from("hello")), true);
-/// assert!(kept.is_left());
+/// assert!(kept.is_available());
 /// assert!(!kept.is_shareable(), "not before all of it is in the buffer");
 /// ```
 pub struct KeptInBuffer<B> {
-    /// `None` if it is empty.
-    tape: Option<Arc<Mutex<Tape<B>>>>,
+    /// `None` if the body is empty.
+    buffer: Option<Arc<Mutex<ReplayBuffer<B>>>>,
 }
 
 impl<B> KeptBody for KeptInBuffer<B> {
     type Body = ReplayBody<B>;
 
-    fn is_left(&self) -> bool {
-        let tape = self.tape.as_ref();
-        tape.is_none_or(|tape| tape.lock().can_be_rewound())
+    fn is_available(&self) -> bool {
+        let buffer = self.buffer.as_ref();
+        buffer.is_none_or(|buffer| buffer.lock().can_be_rewound())
     }
 
     fn is_shareable(&self) -> bool {
-        let tape = self.tape.as_ref();
-        tape.is_none_or(|tape| tape.lock().is_complete())
+        let buffer = self.buffer.as_ref();
+        buffer.is_none_or(|buffer| buffer.lock().is_complete())
     }
 
     fn next(&mut self, meter: impl FnOnce() -> SentMeter) -> Option<ReplayBody<B>> {
-        self.rewound(|| Some(meter()))
+        self.replay(|| Some(meter()))
     }
 }
 
 impl<B: Body> KeptInBuffer<B> {
-    /// Keeps up to so many bytes, as they are read.
+    /// Buffers up to `limit` bytes as they are read.
     pub(crate) fn new(body: B, limit: usize) -> Self {
         let size = body.size_hint();
         Self {
-            tape: Some(Arc::new(Mutex::new(Tape::new(body, size, limit)))),
+            buffer: Some(Arc::new(Mutex::new(ReplayBuffer::new(body, size, limit)))),
         }
     }
 }
 
 impl<B> KeptInBuffer<B> {
-    /// As [`next`](KeptBody::next), for bytes that are counted elsewhere.
+    /// Like [`next`](KeptBody::next), for bytes that are counted elsewhere.
     #[cfg_attr(
         not(feature = "proxy"),
         allow(dead_code, reason = "endpoints keep some")
     )]
     pub(crate) fn next_uncounted(&mut self) -> Option<ReplayBody<B>> {
-        self.rewound(|| None)
+        self.replay(|| None)
     }
 
-    fn rewound(&self, meter: impl FnOnce() -> Option<SentMeter>) -> Option<ReplayBody<B>> {
-        let Some(shared) = &self.tape else {
+    fn replay(&self, meter: impl FnOnce() -> Option<SentMeter>) -> Option<ReplayBody<B>> {
+        let Some(shared) = &self.buffer else {
             return Some(ReplayBody { reader: None });
         };
-        let mut tape = shared.lock();
-        if !tape.can_be_rewound() {
+        let mut buffer = shared.lock();
+        if !buffer.can_be_rewound() {
             return None;
         }
-        let (attempt, superseded) = tape.rewind();
-        let left = tape.size;
-        drop(tape);
+        let (attempt, superseded) = buffer.rewind();
+        let left = buffer.size;
+        drop(buffer);
         wake(superseded);
-        let reader = TapeReader {
+        let reader = ReplayReader {
             attempt,
             left,
-            tape: shared.clone(),
+            buffer: shared.clone(),
             position: 0,
             done: false,
-            unsaid: false,
+            end_unannounced: false,
             meter: meter(),
         };
         Some(ReplayBody {
@@ -163,9 +162,9 @@ impl<B> KeptInBuffer<B> {
 
 impl<B> Drop for KeptInBuffer<B> {
     fn drop(&mut self) {
-        // The body of an attempt may go on for long after its answer has begun.
-        if let Some(tape) = &self.tape {
-            tape.lock().keep_no_more();
+        // The body of an attempt may continue long after its response has begun.
+        if let Some(buffer) = &self.buffer {
+            buffer.lock().keep_no_more();
         }
     }
 }
@@ -173,117 +172,118 @@ impl<B> Drop for KeptInBuffer<B> {
 impl<B> fmt::Debug for KeptInBuffer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptInBuffer")
-            .field("left", &self.is_left())
+            .field("left", &self.is_available())
             .finish_non_exhaustive()
     }
 }
 
-/// A request body that can be sent again; made by [`BufferUpTo`].
+/// A request body that can be sent again; [`BufferUpTo`] creates it.
 pub struct ReplayBody<B> {
-    /// `None` if it is empty.
-    reader: Option<TapeReader<B>>,
+    /// `None` if the body is empty.
+    reader: Option<ReplayReader<B>>,
 }
 
-struct TapeReader<B> {
-    tape: Arc<Mutex<Tape<B>>>,
+struct ReplayReader<B> {
+    buffer: Arc<Mutex<ReplayBuffer<B>>>,
     attempt: u64,
-    /// So many bytes were read.
+    /// The number of bytes that were read.
     position: usize,
-    /// The size of what is still to be read.
+    /// The size of the rest.
     left: SizeHint,
     done: bool,
-    /// The client's body ended, but had not said that it would.
-    unsaid: bool,
+    /// The client's body has ended, but its size hint had not announced the end.
+    end_unannounced: bool,
     /// `None` if the bytes are counted elsewhere.
     meter: Option<SentMeter>,
 }
 
-/// What a reader comes upon.
+/// What a read returns.
 enum NextChunk {
     Data(Bytes),
     End(Option<HeaderMap>),
     Error(BoxError),
 }
 
-impl<B> TapeReader<B>
+impl<B> ReplayReader<B>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<NextChunk> {
-        let mut tape = self.tape.lock();
-        let next = match tape.find(self.attempt, self.position) {
-            TapeRead::Data(data) => {
+        let mut buffer = self.buffer.lock();
+        let next = match buffer.find(self.attempt, self.position) {
+            BufferRead::Data(data) => {
                 self.position += data.len();
                 NextChunk::Data(data)
             }
-            TapeRead::End(trailers) => NextChunk::End(trailers),
-            TapeRead::Gone => NextChunk::Error(BodyGone.into()),
-            TapeRead::Superseded => NextChunk::Error(Superseded.into()),
-            TapeRead::Wait => {
-                let other = tape.sleep(context.waker());
-                drop(tape);
+            BufferRead::End(trailers) => NextChunk::End(trailers),
+            BufferRead::Gone => NextChunk::Error(BodyGone.into()),
+            BufferRead::Superseded => NextChunk::Error(Superseded.into()),
+            BufferRead::Wait => {
+                let other = buffer.sleep(context.waker());
+                drop(buffer);
                 wake(other);
                 return Poll::Pending;
             }
-            TapeRead::ReadOn(source) => {
-                drop(tape);
+            BufferRead::ReadOn(source) => {
+                drop(buffer);
                 return self.read_on(source, context);
             }
         };
         Poll::Ready(next)
     }
 
-    /// Reads on from the client's body, outside the lock.
+    /// Reads from the client's body, without holding the lock.
     fn read_on(&mut self, mut source: Pin<Box<B>>, context: &mut Context<'_>) -> Poll<NextChunk> {
-        let mut hand = Hand {
-            tape: &self.tape,
+        let mut guard = SourceGuard {
+            buffer: &self.buffer,
             empty: false,
         };
         let frame = source.as_mut().poll_frame(context);
         let frame =
             frame.map_ok(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())));
         let over = source.is_end_stream();
-        hand.empty = true;
-        drop(hand);
+        guard.empty = true;
+        drop(guard);
         let frame = frame.map_err(Into::into);
         if let Some(meter) = &self.meter {
             meter.upload_polled(&frame, status_of);
         }
-        let mut tape = self.tape.lock();
+        let mut buffer = self.buffer.lock();
         let Poll::Ready(frame) = frame else {
-            tape.source = BodySource::Idle(source);
-            let other = tape.sleep(context.waker());
-            drop(tape);
+            buffer.source = BodySource::Idle(source);
+            let other = buffer.sleep(context.waker());
+            drop(buffer);
             wake(other);
             return Poll::Pending;
         };
-        tape.source = BodySource::Ended;
+        buffer.source = BodySource::Ended;
         let next = match frame.map(|frame| frame.map(Frame::into_data)) {
             None => {
-                self.unsaid = !over;
+                self.end_unannounced = !over;
                 NextChunk::End(None)
             }
             Some(Err(error)) => {
-                tape.source = BodySource::Failed;
+                buffer.source = BodySource::Failed;
                 NextChunk::Error(error)
             }
             Some(Ok(Ok(data))) => {
                 if !over {
-                    tape.source = BodySource::Idle(source);
+                    buffer.source = BodySource::Idle(source);
                 }
-                self.position = tape.note(&data);
+                self.position = buffer.note(&data);
                 self.done = over;
                 NextChunk::Data(data)
             }
             Some(Ok(Err(frame))) => {
-                tape.trailers = frame.into_trailers().ok();
-                NextChunk::End(tape.trailers.clone())
+                buffer.trailers = frame.into_trailers().ok();
+                NextChunk::End(buffer.trailers.clone())
             }
         };
-        // Whoever took over meanwhile reads on, or what has just been kept.
-        let other = tape.wake(context.waker());
-        drop(tape);
+        // An attempt that took over meanwhile continues with the client's body, or reads
+        // what was just buffered.
+        let other = buffer.wake(context.waker());
+        drop(buffer);
         wake(other);
         Poll::Ready(next)
     }
@@ -303,21 +303,21 @@ where
     }
 }
 
-/// Whoever has the client's body in hand: should that panic, the others are told that it
-/// has failed.
-struct Hand<'t, B> {
-    tape: &'t Mutex<Tape<B>>,
+/// Holds the client's body while it is polled. If that panics, the other attempts see that
+/// it has failed.
+struct SourceGuard<'t, B> {
+    buffer: &'t Mutex<ReplayBuffer<B>>,
     empty: bool,
 }
 
-impl<B> Drop for Hand<'_, B> {
+impl<B> Drop for SourceGuard<'_, B> {
     fn drop(&mut self) {
         if !self.empty {
-            let mut tape = self.tape.lock();
-            tape.source = BodySource::Failed;
-            let asleep = tape.asleep();
-            drop(tape);
-            wake(asleep);
+            let mut buffer = self.buffer.lock();
+            buffer.source = BodySource::Failed;
+            let waker = buffer.take_waker();
+            drop(buffer);
+            wake(waker);
         }
     }
 }
@@ -360,7 +360,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        let said = |reader: &TapeReader<B>| reader.done && !reader.unsaid;
+        let said = |reader: &ReplayReader<B>| reader.done && !reader.end_unannounced;
         self.reader.as_ref().is_none_or(said)
     }
 
@@ -373,7 +373,8 @@ where
 }
 
 impl<B> ReplayBody<B> {
-    /// Notes that the client has broken its body off; `status` is what it is told.
+    /// Records that the client has broken off its body; `status` is the status of the
+    /// response to it.
     #[cfg_attr(
         not(feature = "proxy"),
         allow(dead_code, reason = "endpoints find out")
@@ -400,7 +401,7 @@ impl<B> fmt::Debug for ReplayBody<B> {
 #[cfg(test)]
 mod tests {
     use super::KeptInBuffer;
-    use crate::service::body::tape::TapeRead;
+    use crate::service::body::replay_buffer::BufferRead;
     use bytes::Bytes;
     use http_body::{Body, Frame};
     use http_body_util::BodyExt;
@@ -426,8 +427,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_kept_once_no_other_attempt_can_come() {
         let mut kept = KeptInBuffer::new(Endless, 1_000);
-        let tape = kept.tape.clone().unwrap();
-        let is_kept = || matches!(tape.lock().find(1, 0), TapeRead::Data(_));
+        let buffer = kept.buffer.clone().unwrap();
+        let is_kept = || matches!(buffer.lock().find(1, 0), BufferRead::Data(_));
         let mut body = kept.next_uncounted().unwrap();
         body.frame().await.unwrap().unwrap();
         assert!(is_kept());

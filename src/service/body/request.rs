@@ -1,7 +1,7 @@
-//! What becomes of a request's body, so that another attempt may have it:
-//! [`RequestBody`], [`Counted`] and [`PassThrough`].
+//! How request bodies are kept for another attempt: [`RequestBody`], [`Counted`] and
+//! [`PassThrough`].
 //!
-//! What does not live here: bodies that are kept while they are sent (`replay`).
+//! Not here: bodies that are buffered while they are sent (`replay`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,17 +17,17 @@ use crate::balancer::SentMeter;
 use crate::service::{BoxError, RequestError, cause};
 use crate::sync::Mutex;
 
-/// How the bodies of requests are handed to members.
+/// The policy that passes request bodies to members.
 ///
 /// | policy | members receive | another attempt gets the body |
 /// |---|---|---|
-/// | [`Counted`] | [`CountedBody`] | if it is empty, or nobody has begun to read it |
-/// | [`PassThrough`] | the body as it came | if it is empty |
-/// | [`BufferUpTo`](crate::service::BufferUpTo) | [`ReplayBody`](crate::service::ReplayBody) | as long as what was read of it fits into the buffer |
+/// | [`Counted`] | [`CountedBody`] | if it is empty, or no attempt has begun to read it |
+/// | [`PassThrough`] | the body itself | if it is empty |
+/// | [`BufferUpTo`](crate::service::BufferUpTo) | [`ReplayBody`](crate::service::ReplayBody) | if everything that was read of it fits into the buffer |
 ///
 /// # Examples
 ///
-/// One of your own, for bodies that are cheap to clone:
+/// A policy of your own, for bodies that are cheap to clone:
 ///
 /// ```
 /// use equipoise::balancer::SentMeter;
@@ -43,7 +43,7 @@ use crate::sync::Mutex;
 ///     type Body = Full<Bytes>;
 ///     type Kept = Kept;
 ///
-///     fn keep(&self, body: Full<Bytes>, _repeatable: bool) -> Kept {
+///     fn keep(&self, body: Full<Bytes>, _may_retry: bool) -> Kept {
 ///         Kept(body)
 ///     }
 /// }
@@ -51,7 +51,7 @@ use crate::sync::Mutex;
 /// impl KeptBody for Kept {
 ///     type Body = Full<Bytes>;
 ///
-///     fn is_left(&self) -> bool {
+///     fn is_available(&self) -> bool {
 ///         true
 ///     }
 ///
@@ -70,37 +70,41 @@ use crate::sync::Mutex;
 /// # let _ = layer;
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy for request bodies of type `{B}`",
+    note = "use `Counted`, `PassThrough` or `BufferUpTo`, and bodies that implement `http_body::Body`"
+)]
 pub trait RequestBody<B>: Clone {
-    /// What members receive.
+    /// The type of body that members receive.
     type Body;
-    /// What stays behind for another attempt.
+    /// What is kept for another attempt.
     type Kept: KeptBody<Body = Self::Body>;
 
-    /// Takes the body of a request into keeping; `repeatable` says whether the request
-    /// may go to another member once some of it was read.
-    fn keep(&self, body: B, repeatable: bool) -> Self::Kept;
+    /// Takes the body of a request. `may_retry` tells whether another attempt may send the
+    /// request after some of the body was read.
+    fn keep(&self, body: B, may_retry: bool) -> Self::Kept;
 }
 
-/// The body of one request, while there may be another attempt.
+/// The body of one request, as long as another attempt is possible.
 pub trait KeptBody {
-    /// What members receive.
+    /// The type of body that members receive.
     type Body;
 
-    /// Returns whether [`next`](Self::next) would give a body now.
-    fn is_left(&self) -> bool;
+    /// Returns whether [`next`](Self::next) would return a body now.
+    fn is_available(&self) -> bool;
 
-    /// Returns whether two attempts may read it at the same time.
+    /// Returns whether two attempts may read the body at the same time.
     fn is_shareable(&self) -> bool;
 
-    /// The whole body for the next attempt, its bytes counted by the meter; `None` if it
-    /// is not to be had any more. Making the meter allocates.
+    /// Returns the whole body for the next attempt, whose bytes the meter counts; `None` if
+    /// it is not available any more. Creating the meter allocates.
     fn next(&mut self, meter: impl FnOnce() -> SentMeter) -> Option<Self::Body>;
 }
 
-/// Hands bodies on as they come, and counts their bytes; the default.
+/// Passes bodies on as they arrive, and counts their bytes; this is the default.
 ///
-/// A body that nobody has begun to read goes to the next attempt whole, so that any
-/// request can go on after a refused connection. Nothing is buffered.
+/// A body that no attempt has begun to read is passed to the next attempt, so any request
+/// can be sent to another member after a refused connection. Nothing is buffered.
 ///
 /// # Examples
 ///
@@ -125,7 +129,7 @@ where
     type Body = CountedBody<B>;
     type Kept = KeptUntilRead<B>;
 
-    fn keep(&self, body: B, _repeatable: bool) -> KeptUntilRead<B> {
+    fn keep(&self, body: B, _may_retry: bool) -> KeptUntilRead<B> {
         if body.is_end_stream() {
             return KeptUntilRead { unread: None };
         }
@@ -140,7 +144,7 @@ where
     }
 }
 
-/// A body that the next attempt gets if nobody has begun to read it.
+/// A body for the next attempt, as long as no attempt has begun to read it.
 ///
 /// # Examples
 ///
@@ -148,10 +152,10 @@ where
 /// use equipoise::service::{Counted, KeptBody, RequestBody};
 ///
 /// let kept = Counted::default().keep(http_body_util::Empty::<&[u8]>::new(), false);
-/// assert!(kept.is_left() && kept.is_shareable(), "an empty one always");
+/// assert!(kept.is_available() && kept.is_shareable(), "an empty one always");
 /// ```
 pub struct KeptUntilRead<B> {
-    /// `None` if it is empty.
+    /// `None` if the body is empty.
     unread: Option<UnreadContent<B>>,
 }
 
@@ -162,9 +166,9 @@ struct UnreadContent<B> {
 
 /// Where the body is.
 enum BodyLocation<B> {
-    /// No attempt has had it.
+    /// No attempt has received it.
     Here(B),
-    /// In a slot, which is emptied by whoever reads first.
+    /// In a slot; the first attempt that reads takes it out.
     There(BodySlot<B>),
     Gone,
 }
@@ -174,7 +178,7 @@ type BodySlot<B> = Arc<Mutex<Option<B>>>;
 impl<B> KeptBody for KeptUntilRead<B> {
     type Body = CountedBody<B>;
 
-    fn is_left(&self) -> bool {
+    fn is_available(&self) -> bool {
         match self.unread.as_ref().map(|unread| &unread.body) {
             None | Some(BodyLocation::Here(_)) => true,
             Some(BodyLocation::There(slot)) => slot.lock().is_some(),
@@ -198,7 +202,7 @@ impl<B> KeptBody for KeptUntilRead<B> {
             BodyLocation::There(slot) => slot.lock().take()?,
             BodyLocation::Gone => return None,
         };
-        // A slot of its own: what an earlier attempt still holds leads nowhere.
+        // A new slot: the one that an earlier attempt still holds is empty.
         let slot = Arc::new(Mutex::new(Some(body)));
         unread.body = BodyLocation::There(slot.clone());
         let state = CountState::Unread {
@@ -216,29 +220,30 @@ impl<B> fmt::Debug for KeptUntilRead<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptUntilRead")
             .field("empty", &self.unread.is_none())
-            .field("left", &self.is_left())
+            .field("left", &self.is_available())
             .finish()
     }
 }
 
-/// With what status a request is answered whose body failed so.
+/// Returns the status of the response to a request whose body failed with this error.
 pub(super) fn status_of(error: &BoxError) -> u16 {
     let said = cause::<RequestError>(&**error).map(RequestError::status);
     said.unwrap_or(StatusCode::BAD_REQUEST).as_u16()
 }
 
-/// Notes that a client has broken its body off, which its end has not shown.
+/// Records that a client has broken off its body, if the end of the body does not show
+/// this.
 pub(super) fn note_failed(meter: &SentMeter, status: StatusCode) {
     let failed = Poll::Ready(Some(Err::<(), StatusCode>(status)));
     meter.upload_polled(&failed, StatusCode::as_u16);
 }
 
 pin_project! {
-    /// A request body whose bytes are counted as they are read; made by [`Counted`].
+    /// A request body whose bytes are counted as they are read; [`Counted`] creates it.
     ///
     /// # Examples
     ///
-    /// Members that want a type of their own get it by a map:
+    /// For members that require another type of body, convert it:
     ///
     /// ```
     /// use equipoise::service::CountedBody;
@@ -265,7 +270,7 @@ pin_project! {
         Empty,
         Unread { size: SizeHint, body: BodySlot<B> },
         Reading { #[pin] body: B },
-        // Another attempt has it.
+        // Another attempt has the body.
         Superseded,
     }
 }
@@ -326,7 +331,8 @@ where
 }
 
 impl<B> CountedBody<B> {
-    /// Notes that the client has broken its body off; `status` is what it is told.
+    /// Records that the client has broken off its body; `status` is the status of the
+    /// response to it.
     #[cfg_attr(
         not(feature = "proxy"),
         allow(dead_code, reason = "endpoints find out")
@@ -352,16 +358,16 @@ impl<B> fmt::Debug for CountedBody<B> {
     }
 }
 
-/// What the reader of an attempt that was given up is told.
+/// The error that an abandoned attempt reads from its body.
 #[derive(Debug, thiserror::Error)]
-#[error("the request went on to another member, and its body with it")]
+#[error("another attempt has taken over the request body")]
 pub(in crate::service) struct Superseded;
 
-/// Hands bodies on as they are, of the same type, without counting; an empty one can be
-/// had again.
+/// Passes bodies on unchanged, of the same type and without counting. Only an empty body
+/// can be sent again.
 ///
-/// Choose it where the inner service insists on a type of body, and see [`CountedBody`]
-/// for the other way out.
+/// For an inner service that requires a certain type of body; see [`CountedBody`] for an
+/// alternative.
 ///
 /// # Examples
 ///
@@ -386,7 +392,7 @@ where
     type Body = B;
     type Kept = KeptIfEmpty<B>;
 
-    fn keep(&self, body: B, _repeatable: bool) -> KeptIfEmpty<B> {
+    fn keep(&self, body: B, _may_retry: bool) -> KeptIfEmpty<B> {
         KeptIfEmpty {
             empty: body.is_end_stream(),
             body: Some(body),
@@ -394,7 +400,7 @@ where
     }
 }
 
-/// A body that the next attempt gets if it is empty.
+/// A body for the next attempt, if it is empty.
 ///
 /// # Examples
 ///
@@ -416,7 +422,7 @@ where
 {
     type Body = B;
 
-    fn is_left(&self) -> bool {
+    fn is_available(&self) -> bool {
         self.empty || self.body.is_some()
     }
 

@@ -1,7 +1,7 @@
 //! What is kept of a request of any type for another attempt.
 
-/// What is kept of a request of type `R` for another attempt: [`NoRetry`], [`CloneRequest`], or
-/// what you say, also by a closure that copies.
+/// How a request of type `R` is kept for another attempt: [`NoRetry`], [`CloneRequest`], a
+/// closure that copies, or a type of your own.
 ///
 /// # Examples
 ///
@@ -14,7 +14,7 @@
 ///     Write(u64, Vec<u8>),
 /// }
 ///
-/// /// Reads may be repeated; writes are too long to be kept.
+/// /// Reads are idempotent; writes are too long to be kept.
 /// #[derive(Clone, Copy)]
 /// struct Reads;
 ///
@@ -30,11 +30,11 @@
 /// # assert!(Reads.copy(&Command::Write(1, Vec::new())).is_none());
 /// ```
 pub trait KeepRequest<R>: Clone {
-    /// Copies a request that is about to be handed to a member, if another attempt is
-    /// worth it.
+    /// Copies a request before it is sent to a member, if another attempt may need it.
     fn copy(&self, request: &R) -> Option<R>;
 
-    /// Returns whether doing it twice does no harm; `false` unless this says otherwise.
+    /// Returns whether the request may be processed twice without harm; the default is
+    /// `false`.
     fn is_idempotent(&self, request: &R) -> bool {
         let _ = request;
         false
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// Keeps nothing: a request that was handed to a member goes to no other.
+/// Keeps nothing: a request that was sent to a member is not sent to another one.
 ///
 /// # Examples
 ///
@@ -70,17 +70,19 @@ impl<R> KeepRequest<R> for NoRetry {
     }
 }
 
-/// Keeps a clone, for when nothing was sent, or for requests that may be repeated.
+/// Keeps a clone, for another attempt if nothing was sent or if the request is idempotent.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::Balancer;
 /// use equipoise::service::CloneRequest;
+/// use std::convert::Infallible;
 ///
-/// let balancer = Balancer::new([("a", ())])?;
+/// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+/// let balancer = Balancer::new([("a", double)])?;
 /// let service = balancer
-///     .into_call_service::<u64>()
+///     .into_call_service()
 ///     .keep(CloneRequest::default().idempotent());
 /// # let _ = service;
 /// # Ok::<(), equipoise::BuildError>(())
@@ -91,7 +93,7 @@ pub struct CloneRequest {
 }
 
 impl CloneRequest {
-    /// Says that doing any of the requests twice does no harm.
+    /// Declares all requests idempotent: they may be processed twice without harm.
     #[must_use]
     pub const fn idempotent(self) -> Self {
         Self { idempotent: true }

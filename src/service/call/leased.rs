@@ -1,12 +1,13 @@
-//! An answer of any type that holds its member's lease: [`Leased`].
+//! A response of any type that holds its member's lease: [`Leased`].
 
 use std::ops::{Deref, DerefMut};
 
 use crate::balancer::Guard;
 use crate::member::{Cause, MemberState, Outcome};
 
-/// An answer with the lease of the member that gave it, in flight as long as it lives: a
-/// stream of rows, a connection. Dropping it ends the request well.
+/// A response together with the lease of its member. The request is in flight while this
+/// value is alive: for a stream of rows or a connection. Dropping it ends the request as a
+/// success.
 ///
 /// # Examples
 ///
@@ -25,13 +26,13 @@ use crate::member::{Cause, MemberState, Outcome};
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "an answer that is dropped at once ends the request"]
+#[must_use = "a response that is dropped at once ends the request"]
 pub struct Leased<R> {
     response: R,
     lease: Holding,
 }
 
-/// Ends well when it is dropped, unless somebody has said how.
+/// Ends the request as a success when it is dropped, unless another outcome was set.
 #[derive(Debug)]
 struct Holding(Option<Guard>);
 
@@ -51,28 +52,28 @@ impl<R> Leased<R> {
         Self { response, lease }
     }
 
-    /// Returns the facts about the member.
+    /// Returns the state of the member.
     ///
-    /// `None` once it was [finished](Self::finish).
+    /// `None` after the request was [finished](Self::finish).
     #[must_use]
     pub fn member(&self) -> Option<&MemberState> {
         self.lease.0.as_ref().map(Guard::member)
     }
 
-    /// Ends the request and says how it went; the answer stays.
+    /// Ends the request with this outcome and keeps the response.
     pub fn finish(&mut self, outcome: Outcome) {
         if let Some(guard) = self.lease.0.take() {
             guard.finish(outcome);
         }
     }
 
-    /// Ends the request as a failure, and says why; the answer stays.
+    /// Ends the request as a failure with this cause and keeps the response.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn example(mut answer: equipoise::service::Leased<u64>) {
-    /// answer.fail("the checksum is wrong");
+    /// # fn example(mut response: equipoise::service::Leased<u64>) {
+    /// response.fail("the checksum is wrong");
     /// # }
     /// ```
     pub fn fail(&mut self, cause: impl Into<Cause>) {
@@ -81,15 +82,15 @@ impl<R> Leased<R> {
         }
     }
 
-    /// Takes the answer and the guard apart.
+    /// Returns the response and the guard of its lease.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn example(answer: equipoise::service::Leased<u64>) {
-    /// let (number, guard) = answer.into_parts();
+    /// # fn example(response: equipoise::service::Leased<u64>) {
+    /// let (number, guard) = response.into_parts();
     /// println!("{number}");
-    /// drop(guard); // as cancelled, if nothing else was said
+    /// drop(guard); // ends as cancelled unless `finish` was called
     /// # }
     /// ```
     pub fn into_parts(mut self) -> (R, Option<Guard>) {

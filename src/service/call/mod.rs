@@ -1,7 +1,7 @@
 //! Balancing for requests of any type: [`CallService`].
 //!
-//! What does not live here: the answers (`leased`), and what is kept of a request for
-//! another attempt (`keep`).
+//! Not here: the responses (`leased`), and what is kept of a request for another attempt
+//! (`keep`).
 
 mod keep;
 mod leased;
@@ -19,7 +19,7 @@ pub use leased::Leased;
 
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::Outcome;
-use crate::service::course::{
+use crate::service::attempt::{
     Judgement, Machine, Served, ServiceExchange, ServiceSettings, Unsendable,
 };
 use crate::service::failover::{ByCause, TimeLimits};
@@ -27,9 +27,9 @@ use crate::service::{Affinity, BalanceError, BoxError, Classify, Failover, Timeo
 use crate::timer::Timer;
 
 impl<W> Balancer<W> {
-    /// Creates a tower service of it for requests of any type `R`, where members are
-    /// services. A member that never becomes ready is waited for, unless
-    /// [`timeouts`](CallService::timeouts) gives it a timer.
+    /// Creates a tower service for requests of any type `R`, for members that are services.
+    /// A request waits without limit for a member that never becomes ready, unless
+    /// [`timeouts`](CallService::timeouts) sets a timer.
     ///
     /// # Examples
     ///
@@ -43,22 +43,27 @@ impl<W> Balancer<W> {
     /// let service = balancer.clone().into_call_service();
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
-    /// let answer = service.oneshot(21).await.unwrap();
-    /// assert_eq!((*answer, answer.member().unwrap().name()), (42, "a"));
+    /// let response = service.oneshot(21).await.unwrap();
+    /// assert_eq!((*response, response.member().unwrap().name()), (42, "a"));
     /// assert_eq!(balancer.member("a").unwrap().in_flight(), 1, "as long as it lives");
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn into_call_service<R>(self) -> CallService<W, R> {
+    pub fn into_call_service<R>(self) -> CallService<W, R>
+    where
+        W: Service<R> + Clone,
+        W::Error: Into<BoxError>,
+        R: 'static,
+    {
         CallService {
             balancer: self,
             settings: CallSettings {
                 common: ServiceSettings {
                     failover: Failover::new(),
                     classify: Arc::new(ByCause),
-                    patience: None,
-                    pardons: false,
+                    time_limits: None,
+                    retries_same_member: false,
                     reconnects: false,
                 },
                 affinity: None,
@@ -69,11 +74,11 @@ impl<W> Balancer<W> {
     }
 }
 
-/// A tower service that sends requests of type `R` to members that are services
-/// themselves. `K` says what is kept of a request for another attempt.
+/// A tower service that sends requests of type `R` to members that are services themselves.
+/// `K` determines what is kept of a request for another attempt.
 ///
-/// A request that was not handed to its member yet, because that was not ready, goes to
-/// another in any case.
+/// If a member is not ready, it has not received the request yet, so another member is
+/// tried in any case.
 pub struct CallService<W, R, K = NoRetry> {
     balancer: Balancer<W>,
     settings: Arc<CallSettings<R>>,
@@ -100,13 +105,14 @@ impl<W, R, K> CallService<W, R, K> {
         self
     }
 
-    /// Sets how requests say which member they want.
+    /// Sets how a member is chosen by a request's session or key.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::service::Affinity;
     /// use equipoise::{Balancer, MemberSpec};
+    /// use std::convert::Infallible;
     ///
     /// struct ByTenant;
     ///
@@ -115,8 +121,11 @@ impl<W, R, K> CallService<W, R, K> {
     ///         Some(&request.0)
     ///     }
     /// }
+    /// let member = tower::service_fn(|(tenant, id): (String, u64)| async move {
+    ///     Ok::<_, Infallible>(format!("{tenant}/{id}"))
+    /// });
     /// let balancer = Balancer::builder()
-    ///     .member("a", (), MemberSpec::new().with_route("tenant-1"))
+    ///     .member("a", member, MemberSpec::new().with_route("tenant-1"))
     ///     .build()?;
     /// let service = balancer.into_call_service().affinity(ByTenant);
     /// # let _ = service;
@@ -127,17 +136,19 @@ impl<W, R, K> CallService<W, R, K> {
         self.with(|settings| settings.affinity = Some(Arc::new(affinity)))
     }
 
-    /// Sets what is done when a member fails; lists of statuses do not matter here.
+    /// Sets what happens when a member fails; lists of statuses have no effect here.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::Balancer;
     /// use equipoise::service::Failover;
+    /// use std::convert::Infallible;
     ///
-    /// let balancer = Balancer::new([("a", ())])?;
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)])?;
     /// let service = balancer
-    ///     .into_call_service::<u64>()
+    ///     .into_call_service()
     ///     .failover(Failover::new().with_max_attempts(2));
     /// # let _ = service;
     /// # Ok::<(), equipoise::BuildError>(())
@@ -147,18 +158,20 @@ impl<W, R, K> CallService<W, R, K> {
         self.with(|settings| settings.common.failover = failover)
     }
 
-    /// Sets what errors mean.
+    /// Sets how errors are classified.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::Balancer;
     /// use equipoise::service::{Fault, cause};
+    /// use std::convert::Infallible;
     /// use std::error::Error;
     ///
-    /// let balancer = Balancer::new([("a", ())])?;
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)])?;
     /// let service = balancer
-    ///     .into_call_service::<u64>()
+    ///     .into_call_service()
     ///     .classify(|error: &(dyn Error + 'static)| match cause::<std::fmt::Error>(error) {
     ///         Some(_) => Fault::NOTHING_SENT,
     ///         None => Fault::of(error),
@@ -171,7 +184,7 @@ impl<W, R, K> CallService<W, R, K> {
         self.with(|settings| settings.common.classify = Arc::new(classify))
     }
 
-    /// Sets how long is waited, and who keeps the time.
+    /// Sets the time limits, and the timer that enforces them.
     ///
     /// # Examples
     ///
@@ -180,10 +193,12 @@ impl<W, R, K> CallService<W, R, K> {
     /// use equipoise::Balancer;
     /// use equipoise::service::Timeouts;
     /// use equipoise::timer::TokioTimer;
+    /// use std::convert::Infallible;
     ///
-    /// # let balancer = Balancer::new([("a", ())]).unwrap();
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)]).unwrap();
     /// let service = balancer
-    ///     .into_call_service::<u64>()
+    ///     .into_call_service()
     ///     .timeouts(TokioTimer::new(), Timeouts::new());
     /// # let _ = service;
     /// # }
@@ -191,12 +206,12 @@ impl<W, R, K> CallService<W, R, K> {
     #[must_use]
     pub fn timeouts(self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
-        let patience = Arc::new(TimeLimits { timer, timeouts });
-        self.with(|settings| settings.common.patience = Some(patience))
+        let limits = Arc::new(TimeLimits { timer, timeouts });
+        self.with(|settings| settings.common.time_limits = Some(limits))
     }
 
-    /// Sets what is kept of a request for another attempt; [`NoRetry`], nothing, by
-    /// default.
+    /// Sets what is kept of a request for another attempt; by default nothing
+    /// ([`NoRetry`]).
     #[must_use]
     pub fn keep<K2>(self, keep: K2) -> CallService<W, R, K2> {
         CallService {
@@ -211,8 +226,12 @@ impl<W, R, K> CallService<W, R, K> {
     /// # Examples
     ///
     /// ```
-    /// let balancer = equipoise::Balancer::new([("a", ())])?;
-    /// let service = balancer.into_call_service::<u64>();
+    /// use equipoise::Balancer;
+    /// use std::convert::Infallible;
+    ///
+    /// let double = tower::service_fn(|n: u64| async move { Ok::<_, Infallible>(2 * n) });
+    /// let balancer = Balancer::new([("a", double)])?;
+    /// let service = balancer.into_call_service();
     /// assert_eq!(service.balancer().len(), 1);
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
@@ -289,7 +308,7 @@ where
     type Response = W::Response;
     type Error = W::Error;
     type Held = ();
-    type Answer = Leased<W::Response>;
+    type Output = Leased<W::Response>;
 
     const SHARED: bool = false;
     const RECONNECTS: bool = false;
@@ -330,7 +349,7 @@ where
         self.idempotent
     }
 
-    fn is_left(&self) -> bool {
+    fn is_available(&self) -> bool {
         self.request.is_some()
     }
 
@@ -354,17 +373,17 @@ where
         }
     }
 
-    fn answer(&mut self, _: &Balancer<W>, served: Served<W::Response, W>) -> Leased<W::Response> {
+    fn respond(&mut self, _: &Balancer<W>, served: Served<W::Response, W>) -> Leased<W::Response> {
         Leased::new(served.response, served.lease.into_guard())
     }
 }
 
 pin_project! {
-    /// One request on its way through a [`CallService`].
+    /// The future of one request through a [`CallService`].
     ///
     /// # Panics
     ///
-    /// If it is polled again after it was ready.
+    /// If it is polled again after it has completed.
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct CallFuture<W, R, K = NoRetry>
     where
@@ -385,7 +404,7 @@ where
     type Output = Result<Leased<W::Response>, BalanceError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().machine.poll_answer(context)
+        self.project().machine.poll_response(context)
     }
 }
 

@@ -1,21 +1,21 @@
-//! The two ways from a member to an inner service: [`Rewrite`], one client for all, and
-//! [`PerMember`], where each member is a service.
+//! The two ways from a member to an inner service: [`Rewrite`] uses one client for all
+//! members; with [`PerMember`], each member is a service.
 
-mod aimed;
 mod target;
+mod with_target;
 
 use std::task::{Context, Poll};
 
 use http::request::Parts;
 use tower_service::Service;
 
-pub use aimed::{WithTarget, WithTargetFuture};
 pub use target::{PreserveHost, RequestError, Target};
 #[cfg(feature = "proxy")]
 pub(crate) use target::{host_of, join_cookies, under, without_user};
+pub use with_target::{WithTarget, WithTargetFuture};
 
 mod sealed {
-    #[expect(unnameable_types, reason = "nobody else is to implement it")]
+    #[expect(unnameable_types, reason = "the trait is sealed")]
     pub trait Sealed {}
 
     impl<S> Sealed for super::Rewrite<S> {}
@@ -47,10 +47,15 @@ mod sealed {
 /// #     fn call(&mut self, (): ()) -> Self::Future { std::future::ready(Ok(())) }
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a request cannot be sent to members of type `{W}`",
+    note = "for `BalanceService::over`, a member must be `Clone` and a `Service` for `{Request}`",
+    note = "for `BalanceLayer::layer`, a member must be a `Target`, and the client must be `Clone` and a `Service` for `{Request}`"
+)]
 pub trait Dispatch<W, Request>: sealed::Sealed {
-    /// What is called.
+    /// The service that is called.
     type Service: Service<Request>;
-    /// What a request takes along from the service that was found ready.
+    /// What a request keeps of the service that was polled ready.
     #[doc(hidden)]
     type Held;
 
@@ -58,40 +63,42 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
     #[doc(hidden)]
     const SHARED: bool;
 
-    /// Polls what has to be ready before any member is chosen.
+    /// Polls what has to be ready before a member is picked.
     #[doc(hidden)]
     fn poll_ready(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), <Self::Service as Service<Request>>::Error>>;
 
-    /// Takes what was found ready, and leaves an equal in its place.
+    /// Takes the service that was polled ready, and leaves a clone in its place.
     #[doc(hidden)]
     fn hold(&mut self) -> Self::Held;
 
-    /// Lets go of what was found ready, for a wait; what is left has to be polled anew.
+    /// Releases the service that was polled ready while the request waits; the rest has to
+    /// be polled again.
     #[doc(hidden)]
     fn release(held: Self::Held) -> Self::Held;
 
-    /// The service for the first attempt.
+    /// Returns the service for the first attempt.
     #[doc(hidden)]
     fn first(held: Self::Held, member: &W) -> Self::Service;
 
-    /// The service for an attempt after another has ended.
+    /// Returns the service for an attempt after another one has ended.
     #[doc(hidden)]
     fn after(used: Self::Service, member: &W) -> Self::Service;
 
-    /// The service for an attempt while another goes on.
+    /// Returns the service for an attempt beside one that is still running.
     #[doc(hidden)]
     fn beside(busy: &Self::Service, member: &W) -> Self::Service;
 
-    /// Points a request at the member.
+    /// Rewrites the head of a request for the member.
     #[doc(hidden)]
-    fn aim(member: &W, head: &mut Parts) -> Result<(), RequestError>;
+    fn rewrite(member: &W, head: &mut Parts) -> Result<(), RequestError>;
 }
 
-/// One inner service for all members, each request pointed at its member by [`Target`]:
-/// the form of a reverse proxy, made by [`BalanceLayer`](crate::service::BalanceLayer).
+/// One inner service for all members: each request is rewritten for its member by
+/// [`Target`]. This is what a reverse proxy needs;
+/// [`BalanceLayer`](crate::service::BalanceLayer) creates it.
 ///
 /// # Examples
 ///
@@ -101,6 +108,7 @@ pub trait Dispatch<W, Request>: sealed::Sealed {
 /// use http::Uri;
 /// use tower_layer::Layer;
 ///
+/// # #[derive(Clone)]
 /// # struct Client;
 /// let balancer = Balancer::new([("a", Uri::from_static("http://10.0.0.1"))])?;
 /// let proxy: BalanceService<Uri, Rewrite<Client>, Counted> =
@@ -134,7 +142,7 @@ where
     }
 
     fn hold(&mut self) -> S {
-        // The clone may not be ready: it stays, to be polled anew.
+        // The clone may not be ready: it stays here and is polled again.
         let clone = self.inner.clone();
         std::mem::replace(&mut self.inner, clone)
     }
@@ -155,13 +163,14 @@ where
         busy.clone()
     }
 
-    fn aim(member: &W, head: &mut Parts) -> Result<(), RequestError> {
-        member.aim(head)
+    fn rewrite(member: &W, head: &mut Parts) -> Result<(), RequestError> {
+        member.rewrite(head)
     }
 }
 
-/// Each member is a service, which is cloned for each request: the form of client-side
-/// balancing, made by [`BalanceService::over`](crate::service::BalanceService::over).
+/// Each member is a service, which is cloned for each request. This is what client-side
+/// balancing needs; [`BalanceService::over`](crate::service::BalanceService::over) creates
+/// it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerMember {
     _private: (),
@@ -196,7 +205,7 @@ where
         member.clone()
     }
 
-    fn aim(_: &W, _: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(_: &W, _: &mut Parts) -> Result<(), RequestError> {
         Ok(())
     }
 }

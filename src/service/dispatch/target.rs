@@ -1,8 +1,8 @@
-//! Pointing a request at a member: [`Target`], for members that are addresses.
+//! Rewriting a request for a member: [`Target`], for members that are addresses.
 //!
-//! What does not live here: headers that concern one connection only (`Connection`,
-//! `Keep-Alive`, `Upgrade` and their like). They are passed on as they are; whoever
-//! faces strangers strips them before.
+//! Not here: headers of one connection only (`Connection`, `Keep-Alive`, `Upgrade` and
+//! others). They are passed on unchanged; a proxy for untrusted clients removes them first
+//! (`EdgeLayer`).
 
 use std::net::SocketAddr;
 
@@ -14,11 +14,12 @@ use http::{StatusCode, Uri, Version};
 
 use crate::service::BoxError;
 
-/// A member that is an address: it points the head of a request at itself.
+/// A member that is an address: it rewrites the head of a request so that the request is
+/// sent to it.
 ///
-/// It is implemented for [`Uri`], [`Authority`], [`SocketAddr`] (the latter two with the
-/// scheme `http`), and for your own type. A `Uri` is the quickest; a `SocketAddr` is
-/// written out for each request.
+/// It is implemented for [`Uri`], [`Authority`] and [`SocketAddr`] (the latter two with the
+/// scheme `http`). You can implement it for a type of your own. A `Uri` is the fastest; a
+/// `SocketAddr` is formatted for each request.
 ///
 /// # Examples
 ///
@@ -32,13 +33,13 @@ use crate::service::BoxError;
 ///     .body(())?
 ///     .into_parts();
 ///
-/// member.aim(&mut head)?;
+/// member.rewrite(&mut head)?;
 /// assert_eq!(head.uri, "http://10.0.0.1:8080/app/cart?id=7");
 /// assert_eq!(head.headers["host"], "10.0.0.1:8080");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// One of your own, with what a request should carry besides:
+/// A target of your own, which adds a header:
 ///
 /// ```
 /// use equipoise::service::{RequestError, Target};
@@ -50,30 +51,36 @@ use crate::service::BoxError;
 /// }
 ///
 /// impl Target for Tenant {
-///     fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
-///         self.uri.aim(head)?;
+///     fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
+///         self.uri.rewrite(head)?;
 ///         head.headers.insert("x-api-key", self.key.clone());
 ///         Ok(())
 ///     }
 /// }
 /// # let tenant = Tenant { uri: Uri::from_static("http://a"), key: HeaderValue::from_static("k") };
 /// # let (mut head, ()) = http::Request::new(()).into_parts();
-/// # tenant.aim(&mut head).unwrap();
+/// # tenant.rewrite(&mut head).unwrap();
 /// # assert_eq!(head.headers["x-api-key"], "k");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an address that requests can be sent to",
+    label = "the members of the balancer must implement `Target`",
+    note = "use members of type `http::Uri`, `http::uri::Authority` or `SocketAddr`, or implement `Target`",
+    note = "for members that are services themselves, use `BalanceService::over` or `BalanceLayer::over_members`"
+)]
 pub trait Target {
-    /// Sets the scheme, authority and path prefix, the version and the `Host` of a
-    /// request as the member needs them. The authority of a `CONNECT` is replaced, too.
+    /// Sets the scheme, authority, path prefix, version and `Host` of a request as the
+    /// member needs them. The authority of a `CONNECT` is replaced as well.
     ///
     /// # Errors
     ///
-    /// If there is no such request; the balancer answers with the error's status, and
-    /// nothing is sent.
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError>;
+    /// If the request cannot be rewritten. The balancer then responds with the error's
+    /// status, and nothing is sent.
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError>;
 }
 
-/// Why a request cannot be sent to any member: it is the request, or its client. For a
-/// [`Target`] that cannot point at its member, a client that cannot send what it was given,
+/// Why a request cannot be sent to any member: the request itself or its client is at
+/// fault. For a [`Target`] that cannot rewrite the request, a client that cannot send it,
 /// and a request body that breaks off.
 ///
 /// # Examples
@@ -86,16 +93,16 @@ pub trait Target {
 /// assert_eq!(error.status(), StatusCode::FORBIDDEN);
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("it is the request, which is answered with {}", status.as_u16())]
+#[error("request rejected with status {}", status.as_u16())]
 pub struct RequestError {
     status: StatusCode,
-    /// Why, in words that the client may read; empty if the status says it all.
+    /// The reason, in words that the client may read; empty if the status is enough.
     detail: &'static str,
     source: BoxError,
 }
 
 impl RequestError {
-    /// Creates an error that is answered with `status`.
+    /// Creates an error that is turned into a response with `status`.
     #[must_use]
     pub fn new(status: StatusCode, source: impl Into<BoxError>) -> Self {
         Self {
@@ -105,7 +112,8 @@ impl RequestError {
         }
     }
 
-    /// Tells the client why, as the [`ErrorPage`](crate::service::ErrorPage) words it.
+    /// Adds a reason for the client, which the [`ErrorPage`](crate::service::ErrorPage)
+    /// shows.
     #[cfg(feature = "proxy")]
     pub(crate) fn with_detail(self, detail: &'static str) -> Self {
         Self { detail, ..self }
@@ -115,7 +123,7 @@ impl RequestError {
         self.detail
     }
 
-    /// Returns with what status the request is answered.
+    /// Returns the status of the response to the client.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -132,7 +140,7 @@ impl RequestError {
 }
 
 impl Target for Uri {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
         let scheme = self.scheme().cloned().unwrap_or(Scheme::HTTP);
         let place = self.authority().map(|authority| (scheme, authority));
         point(head, place, self.path())
@@ -140,29 +148,29 @@ impl Target for Uri {
 }
 
 impl Target for Authority {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
         point(head, Some((Scheme::HTTP, self)), "/")
     }
 }
 
 impl Target for SocketAddr {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
         let authority = Authority::from_maybe_shared(Bytes::from(self.to_string()));
-        authority.map_err(RequestError::too_long)?.aim(head)
+        authority.map_err(RequestError::too_long)?.rewrite(head)
     }
 }
 
 impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
-        (**self).aim(head)
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
+        (**self).rewrite(head)
     }
 }
 
-/// A target that leaves the client's `Host` as it is (Apache: `ProxyPreserveHost On`).
-/// A host in the request line, which is where HTTP/2 has it, comes before the header.
+/// A target that keeps the client's `Host` (Apache: `ProxyPreserveHost On`). A host in the
+/// request line takes precedence over the header; this is where HTTP/2 has it.
 ///
-/// It is for members that speak HTTP/1.1: to one that speaks HTTP/2, the client behind
-/// the balancer names the member's own authority as well.
+/// It is for members that use HTTP/1.1. To a member that uses HTTP/2, the client behind the
+/// balancer sends the member's own authority as well.
 ///
 /// # Examples
 ///
@@ -176,7 +184,7 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
 ///     .body(())?
 ///     .into_parts();
 ///
-/// member.aim(&mut head)?;
+/// member.rewrite(&mut head)?;
 /// assert_eq!(head.uri, "http://10.0.0.1:8080/");
 /// assert_eq!(head.headers["host"], "shop.example.com");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -186,11 +194,11 @@ impl<T: Target + ?Sized> Target for std::sync::Arc<T> {
 pub struct PreserveHost<T>(pub T);
 
 impl<T: Target> Target for PreserveHost<T> {
-    fn aim(&self, head: &mut Parts) -> Result<(), RequestError> {
-        // RFC 9112, 3.2.2: a host in the request line comes before the header.
+    fn rewrite(&self, head: &mut Parts) -> Result<(), RequestError> {
+        // RFC 9112, 3.2.2: a host in the request line takes precedence over the header.
         let named = head.uri.authority().and_then(host_of);
         let host = named.or_else(|| head.headers.get(HOST).cloned());
-        self.0.aim(head)?;
+        self.0.rewrite(head)?;
         if let Some(host) = host {
             head.headers.insert(HOST, host);
         }
@@ -198,7 +206,7 @@ impl<T: Target> Target for PreserveHost<T> {
     }
 }
 
-/// Without a place, only the prefix can be meant.
+/// Without an authority, only the prefix is applied.
 fn point(
     head: &mut Parts,
     place: Option<(Scheme, &Authority)>,
@@ -219,7 +227,7 @@ fn point(
     }
     let uri = Uri::from_parts(parts);
     head.uri = uri.map_err(|error| RequestError::new(StatusCode::BAD_REQUEST, error))?;
-    // Clients that speak HTTP/2 to the member take no notice.
+    // A client that uses HTTP/2 to the member ignores this.
     if head.version == Version::HTTP_2 {
         join_cookies(&mut head.headers);
     }
@@ -227,7 +235,7 @@ fn point(
     Ok(())
 }
 
-/// The user that an authority may name is no part of a `Host`, nor of HTTP/2's
+/// The user information of an authority is not part of a `Host`, nor of HTTP/2's
 /// `:authority` (RFC 9113, 8.3.1).
 fn host_text(authority: &Authority) -> &str {
     let text = authority.as_str();
@@ -246,7 +254,7 @@ pub(crate) fn without_user(authority: &Authority) -> Result<Authority, RequestEr
     host.parse().map_err(RequestError::too_long)
 }
 
-/// Joins with exactly one slash.
+/// Joins prefix and path with exactly one slash.
 pub(crate) fn under(prefix: &str, asked: &PathAndQuery) -> Result<PathAndQuery, RequestError> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let slash = if asked.as_str().starts_with('/') {
@@ -282,7 +290,7 @@ mod tests {
 
     fn aimed(member: &impl Target, asked: &str) -> String {
         let (mut head, ()) = Request::get(asked).body(()).unwrap().into_parts();
-        member.aim(&mut head).unwrap();
+        member.rewrite(&mut head).unwrap();
         format!(
             "{} host {}",
             head.uri,
@@ -328,7 +336,7 @@ mod tests {
     fn an_asterisk_stays_one() {
         let request = Request::builder().method(Method::OPTIONS).uri("*");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        Uri::from_static("http://h/p").aim(&mut head).unwrap();
+        Uri::from_static("http://h/p").rewrite(&mut head).unwrap();
         assert_eq!(head.uri.path(), "*");
         assert_eq!(head.uri.authority().unwrap(), "h");
     }
@@ -338,7 +346,7 @@ mod tests {
         let request = Request::get("https://shop.example.com/a").version(Version::HTTP_2);
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         PreserveHost(Uri::from_static("http://h"))
-            .aim(&mut head)
+            .rewrite(&mut head)
             .unwrap();
         assert_eq!(head.version, Version::HTTP_11);
         assert_eq!(head.headers["host"], "shop.example.com");
@@ -350,7 +358,7 @@ mod tests {
         let request = Request::get("http://shop.example.com/a").header("host", "evil.example.com");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         PreserveHost(Uri::from_static("http://h"))
-            .aim(&mut head)
+            .rewrite(&mut head)
             .unwrap();
         assert_eq!(head.headers["host"], "shop.example.com");
         assert_eq!(head.headers.get_all("host").iter().count(), 1);
@@ -360,12 +368,11 @@ mod tests {
     fn a_path_that_grows_too_long_is_refused_and_never_sent_without_its_prefix() {
         let long = format!("/admin?{}", "x".repeat(65_525));
         let (mut head, ()) = Request::get(long).body(()).unwrap().into_parts();
-        let error = Uri::from_static("http://h/app").aim(&mut head).unwrap_err();
+        let error = Uri::from_static("http://h/app")
+            .rewrite(&mut head)
+            .unwrap_err();
         assert_eq!(error.status(), 414);
-        assert_eq!(
-            error.to_string(),
-            "it is the request, which is answered with 414"
-        );
+        assert_eq!(error.to_string(), "request rejected with status 414");
     }
 
     #[test]
@@ -373,7 +380,7 @@ mod tests {
         let request = Request::get("/a").version(Version::HTTP_2);
         let request = request.header("cookie", "a=1").header("cookie", "b=2");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        Uri::from_static("http://h").aim(&mut head).unwrap();
+        Uri::from_static("http://h").rewrite(&mut head).unwrap();
         let cookies: Vec<_> = head.headers.get_all("cookie").iter().collect();
         assert_eq!(cookies, ["a=1; b=2"]);
     }
@@ -381,7 +388,7 @@ mod tests {
     #[test]
     fn a_member_without_a_host_gives_its_prefix() {
         let (mut head, ()) = Request::get("/a").body(()).unwrap().into_parts();
-        Uri::from_static("/p").aim(&mut head).unwrap();
+        Uri::from_static("/p").rewrite(&mut head).unwrap();
         assert_eq!(head.uri, "/p/a");
     }
 }

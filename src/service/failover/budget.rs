@@ -1,21 +1,23 @@
-//! How many requests may be repeated in all: [`RetryBudget`].
+//! Limits the number of retries: [`RetryBudget`].
 //!
-//! When every member fails, repeating each request would double the load on those that
-//! are failing. A budget keeps repetitions to a share of the requests.
+//! If every member fails, retrying each request would double the load on members that are
+//! already failing. A budget limits retries to a share of the requests.
 
 use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
 use crate::sync::{AtomicU64, Relaxed};
 
-/// One repetition, in the units of the balance: a request may deposit a hundredth.
+/// One retry, in units of the balance. A unit is a hundredth, so that a request can deposit
+/// a whole number of percents.
 const ONE: u64 = 100;
 
-/// A share of the requests, and a few per second on top; clones share their balance.
+/// Allows retries for a share of the requests, and a few per second in addition. Clones
+/// share their balance.
 ///
-/// It saves up: [`with_burst`](Self::with_burst) says how much. Requests that can be
-/// repeated pay in as they come; each repetition, and each hedged attempt, costs one.
-/// Attempts on other members after an error that shows that *nothing was sent* are free.
+/// Unused retries are saved, up to [`with_burst`](Self::with_burst). Each request that can
+/// be retried adds to the balance; each retry and each hedged attempt costs one. Attempts
+/// on other members after an error for which *nothing was sent* are free.
 ///
 /// # Examples
 ///
@@ -33,22 +35,22 @@ pub struct RetryBudget {
     per_second: u32,
     burst: u32,
     account: Arc<Account>,
-    /// Of its own: balancers that share a budget need not share a clock.
+    /// Not the balancer's clock: balancers that share a budget need not share a clock.
     clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
 #[repr(align(64))] // Every request reads here.
 struct Account {
-    /// Hundredths of repetitions. Relaxed: a limit that may be off by a few.
+    /// Hundredths of retries. Relaxed: the limit may be off by a few.
     balance: AtomicU64,
-    /// Up to when the allowance per second has been paid, in nanoseconds of the clock.
-    /// Relaxed: whoever moves it on pays.
+    /// Until when the allowance per second has been added, in nanoseconds of the clock.
+    /// Relaxed: the thread that advances it adds the allowance.
     paid_until: AtomicU64,
 }
 
 impl Account {
-    /// One that is full.
+    /// Creates a full account.
     fn new(burst: u32, clock: &dyn Clock) -> Arc<Self> {
         Arc::new(Self {
             balance: AtomicU64::new(u64::from(burst) * ONE),
@@ -58,7 +60,8 @@ impl Account {
 }
 
 impl RetryBudget {
-    /// Creates a budget of 20 % of the requests and 10 a second, that saves up 100.
+    /// Creates a budget of 20 % of the requests and 10 retries per second, which saves up
+    /// to 100.
     #[must_use]
     pub fn new() -> Self {
         let clock = SystemClock::new();
@@ -71,7 +74,7 @@ impl RetryBudget {
         }
     }
 
-    /// Sets the share of the requests that may be repeated, in percent.
+    /// Sets the share of the requests that may be retried, in percent.
     ///
     /// # Examples
     ///
@@ -86,21 +89,22 @@ impl RetryBudget {
         Self { percent, ..self }
     }
 
-    /// Sets how many may be repeated per second however few requests there are.
+    /// Sets how many retries per second are allowed in addition, regardless of the number
+    /// of requests.
     #[must_use]
     pub fn with_per_second(self, per_second: u32) -> Self {
         Self { per_second, ..self }
     }
 
-    /// Sets how many repetitions are saved up at most, and fills it up; the new budget
-    /// shares its balance with no other.
+    /// Sets how many retries are saved at most, and fills the budget. The new budget does
+    /// not share its balance.
     ///
     /// # Examples
     ///
     /// ```
     /// use equipoise::service::{Failover, RetryBudget};
     ///
-    /// // Nothing that may have been sent is ever repeated.
+    /// // Nothing that may have been sent is retried.
     /// let none = RetryBudget::new().with_percent(0).with_per_second(0).with_burst(0);
     /// let failover = Failover::new().with_budget(none);
     /// # let _ = failover;
@@ -114,8 +118,8 @@ impl RetryBudget {
         }
     }
 
-    /// Sets where the time comes from, and fills the budget up; the new one shares its
-    /// balance with no other. The machine's monotonic clock by default.
+    /// Sets the clock, and fills the budget. The new budget does not share its balance. The
+    /// default is the machine's monotonic clock.
     ///
     /// # Examples
     ///
@@ -140,8 +144,8 @@ impl RetryBudget {
         u64::from(self.burst) * ONE
     }
 
-    /// A request has come that could be repeated. While the balance is full, which it
-    /// is as long as all goes well, this only reads.
+    /// Records a request that can be retried. While the balance is full, as in normal
+    /// operation, this only reads.
     #[inline]
     pub(in crate::service) fn deposit(&self) {
         if self.account.balance.load(Relaxed) < self.full() {
@@ -154,7 +158,7 @@ impl RetryBudget {
         let _ = self.account.balance.fetch_update(Relaxed, Relaxed, paid);
     }
 
-    /// Pays for one repetition, if the budget allows it.
+    /// Pays for one retry, if the budget allows it.
     pub(in crate::service) fn withdraw(&self) -> bool {
         self.pay_allowance();
         let less = |balance: u64| balance.checked_sub(ONE);
@@ -162,24 +166,24 @@ impl RetryBudget {
         balance.fetch_update(Relaxed, Relaxed, less).is_ok()
     }
 
-    /// Gives one back that did not take place.
+    /// Returns the cost of a retry that was not made.
     pub(in crate::service) fn refund(&self) {
         self.pay_in(ONE);
     }
 
-    /// Pays what has become due per second since the last time.
+    /// Adds the allowance per second since the last time.
     fn pay_allowance(&self) {
         if self.per_second == 0 {
             return;
         }
         let now = self.clock.now().as_nanos();
-        // So long one hundredth of a repetition takes.
+        // The time for one hundredth of a retry.
         let step = 10_000_000 / u64::from(self.per_second).min(10_000_000);
         let mut due = 0;
         let paid_until = &self.account.paid_until;
         let moved = paid_until.fetch_update(Relaxed, Relaxed, |paid| {
             due = now.saturating_sub(paid) / step;
-            // What is left of a step stays due.
+            // The remainder of a step stays due.
             (due > 0).then(|| paid + due * step)
         });
         if moved.is_ok() {

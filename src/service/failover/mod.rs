@@ -1,8 +1,7 @@
-//! What is done when a member fails a request: [`Failover`].
+//! What happens when a member fails a request: [`Failover`].
 //!
-//! What does not live here: what an error means (`classify`), how many repetitions
-//! there may be in all (`budget`), how long is waited (`timeouts`), and
-//! the attempts themselves (`course`).
+//! Not here: how errors are classified (`classify`), how many retries are allowed in total
+//! (`budget`), the time limits (`timeouts`), and the attempts themselves (`attempt`).
 
 mod budget;
 mod classify;
@@ -22,30 +21,31 @@ pub(crate) use classify::causes;
 pub(in crate::service) use classify::{ByCause, CauseBy, FaultIf};
 pub(in crate::service) use timeouts::TimeLimits;
 
-/// When a request goes on to another member.
+/// Decides when a request is sent to another member.
 ///
-/// | what happened | the member | the request |
+/// | event | the member | the request |
 /// |---|---|---|
-/// | *nothing was sent*: the connection was refused, the member was not ready in time | is put in error | tries others, as many as there are |
-/// | the member *has no room* for it ([`Fault::OVERLOADED`]): tower's `LoadShed` says so | stays | tries others, as many as there are, but none that is in error; 503 if none has room |
-/// | it *may have been sent* | stays | one more attempt, if its method is idempotent, its body can be sent again, and the budget allows it; and one more than that after a failure that is [nobody's fault](super::Fault::with_member_blameless) |
-/// | the connection had been used before, and was closed without an answer ([`stale_if`](super::BalanceLayer::stale_if)) | stays | is sent to the same member again, once, on a new connection, if its method is idempotent and its body can be sent again. It is the same attempt. What comes of it is one of the rows above |
-/// | the answer has a status of [`with_fail_on_status`](Self::with_fail_on_status) | is put in error | the answer is delivered |
-/// | the answer has a status of [`with_retry_on_status`](Self::with_retry_on_status) | stays | tries others, under the conditions of row 2; the last answer is delivered when nobody else can be picked. Before another is tried, the answer is gone: what the other comes to is what the client gets |
-/// | the client broke off its body, or was too slow with it | stays | fails, with 400 or 408, or as its body says ([`RequestError`](super::RequestError)) |
+/// | *nothing was sent*: the connection was refused, the member was not ready in time | is put in error | tries others, up to all of them |
+/// | the member *has no room* ([`Fault::OVERLOADED`]), as tower's `LoadShed` reports | stays | tries others, up to all of them, except those in error; 503 if none has room |
+/// | it *may have been sent* | stays | one retry if its method is idempotent, its body can be sent again, and the budget allows it; and one more after a failure that is [not the member's fault](super::Fault::with_member_blameless) |
+/// | the connection had been used before, and was closed without a response ([`stale_if`](super::BalanceLayer::stale_if)) | stays | is sent to the same member again, once, on a new connection, if its method is idempotent and its body can be sent again. This is the same attempt; its outcome is one of the rows above |
+/// | the response has a status of [`with_fail_on_status`](Self::with_fail_on_status) | is put in error | the response is delivered |
+/// | the response has a status of [`with_retry_on_status`](Self::with_retry_on_status) | stays | tries others, under the conditions of "may have been sent". If no other member can be picked, the response is delivered. Otherwise it is dropped before the next attempt, whose result the client gets |
+/// | the client broke off its body, or sent it too slowly | stays | fails with 400 or 408, or with the status of its body's error ([`RequestError`](super::RequestError)) |
 ///
-/// A request whose method is not idempotent and whose bytes may have reached a member is
-/// never sent twice. No member is tried twice by one request, but for one that failed without
-/// fault (see [`member_blameless_if`](super::BalanceLayer::member_blameless_if)), and for one that has been
-/// given another payload since it was tried ([`Balancer::insert`](crate::Balancer::insert)): it
-/// counts as not tried, once.
+/// A request is never sent twice if its method is not idempotent and a member may have
+/// received a byte of it. A request tries no member twice, with two exceptions: a member
+/// that failed without fault (see
+/// [`member_blameless_if`](super::BalanceLayer::member_blameless_if)); and, once, a member
+/// whose payload was replaced since it was tried
+/// ([`Balancer::insert`](crate::Balancer::insert)).
 ///
-/// Other members are, in this order: those that can be picked; the standbys, spares and later
-/// tiers that stand in for them; and those that only their error keeps out, which are forgiven
-/// it then, all but the ones that this request has tried (forced recovery, as when a first
-/// pick finds all in error). A status of
-/// [`with_retry_on_status`](Self::with_retry_on_status) forgives none, as there is an answer to
-/// deliver; neither does a hedged attempt. A member with
+/// Other members are tried in this order: members that can be picked; the standbys, spares
+/// and later tiers that replace them; members that are excluded only by their error. The
+/// last step ends their error (forced recovery, as when a first pick finds all members in
+/// error), except for members that this request has tried. It is left out after a status of
+/// [`with_retry_on_status`](Self::with_retry_on_status), as there is a response to deliver,
+/// and for a hedged attempt. A member with
 /// [`Flag::IgnoreErrors`](crate::Flag::IgnoreErrors) is not put in error.
 ///
 /// # Examples
@@ -66,7 +66,7 @@ pub(in crate::service) use timeouts::TimeLimits;
 #[derive(Clone, Debug)]
 pub struct Failover {
     pub(in crate::service) max_attempts: u32,
-    pub(in crate::service) repeats: bool,
+    pub(in crate::service) retries: bool,
     pub(in crate::service) error_on_timeout: bool,
     pub(in crate::service) budget: RetryBudget,
     pub(in crate::service) fail_on: Vec<StatusCode>,
@@ -74,12 +74,12 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// Creates the policy of the table above, both lists of statuses empty.
+    /// Creates the policy of the table above, with both lists of statuses empty.
     #[must_use]
     pub fn new() -> Self {
         Self {
             max_attempts: u32::MAX,
-            repeats: true,
+            retries: true,
             error_on_timeout: false,
             budget: RetryBudget::new(),
             fail_on: Vec::new(),
@@ -87,9 +87,9 @@ impl Failover {
         }
     }
 
-    /// Limits the attempts of one request, the first included (Apache: `maxattempts`,
-    /// which counts without the first); by default there may be as many as there are
-    /// members. One attempt is always made.
+    /// Limits the attempts of one request, including the first (Apache: `maxattempts`,
+    /// which does not count the first). By default there may be as many as there are
+    /// members. At least one attempt is made.
     #[doc(alias = "maxattempts")]
     #[must_use]
     pub fn with_max_attempts(self, attempts: u32) -> Self {
@@ -99,11 +99,12 @@ impl Failover {
         }
     }
 
-    /// Never repeats what may have been sent, as Apache; hedging is off then, too.
+    /// Never retries a request that may have been sent, as in Apache. This also turns
+    /// hedging off.
     ///
-    /// What was sent on a connection that had been used before, and that was closed without a
-    /// byte of an answer, is no repetition: an idempotent request goes out once more, on a new
-    /// connection to the same member, also with this (see
+    /// A stale connection is not affected: an idempotent request is still sent once more,
+    /// on a new connection to the same member, if its connection had been used before and
+    /// was closed without a byte of a response (see
     /// [`stale_if`](super::BalanceLayer::stale_if)).
     ///
     /// # Examples
@@ -117,19 +118,19 @@ impl Failover {
     #[must_use]
     pub fn without_retries(self) -> Self {
         Self {
-            repeats: false,
+            retries: false,
             ..self
         }
     }
 
-    /// Sets the budget for repetitions; 20 % of the requests and 10 a second by default.
+    /// Sets the budget for retries; the default is 20 % of the requests and 10 per second.
     #[must_use]
     pub fn with_budget(self, budget: RetryBudget) -> Self {
         Self { budget, ..self }
     }
 
-    /// Puts a member in error that answers with one of these statuses; the answer is
-    /// delivered all the same (Apache: `failonstatus`).
+    /// Puts a member in error if it responds with one of these statuses. The response is
+    /// still delivered (Apache: `failonstatus`).
     ///
     /// # Examples
     ///
@@ -149,7 +150,7 @@ impl Failover {
         }
     }
 
-    /// Asks another member when one answers with one of these statuses.
+    /// Tries another member if one responds with one of these statuses.
     #[must_use]
     pub fn with_retry_on_status(self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         Self {
@@ -158,7 +159,7 @@ impl Failover {
         }
     }
 
-    /// Puts a member in error that lets a time limit pass (Apache: `failontimeout`).
+    /// Puts a member in error if it exceeds a time limit (Apache: `failontimeout`).
     ///
     /// # Examples
     ///
@@ -184,15 +185,15 @@ impl Default for Failover {
     }
 }
 
-/// Marks a request, in its extensions, as one that does no harm if it is done twice,
-/// whatever its method.
+/// Marks a request as idempotent, in its extensions: it may be processed twice without
+/// harm, whatever its method.
 ///
 /// # Examples
 ///
 /// ```
 /// use equipoise::service::Idempotent;
 ///
-/// // A POST with a key by which the members recognise a repetition.
+/// // A POST with a key by which the members recognize a duplicate.
 /// let request = http::Request::post("/orders")
 ///     .header("idempotency-key", "7f6c")
 ///     .extension(Idempotent::new())

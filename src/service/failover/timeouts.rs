@@ -1,4 +1,4 @@
-//! How long a request is waited for, at each of its stages: [`Timeouts`].
+//! Time limits for the stages of a request: [`Timeouts`].
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::timer::{Sleep, Timer};
 ///
 /// | limit | by default | set by |
 /// |---|---|---|
-/// | for a member, when none can be picked | fails at once | [`with_pick_timeout`](Self::with_pick_timeout) |
-/// | for a chosen member to become ready | 5 s | [`with_ready_timeout`](Self::with_ready_timeout) |
-/// | for an attempt, to the head of its answer | none | [`with_per_try_timeout`](Self::with_per_try_timeout) |
-/// | until a second member is asked as well | never | [`with_hedge_delay`](Self::with_hedge_delay) |
+/// | wait for a member, if none can be picked | fails at once | [`with_pick_timeout`](Self::with_pick_timeout) |
+/// | until the picked member is ready | 5 s | [`with_ready_timeout`](Self::with_ready_timeout) |
+/// | one attempt, until the head of its response | none | [`with_per_try_timeout`](Self::with_per_try_timeout) |
+/// | until the request is also sent to a second member | never | [`with_hedge_delay`](Self::with_hedge_delay) |
 ///
-/// Without a timer, nothing can enforce a limit, and none holds: a request whose member never
-/// becomes ready waits for as long as its caller does. That is so for a `BalanceLayer` or a
-/// `CallService` of which [`timeouts`](crate::service::BalanceLayer::timeouts) was not called.
-/// Members that may not be ready, such as those behind a `ConcurrencyLimit`, want a timer, or
-/// tower's `LoadShed` before them, which says so at once ([`Fault::OVERLOADED`]). An
-/// `proxy::Endpoint` is always ready, and has limits of its own.
+/// Without a timer there are no limits: a request waits without limit for a member that
+/// never becomes ready. This is the case for a `BalanceLayer` or a `CallService` unless
+/// [`timeouts`](crate::service::BalanceLayer::timeouts) was called. Members that may not be
+/// ready, such as those behind a `ConcurrencyLimit`, need a timer, or tower's `LoadShed`
+/// before them, which fails at once ([`Fault::OVERLOADED`]). A `proxy::Endpoint` is always
+/// ready, and has limits of its own.
 ///
 /// [`Fault::OVERLOADED`]: crate::service::Fault::OVERLOADED
 ///
@@ -48,7 +48,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Waits 5 s for a member that was chosen to become ready, and sets no other limit.
+    /// Creates limits of 5 s until a picked member is ready, and no other limit.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -59,22 +59,22 @@ impl Timeouts {
         }
     }
 
-    /// Waits for a member when none can be picked (Apache: the balancer's `timeout`);
-    /// by default the request fails at once.
+    /// Sets how long a request waits for a member if none can be picked (Apache: the
+    /// balancer's `timeout`). By default it fails at once.
     ///
-    /// It is for the first pick of a request, when all are at their cap, drain, or
-    /// rest from an error. With forced recovery, members in error are tried rather than
-    /// waited for; and a request that has failed at all members is not kept waiting.
+    /// This limits the first pick of a request, when all members are at their cap, are
+    /// draining, or are waiting for recovery. With forced recovery, members in error are
+    /// tried without waiting. A request that has failed at all members does not wait.
     #[must_use]
-    pub const fn with_pick_timeout(self, patience: Duration) -> Self {
+    pub const fn with_pick_timeout(self, limit: Duration) -> Self {
         Self {
-            member: Some(patience),
+            member: Some(limit),
             ..self
         }
     }
 
-    /// Sets how long a chosen member, or the shared client, may take to become ready;
-    /// 5 s by default. Nothing has been sent by then, so another member is tried.
+    /// Sets how long the picked member, or the shared client, may take to become ready; the
+    /// default is 5 s. Nothing has been sent by then, so another member is tried.
     ///
     /// # Examples
     ///
@@ -86,30 +86,30 @@ impl Timeouts {
     /// # let _ = timeouts;
     /// ```
     #[must_use]
-    pub const fn with_ready_timeout(self, patience: Duration) -> Self {
+    pub const fn with_ready_timeout(self, limit: Duration) -> Self {
         Self {
-            ready: patience,
+            ready: limit,
             ..self
         }
     }
 
-    /// Limits each attempt, from its dispatch to the head of its answer; there is no
-    /// limit by default.
+    /// Limits each attempt, from its start to the head of its response; by default there is
+    /// no limit.
     #[must_use]
-    pub const fn with_per_try_timeout(self, patience: Duration) -> Self {
+    pub const fn with_per_try_timeout(self, limit: Duration) -> Self {
         Self {
-            attempt: Some(patience),
+            attempt: Some(limit),
             ..self
         }
     }
 
-    /// Sends a request that has had no answer for so long to a second member as well,
-    /// takes whichever answer is first, and cancels the other. For requests that are
-    /// idempotent, whose body can be sent twice, and within the budget of the
+    /// Sends a request to a second member as well if it has no response after this delay.
+    /// The first response is used, and the other attempt is cancelled. Only for requests
+    /// that are idempotent, whose body can be sent twice, and within the budget of the
     /// [`Failover`](crate::service::Failover).
     ///
-    /// Source: Dean, Barroso: *The tail at scale* (CACM 56, 2013), hedged requests. A
-    /// delay of the usual 95th percentile adds 5 % of load.
+    /// Source: Dean, Barroso: *The tail at scale* (CACM 56, 2013), hedged requests. A delay
+    /// equal to the 95th percentile of latency adds 5 % of load.
     ///
     /// # Examples
     ///
@@ -135,7 +135,7 @@ impl Default for Timeouts {
     }
 }
 
-/// Timeouts, and who keeps them.
+/// Time limits, and the timer that enforces them.
 #[derive(Debug)]
 pub(in crate::service) struct TimeLimits {
     pub(in crate::service) timer: Box<dyn Timer>,

@@ -1,5 +1,5 @@
-//! How the errors of members are read: whose fault each is, whether anything was sent, and
-//! the cause that events name.
+//! How the errors of members are classified: whether the member is at fault, whether
+//! anything was sent, and the cause that events name.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::service::failover::{CauseBy, FaultIf};
 use crate::service::{Classify, Fault};
 
 impl<W, P> BalanceLayer<W, P> {
-    /// Sets what errors and answers mean.
+    /// Sets how errors and responses are classified.
     pub fn classify(mut self, classify: impl Classify) -> Self {
         self.settings.common.classify = Arc::new(classify);
         self
     }
 
-    /// Says which errors of type `E`, wherever they stand among the causes, mean that
-    /// nothing was sent; about all others, what was said before holds.
+    /// Classifies errors as "nothing was sent": those with a cause of type `E` for which
+    /// `is` returns true. All others keep their former classification.
     ///
     /// # Examples
     ///
@@ -39,8 +39,8 @@ impl<W, P> BalanceLayer<W, P> {
         self.classify(FaultIf::new(is, Fault::and_nothing_sent, rest))
     }
 
-    /// Says what cause an error of type `E` has, wherever it stands among the causes; where it
-    /// returns `None`, what was said before holds. See [`Classify::cause`].
+    /// Sets the cause of errors of type `E`, wherever they occur among the causes. If `by`
+    /// returns `None`, the former classification applies. See [`Classify::cause`].
     ///
     /// # Examples
     ///
@@ -64,10 +64,10 @@ impl<W, P> BalanceLayer<W, P> {
         self.classify(CauseBy::new(by, rest))
     }
 
-    /// Says which errors of type `E`, wherever they stand among the causes, are not the
-    /// member's fault: such as that a connection that had been idle was closed. See
-    /// [`Fault::with_member_blameless`]. If no other member can take the request, the same member may
-    /// have it once more.
+    /// Classifies errors as not the member's fault: those with a cause of type `E` for
+    /// which `is` returns true, such as an idle connection that was closed. See
+    /// [`Fault::with_member_blameless`]. If no other member can take the request, it may be
+    /// sent to the same member once more.
     ///
     /// # Examples
     ///
@@ -84,14 +84,14 @@ impl<W, P> BalanceLayer<W, P> {
     where
         E: Error + 'static,
     {
-        self.settings.common.pardons = true;
+        self.settings.common.retries_same_member = true;
         let rest = self.settings.common.classify.clone();
         self.classify(FaultIf::new(is, Fault::with_member_blameless, rest))
     }
 
-    /// Says which errors of type `E`, wherever they stand among the causes, mean that the
-    /// member, or a limit of yours before it, has no room for the request now. See
-    /// [`Fault::OVERLOADED`]. tower's `LoadShed` need not be named.
+    /// Classifies errors as "no room": those with a cause of type `E` for which `is`
+    /// returns true. The member, or a limit of yours before it, cannot take the request
+    /// now. See [`Fault::OVERLOADED`]. tower's `LoadShed` is recognized without this.
     ///
     /// # Examples
     ///
@@ -99,7 +99,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// use equipoise::Balancer;
     /// use equipoise::service::BalanceLayer;
     ///
-    /// /// What a client of yours says when all its connections are in use.
+    /// /// The error of your client when all its connections are in use.
     /// #[derive(Debug, thiserror::Error)]
     /// #[error("no connection is free")]
     /// struct PoolExhausted;
@@ -117,17 +117,18 @@ impl<W, P> BalanceLayer<W, P> {
         self.classify(FaultIf::new(is, |_| Fault::OVERLOADED, rest))
     }
 
-    /// Says which errors of type `E`, wherever they stand among the causes, mean that a
-    /// connection which had carried requests before was closed before a byte of the answer
-    /// came. See [`Fault::with_stale_connection`].
+    /// Classifies errors as a stale connection: those with a cause of type `E` for which
+    /// `is` returns true. The connection had carried requests before, and was closed before
+    /// a byte of the response arrived. See [`Fault::with_stale_connection`].
     ///
-    /// A request whose method is idempotent, or that is marked
-    /// [`Idempotent`](crate::service::Idempotent), and whose body can be sent again, is then sent to
-    /// the same member again, once, and asks for a new connection by a
-    /// [`FreshConnection`](crate::service::FreshConnection) in its extensions. It is the same attempt,
-    /// and no repetition: neither [`without_retries`](crate::service::Failover::without_retries) nor the number
-    /// of attempts nor the budget has a say. What comes of it on the new connection counts.
-    /// An error for which nothing of the request is left means what it meant before.
+    /// Such a request is sent to the same member again, once, if its method is idempotent
+    /// or it is marked [`Idempotent`](crate::service::Idempotent), and if its body can be
+    /// sent again. A [`FreshConnection`](crate::service::FreshConnection) in its extensions
+    /// then requests a new connection. This is the same attempt and not a retry:
+    /// [`without_retries`](crate::service::Failover::without_retries), the maximum number
+    /// of attempts and the budget do not limit it. The outcome on the new connection
+    /// counts. If the request cannot be sent again, the error keeps its former
+    /// classification.
     ///
     /// # Examples
     ///
@@ -137,7 +138,7 @@ impl<W, P> BalanceLayer<W, P> {
     /// use equipoise::proxy::{Endpoint, EndpointError};
     /// use equipoise::service::BalanceLayer;
     ///
-    /// // What a `ReverseProxy` is told by itself.
+    /// // `ReverseProxy` does this by default.
     /// # let balancer = Balancer::<Endpoint>::builder().build().unwrap();
     /// let layer = BalanceLayer::new(balancer).stale_if(EndpointError::is_stale);
     /// # let _ = layer;

@@ -1,6 +1,5 @@
-//! Everything that can be said of a balanced service before it starts:
-//! [`BalanceLayer`]; and [`BalanceService::over`], where that is nothing. How errors are read
-//! is in `errors.rs`.
+//! The settings of a balanced service: [`BalanceLayer`]; and [`BalanceService::over`] for
+//! the defaults. How errors are classified is in `errors.rs`.
 
 mod errors;
 
@@ -12,11 +11,11 @@ use http::request::Parts;
 use tower_layer::Layer;
 
 use crate::balancer::Balancer;
-use crate::service::affinity::{BoxFacts, SessionsNotKept, Wishes};
-use crate::service::course::{HttpSettings, ServiceSettings};
+use crate::service::affinity::{BoxFacts, HttpAffinity, SessionsNotKept};
+use crate::service::attempt::{HttpSettings, ServiceSettings};
 use crate::service::failover::{ByCause, TimeLimits};
 use crate::service::{
-    BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Timeouts,
+    BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Target, Timeouts,
 };
 use crate::session::StickySession;
 use crate::timer::Timer;
@@ -25,11 +24,11 @@ use crate::timer::Timer;
 /// [`BalanceService`] in both of its forms.
 ///
 /// * [`layer`](Layer::layer) takes one client for all members, which are addresses (see
-///   [`Target`](crate::service::Target)): a reverse proxy.
+///   [`Target`]): a reverse proxy.
 /// * [`over_members`](Self::over_members) takes members that are services themselves:
 ///   client-side balancing.
 ///
-/// `P` is what becomes of request bodies (see [`RequestBody`](crate::service::RequestBody)).
+/// `P` is the policy for request bodies (see [`RequestBody`](crate::service::RequestBody)).
 ///
 /// # Examples
 ///
@@ -46,7 +45,7 @@ use crate::timer::Timer;
 ///     ("b", Uri::from_static("http://10.0.0.2:8080")),
 /// ])?;
 /// let layer = BalanceLayer::new(balancer)
-///     .sticky("JSESSIONID|jsessionid".parse()?)
+///     .sticky(StickySession::new("JSESSIONID|jsessionid")?)
 ///     .failover(Failover::new().with_retry_on_status([StatusCode::SERVICE_UNAVAILABLE]));
 /// let proxy = ServiceBuilder::new()
 ///     .layer(layer)
@@ -63,22 +62,22 @@ pub struct BalanceLayer<W, P = Counted> {
 }
 
 impl<W> BalanceLayer<W> {
-    /// Creates a layer without sessions, with the default [`Failover`], and without any
-    /// limit of time: a member that never becomes ready is waited for, unless
-    /// [`timeouts`](Self::timeouts) gives it a timer.
+    /// Creates a layer without sessions, with the default [`Failover`] and without time
+    /// limits. A request waits without limit for a member that never becomes ready, unless
+    /// [`timeouts`](Self::timeouts) sets a timer.
     pub fn new(balancer: Balancer<W>) -> Self {
         let common = ServiceSettings {
             failover: Failover::new(),
             classify: Arc::new(ByCause),
-            patience: None,
-            pardons: false,
+            time_limits: None,
+            retries_same_member: false,
             reconnects: false,
         };
         Self {
             balancer,
             settings: HttpSettings {
                 common,
-                wishes: Wishes::default(),
+                affinity: HttpAffinity::default(),
                 extensions: true,
             },
             bodies: Counted::default(),
@@ -87,30 +86,32 @@ impl<W> BalanceLayer<W> {
 }
 
 impl<W, P> BalanceLayer<W, P> {
-    /// Lets clients come back to the member of the route that they present.
+    /// Turns sessions on: a request that presents the route of a member is sent to that
+    /// member.
     pub fn sticky(mut self, session: StickySession) -> Self {
-        self.settings.wishes = self.settings.wishes.with_sticky(session, None);
+        self.settings.affinity = self.settings.affinity.with_sticky(session, None);
         self
     }
 
-    /// As [`sticky`](Self::sticky), for members that set no cookie of their own: the
-    /// route is set here.
+    /// Turns sessions on, like [`sticky`](Self::sticky), for members that set no cookie of
+    /// their own: the balancer sets a cookie with the route.
     pub fn sticky_with_cookie(mut self, session: StickySession, cookie: RouteCookie) -> Self {
-        self.settings.wishes = self.settings.wishes.with_sticky(session, Some(cookie));
+        self.settings.affinity = self.settings.affinity.with_sticky(session, Some(cookie));
         self
     }
 
-    /// Checks that clients can come back to each of the members that are there now: that it
-    /// has a route, and one that can be in the cookie that is set here.
+    /// Checks that each current member has a route, and that the route can be in the cookie
+    /// that the balancer sets.
     ///
-    /// The services of this layer work in any case; they tell the
-    /// [observers](crate::balancer::events::EventKind::SessionNotKept) of such members, also of those that
-    /// join later. Without a [cookie of ours](Self::sticky_with_cookie) all is well: the
-    /// routes may be in cookies that members set.
+    /// The services of this layer work in any case. They tell the
+    /// [observers](crate::balancer::events::EventKind::SessionNotKept) about members that
+    /// fail this check, including those that are added later. Without a [cookie of the
+    /// balancer](Self::sticky_with_cookie) the check always succeeds, because the routes
+    /// may be in cookies that members set.
     ///
     /// # Errors
     ///
-    /// Lists the members with which sessions do not stay.
+    /// Lists the members that cannot keep sessions.
     ///
     /// # Examples
     ///
@@ -127,17 +128,17 @@ impl<W, P> BalanceLayer<W, P> {
     ///     .sticky_with_cookie(StickySession::new("ROUTE")?, RouteCookie::new());
     /// assert_eq!(
     ///     layer.check_sessions().unwrap_err().to_string(),
-    ///     "no session stays with b: it has no route: give it one"
+    ///     "sessions cannot be kept with member b: the member has no route: give it one"
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check_sessions(&self) -> Result<(), SessionsNotKept> {
-        let found = self.settings.wishes.not_kept(&self.balancer);
+        let found = self.settings.affinity.not_kept(&self.balancer);
         SessionsNotKept::of(found.iter().map(|(member, why)| (member.name(), why)))
     }
 
-    /// Reads a key from the head of each request, for schedulers that keep equal keys
-    /// together.
+    /// Computes a hash key from the head of each request, for schedulers that send equal
+    /// keys to the same member.
     ///
     /// # Examples
     ///
@@ -153,15 +154,16 @@ impl<W, P> BalanceLayer<W, P> {
     /// # Ok::<(), equipoise::BuildError>(())
     /// ```
     pub fn hash_by(mut self, key: impl Fn(&Parts) -> Option<u64> + Send + Sync + 'static) -> Self {
-        self.settings.wishes = self.settings.wishes.with_hash(Arc::new(key));
+        self.settings.affinity = self.settings.affinity.with_hash(Arc::new(key));
         self
     }
 
-    /// Reads facts from the head of each request, for schedulers of your own that know their
-    /// type; see [`PickContext::facts`](crate::scheduler::PickContext::facts).
+    /// Reads facts from the head of each request, for schedulers of your own that know
+    /// their type; see [`PickContext::facts`](crate::scheduler::PickContext::facts).
     ///
-    /// They are read once for each request, and all its picks get the same: also those
-    /// after a failure and while it waits. A request of which `read` returns `None` has none.
+    /// They are read once for each request. All its picks get the same facts, including
+    /// those after a failure and those during a wait. If `read` returns `None`, the request
+    /// has no facts.
     ///
     /// # Examples
     ///
@@ -185,24 +187,24 @@ impl<W, P> BalanceLayer<W, P> {
         T: Any + Send + Sync,
     {
         let read = move |head: &Parts| read(head).map(|facts| Box::new(facts) as BoxFacts);
-        self.settings.wishes = self.settings.wishes.with_facts(Arc::new(read));
+        self.settings.affinity = self.settings.affinity.with_facts(Arc::new(read));
         self
     }
 
-    /// Sets what is done when a member fails.
+    /// Sets what happens when a member fails.
     pub fn failover(mut self, failover: Failover) -> Self {
         self.settings.common.failover = failover;
         self
     }
 
-    /// Sets how long is waited, and who keeps the time.
+    /// Sets the time limits, and the timer that enforces them.
     pub fn timeouts(mut self, timer: impl Timer, timeouts: Timeouts) -> Self {
         let timer = Box::new(timer);
-        self.settings.common.patience = Some(Arc::new(TimeLimits { timer, timeouts }));
+        self.settings.common.time_limits = Some(Arc::new(TimeLimits { timer, timeouts }));
         self
     }
 
-    /// Sets what becomes of request bodies; [`Counted`] by default.
+    /// Sets the policy for request bodies; the default is [`Counted`].
     pub fn request_body<P2>(self, bodies: P2) -> BalanceLayer<W, P2> {
         BalanceLayer {
             balancer: self.balancer,
@@ -211,7 +213,7 @@ impl<W, P> BalanceLayer<W, P> {
         }
     }
 
-    /// Keeps the extensions of requests from members, for whom copying them would be
+    /// Does not pass the extensions of requests to members, if copying them would be a
     /// waste.
     #[cfg(feature = "proxy")]
     pub(crate) fn without_extensions(mut self) -> Self {
@@ -219,21 +221,34 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
-    /// Creates the service whose members are services themselves.
-    pub fn over_members(self) -> BalanceService<W, PerMember, P> {
+    /// Creates the service for members that are services themselves.
+    pub fn over_members(self) -> BalanceService<W, PerMember, P>
+    where
+        W: Clone,
+    {
         let settings = Arc::new(self.settings);
-        settings.wishes.tell_not_kept(&self.balancer);
+        settings.affinity.report_not_kept(&self.balancer);
         BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
     }
 }
 
 impl<W> BalanceService<W> {
-    /// Balances over members that are services: client-side balancing, with the defaults
-    /// of [`BalanceLayer::new`], which has the settings.
+    /// Balances over members that are services: client-side balancing with the defaults of
+    /// [`BalanceLayer::new`]. Use [`BalanceLayer`] to change the settings.
     ///
-    /// A member is cloned for each request, and made ready within it. How long that may take
-    /// is for [`timeouts`](BalanceLayer::timeouts) to say: 5 s with any [`Timer`], and for ever
-    /// without one.
+    /// A member is cloned for each request, and the clone is polled ready. With a
+    /// [`Timer`], this is limited to 5 s unless [`timeouts`](BalanceLayer::timeouts) sets
+    /// another limit; without a timer, there is no limit.
+    ///
+    /// For requests with a body `B`, a member must be `Clone` and a
+    /// `Service<Request<CountedBody<B>>>`. Its response must be a `Response` whose body
+    /// implements `http_body::Body`, and its error must be `Into<BoxError>`. If one of these
+    /// is missing, the compiler may only report that the trait bounds of `oneshot` were not
+    /// satisfied. Write `ServiceExt::oneshot(service, request)` instead of
+    /// `service.oneshot(request)`: the message then names the missing bound. Members that
+    /// require another type of body can be wrapped in a conversion (see
+    /// [`CountedBody`](crate::service::CountedBody)), or use
+    /// [`PassThrough`](crate::service::PassThrough).
     ///
     /// # Examples
     ///
@@ -250,19 +265,20 @@ impl<W> BalanceService<W> {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
     /// for name in ["a", "b", "a"] {
-    ///     let answer = service.clone().oneshot(Request::new(String::new())).await.unwrap();
-    ///     let served = answer.extensions().get::<ServedBy>().unwrap();
+    ///     let response = service.clone().oneshot(Request::new(String::new())).await.unwrap();
+    ///     let served = response.extensions().get::<ServedBy>().unwrap();
     ///     assert_eq!(&*served.member, name);
     /// }
     /// # });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Members whose error is a [`BoxError`](crate::service::BoxError), as tower's `LoadShed`, `Timeout` and `Buffer`
-    /// have it, are called by `ready` and `call` inside of a spawned task. There, awaiting
-    /// `oneshot` may not compile ("implementation of `From` is not general enough"): the
-    /// compiler forgets that the error is `'static`, as it does with tower's own `Timeout`
-    /// over such a service. A `BoxCloneService` around the whole also helps.
+    /// If the error of the members is a [`BoxError`](crate::service::BoxError), as with
+    /// tower's `LoadShed`, `Timeout` and `Buffer`, use `ready` and `call` inside a spawned
+    /// task. There, awaiting `oneshot` may not compile ("implementation of `From` is not
+    /// general enough"), because the compiler loses the fact that the error is `'static`.
+    /// tower's own `Timeout` over such a service has the same problem. Wrapping the whole
+    /// service in a `BoxCloneService` also helps.
     ///
     /// ```
     /// use equipoise::Balancer;
@@ -291,22 +307,32 @@ impl<W> BalanceService<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn over(balancer: Balancer<W>) -> Self {
+    pub fn over(balancer: Balancer<W>) -> Self
+    where
+        W: Clone,
+    {
         BalanceLayer::new(balancer).over_members()
     }
 }
 
 impl<W, P, S> Layer<S> for BalanceLayer<W, P>
 where
+    W: Target,
     P: Clone,
+    S: Clone,
 {
     type Service = BalanceService<W, Rewrite<S>, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let settings = Arc::new(self.settings.clone());
-        settings.wishes.tell_not_kept(&self.balancer);
-        let way = Rewrite::new(inner);
-        BalanceService::new(self.balancer.clone(), settings, way, self.bodies.clone())
+        settings.affinity.report_not_kept(&self.balancer);
+        let dispatch = Rewrite::new(inner);
+        BalanceService::new(
+            self.balancer.clone(),
+            settings,
+            dispatch,
+            self.bodies.clone(),
+        )
     }
 }
 

@@ -1,16 +1,16 @@
-//! What is one client: [`Prefixes`] of addresses make a [`ClientNetwork`].
+//! What counts as one client: [`Prefixes`] of addresses make a [`ClientNetwork`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How many bits of an address tell clients apart.
+/// How many bits of an address distinguish clients.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Prefixes {
     pub(super) v4: u8,
     pub(super) v6: u8,
 }
 
-/// An address without the bits that are not told apart. An address of IPv4 is mapped to IPv6,
-/// so that all have one form.
+/// An address whose other bits are zero. IPv4 addresses are mapped to IPv6, so that all
+/// have one form.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct ClientNetwork([u8; 16]);
 
@@ -32,7 +32,7 @@ impl Prefixes {
 }
 
 impl ClientNetwork {
-    /// The first address of it.
+    /// Returns the first address of the network.
     pub(super) fn address(self) -> IpAddr {
         Ipv6Addr::from(self.0).to_canonical()
     }

@@ -1,6 +1,6 @@
-//! A bounded number of entries, and which of them make room: [`StickSlots`].
+//! A bounded number of entries, and which of them is removed to make room: [`StickSlots`].
 //!
-//! What does not live here: the lock around it, and the time (`shared`).
+//! Not here: the lock and the clock (`shared`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,19 +10,20 @@ use super::client::ClientNetwork;
 use super::stick_entry::StickEntry;
 use crate::clock::Timestamp;
 
-/// No slot.
+/// Stands for "no slot".
 const NONE: u32 = u32::MAX;
 
-/// So many expired entries go when a new one comes, so that they are fewer with each.
+/// How many expired entries are removed when one is added, so that their number falls with
+/// each.
 const REAPED: usize = 2;
 
-/// Entries by client. Those that are not in use are in a list by their last use; it goes
-/// through the slots, as does the list of free slots.
+/// Entries by client. The entries that are not in use form a list, ordered by their last
+/// use. The list is linked through the slots, as is the list of free slots.
 #[derive(Debug)]
 pub(super) struct StickSlots {
     most: u32,
     expiry: Duration,
-    /// The keys come from the network, and the hasher of the standard library is keyed.
+    /// The keys come from the network; the hasher of the standard library is keyed.
     by_client: HashMap<ClientNetwork, u32>,
     slots: Vec<EntrySlot>,
     free: u32,
@@ -40,11 +41,11 @@ struct EntrySlot {
     serial: u64,
     open: u32,
     older: u32,
-    /// Of a free slot, the next free one.
+    /// In a free slot, the next free one.
     newer: u32,
 }
 
-/// One entry, as long as it is there: a slot is used again, a serial number is not.
+/// Identifies one entry: slots are reused, serial numbers are not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct EntryRef {
     slot: u32,
@@ -69,7 +70,7 @@ impl StickSlots {
         self.by_client.len()
     }
 
-    /// Finds the member of a client, which counts as a use.
+    /// Returns the member of a client; this counts as a use.
     pub(super) fn find(&mut self, client: ClientNetwork, now: Timestamp) -> Option<Arc<str>> {
         let at = self.present(client, now)?;
         self.slots[at as usize].used = now;
@@ -80,8 +81,8 @@ impl StickSlots {
         self.slots[at as usize].member.clone()
     }
 
-    /// Begins a use of a client's entry; a client that has none gets one for this member.
-    /// `None` if there is no room for it, as all entries are in use.
+    /// Begins a use of a client's entry; a client without one gets an entry for this
+    /// member. `None` if there is no room because all entries are in use.
     pub(super) fn begin(
         &mut self,
         client: ClientNetwork,
@@ -122,18 +123,23 @@ impl StickSlots {
         slot.member.clone().filter(|_| is_there)
     }
 
-    /// Puts another member in the place of the one that the entry has, and returns that.
+    /// Replaces the member of an entry, and returns the former one.
     pub(super) fn move_to(&mut self, place: EntryRef, member: Arc<str>) -> Option<Arc<str>> {
         self.slot_mut(place)?.member.replace(member)
     }
 
-    /// Removes the entry of a client, also if it is in use.
-    pub(super) fn forget(&mut self, client: ClientNetwork, now: Timestamp) -> Option<Arc<str>> {
+    /// Removes the entry of a client, even if it is in use.
+    pub(super) fn remove_client(
+        &mut self,
+        client: ClientNetwork,
+        now: Timestamp,
+    ) -> Option<Arc<str>> {
         let at = self.present(client, now)?;
         self.remove(at)
     }
 
-    /// Removes all entries. What was there is for the caller to drop.
+    /// Removes all entries and returns them, so that the caller can drop them without the
+    /// lock.
     pub(super) fn clear(&mut self) -> Self {
         let empty = Self {
             most: self.most,
@@ -143,12 +149,12 @@ impl StickSlots {
         std::mem::replace(self, empty)
     }
 
-    /// How many slots there are, free ones included.
+    /// Returns the number of slots, including free ones.
     pub(super) fn slots(&self) -> usize {
         self.slots.len()
     }
 
-    /// What is in a slot, unless it is free or has expired.
+    /// Returns the entry in a slot, unless the slot is free or the entry has expired.
     pub(super) fn seen(&self, slot: usize, now: Timestamp) -> Option<StickEntry> {
         let slot = self.slots.get(slot)?;
         let member = slot.member.as_ref()?;
@@ -168,7 +174,7 @@ impl StickSlots {
         })
     }
 
-    /// The slot of a client, unless its entry has expired, which removes it.
+    /// Returns the slot of a client. An expired entry is removed and not returned.
     fn present(&mut self, client: ClientNetwork, now: Timestamp) -> Option<u32> {
         let at = *self.by_client.get(&client)?;
         if self.slots[at as usize].has_expired(self.expiry, now) {
@@ -212,7 +218,7 @@ impl StickSlots {
             let len = self.slots.len();
             let at = u32::try_from(len).ok()?;
             if len == self.slots.capacity() {
-                // Twice as many, but never more than there may be.
+                // Doubles, up to the maximum.
                 let more = len.max(64).min(self.most as usize - len);
                 self.slots.reserve_exact(more);
             }
@@ -231,7 +237,7 @@ impl StickSlots {
         let slot = self.slots.get_mut(at as usize)?;
         let member = slot.member.take();
         slot.newer = free;
-        // No use has it, so what ends later finds nothing.
+        // No use has this number, so a use that ends later finds nothing.
         slot.serial = u64::MAX;
         self.free = at;
         self.by_client.remove(&slot.client);
@@ -243,7 +249,7 @@ impl StickSlots {
         (slot.serial == place.serial).then_some(slot)
     }
 
-    /// Puts an entry at the end of the list.
+    /// Appends an entry to the list.
     fn link(&mut self, at: u32) {
         let last = std::mem::replace(&mut self.newest, at);
         match self.slots.get_mut(last as usize) {
@@ -254,7 +260,7 @@ impl StickSlots {
         (slot.older, slot.newer) = (last, NONE);
     }
 
-    /// Takes an entry out of the list.
+    /// Removes an entry from the list.
     fn unlink(&mut self, at: u32) {
         let EntrySlot { older, newer, .. } = self.slots[at as usize];
         match self.slots.get_mut(older as usize) {

@@ -1,4 +1,4 @@
-//! What holds for any use of a table: it agrees with a naive one.
+//! Properties of any use of a table: it agrees with a naive implementation.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -37,7 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// All entries in the order of their last use, the oldest first.
+/// All entries ordered by their last use, the oldest first.
 #[derive(Default)]
 struct Naive {
     entries: Vec<Row>,
@@ -59,7 +59,7 @@ impl Naive {
         row.open > 0 || self.now - row.used < EXPIRY
     }
 
-    /// Takes the entry of a client out, if it has one.
+    /// Removes and returns the entry of a client, if it has one.
     fn take(&mut self, client: u8) -> Option<Row> {
         let at = self.entries.iter().position(|row| row.client == client)?;
         let row = self.entries.remove(at);
@@ -163,9 +163,9 @@ proptest! {
                     prop_assert_eq!(found.as_deref(), expected.as_deref());
                 }
                 Step::Forget(client) => {
-                    let forgotten = table.forget(address(client));
+                    let removed = table.remove(address(client));
                     let expected = naive.take(client).map(|it| it.member.to_string());
-                    prop_assert_eq!(forgotten.as_deref(), expected.as_deref());
+                    prop_assert_eq!(removed.as_deref(), expected.as_deref());
                 }
                 Step::Move(at, member) if !uses.is_empty() => {
                     let (used, number) = &uses[at % uses.len()];

@@ -1,4 +1,4 @@
-//! The entries of a table, for a page or a log: [`StickEntries`].
+//! Iterates over the entries of a table, for a page or a log: [`StickEntries`].
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::shared::SharedSlots;
 use super::stick_entry::StickEntry;
 
-/// The entries of a [`StickTable`](super::StickTable), in no particular order.
+/// An iterator over the entries of a [`StickTable`](super::StickTable), in no particular
+/// order.
 ///
-/// It reads some at a time, so that the table is never locked for long. An entry that comes or
-/// goes meanwhile may be missing, or occur twice.
+/// It reads a few at a time, so the table is never locked for long. An entry that is added
+/// or removed during the iteration may be missing, or occur twice.
 #[must_use]
 pub struct StickEntries {
     table: Arc<SharedSlots>,

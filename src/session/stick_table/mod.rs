@@ -1,5 +1,5 @@
-//! Which member each client's session is at, in memory, for protocols that bring no session of
-//! their own: [`StickTable`].
+//! Remembers in memory which member serves each client, for protocols without sessions:
+//! [`StickTable`].
 //!
 //! ```text
 //! client's address ─► network ─► entry: member, last use, uses that are open
@@ -7,7 +7,7 @@
 //!                                 is the first to expire, and the first to make room
 //! ```
 //!
-//! What does not live here: whether a member can serve (`balancer`), and connections (`forward`).
+//! Not here: whether a member can serve (`balancer`), and connections (`forward`).
 
 mod client;
 mod entries;

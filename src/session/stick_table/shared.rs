@@ -1,6 +1,6 @@
 //! What the clones of a table share, and its lock: [`SharedSlots`].
 //!
-//! What does not live here: which entry makes room (`entries`).
+//! Not here: which entry is removed to make room (`entries`).
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ pub(super) struct SharedSlots {
     slots: Mutex<StickSlots>,
 }
 
-/// So many slots are read under one lock.
+/// How many slots are read while the lock is held once.
 const READ: usize = 256;
 
 impl SharedSlots {
@@ -62,18 +62,18 @@ impl SharedSlots {
 
     pub(super) fn move_to(&self, place: EntryRef, member: Arc<str>) {
         let before = self.slots.lock().move_to(place, member);
-        // Without the lock.
+        // After the lock has been released.
         drop(before);
     }
 
-    pub(super) fn forget(&self, client: IpAddr) -> Option<Arc<str>> {
+    pub(super) fn remove_client(&self, client: IpAddr) -> Option<Arc<str>> {
         let (client, now) = (self.prefixes.network(client), self.clock.now());
-        self.slots.lock().forget(client, now)
+        self.slots.lock().remove_client(client, now)
     }
 
     pub(super) fn clear(&self) {
         let cleared = self.slots.lock().clear();
-        // Without the lock, as it may be much.
+        // After the lock has been released, as this may be a lot.
         drop(cleared);
     }
 
@@ -81,7 +81,8 @@ impl SharedSlots {
         self.slots.lock().len()
     }
 
-    /// Reads the entries of some slots, from one on. Returns the slot to go on from.
+    /// Reads the entries of some slots, starting at `from`. Returns the slot to continue
+    /// from.
     pub(super) fn read(&self, from: usize, into: &mut VecDeque<StickEntry>) -> Option<usize> {
         let now = self.clock.now();
         let slots = self.slots.lock();

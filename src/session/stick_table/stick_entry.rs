@@ -1,4 +1,4 @@
-//! One entry, as it is shown: [`StickEntry`].
+//! A copy of one entry: [`StickEntry`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use std::time::Duration;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct StickEntry {
-    /// The client's address, or the first one of its network.
+    /// The client's address, or the first address of its network.
     pub client: IpAddr,
-    /// The name of its member.
+    /// The name of the client's member.
     pub member: Arc<str>,
-    /// How many uses of it are open.
+    /// How many uses of the entry are open.
     pub open: u32,
     /// The time since its last use; zero if it is in use.
     pub idle: Duration,

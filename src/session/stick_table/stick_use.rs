@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::entries::EntryRef;
 use super::shared::SharedSlots;
 
-/// One use of a client's entry in a [`StickTable`](super::StickTable), such as a connection of
-/// that client. Until it is dropped, the entry neither expires nor makes room for another.
+/// One use of a client's entry in a [`StickTable`](super::StickTable), such as a connection
+/// of that client. Until it is dropped, the entry does not expire and is not removed to
+/// make room.
 ///
 /// # Examples
 ///
@@ -35,15 +36,15 @@ impl StickUse {
         Self { table, place }
     }
 
-    /// Returns the member that the client's entry has now; `None` if there was no room for an
-    /// entry, or if it has been forgotten.
+    /// Returns the member in the client's entry; `None` if there was no room for an entry,
+    /// or if it has been removed.
     #[must_use]
     pub fn member(&self) -> Option<Arc<str>> {
         self.table.member(self.place?)
     }
 
-    /// Moves the client to another member: what it had cannot serve it, and this one does. Without
-    /// an entry it does nothing.
+    /// Changes the member in the client's entry, after its member could not serve and
+    /// another one does. Without an entry this does nothing.
     ///
     /// # Examples
     ///

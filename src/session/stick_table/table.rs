@@ -1,6 +1,6 @@
 //! The table and its settings: [`StickTable`].
 //!
-//! What does not live here: its lock (`shared`), and which entry makes room (`entries`).
+//! Not here: its lock (`shared`), and which entry is removed to make room (`entries`).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,30 +13,30 @@ use super::shared::SharedSlots;
 use super::stick_use::StickUse;
 use crate::clock::{Clock, SystemClock};
 
-/// Remembers which member each client was served by, so that it stays there: exact affinity for
-/// protocols that bring no session of their own.
+/// A table of clients and their members: exact affinity for protocols without sessions.
+/// Each client stays on the member that has served it.
 ///
-/// A client is an IP address, or a network of addresses if [prefixes](Self::with_prefixes) say so.
-/// An IPv4 address that is mapped to IPv6 (`::ffff:10.0.0.1`) is the IPv4 address. A member is its
-/// name, as a route would be: one that was removed and is inserted again under its name gets its
-/// clients back, and balancers that share a table share clients by the names of their members.
-/// Clones are the same table.
+/// A client is an IP address, or a network of addresses if [prefixes](Self::with_prefixes)
+/// are set. An IPv4 address that is mapped to IPv6 (`::ffff:10.0.0.1`) is the same client
+/// as the IPv4 address. A member is identified by its name. If it is removed and inserted
+/// again under that name, it gets its clients back. Balancers that share a table share
+/// clients by the names of their members. Clones share the same table.
 ///
-/// An entry is *in use* while a [`StickUse`] of it lives, and so while a connection or flow of that
-/// client is open. An entry in use stays. One that is not in use expires some time after its last
-/// use, which is the last [`find`](Self::find), or the begin or the end of a use. In a full table,
-/// a new client takes the place of the entry whose last use is the longest ago, among those not in
-/// use. If all are in use, the new client has no entry. So clients that have connections open lose
-/// their entries to no flood of addresses; those that have none may.
+/// An entry is *in use* while a [`StickUse`] of it is alive, that is, while a connection or
+/// flow of that client is open. An entry in use stays. An entry that is not in use expires
+/// some time after its last use. A use is a [`find`](Self::find), or the begin or end of a
+/// [`StickUse`]. In a full table, a new client replaces the least recently used entry that
+/// is not in use. If all are in use, the new client gets no entry. So a flood of addresses
+/// cannot remove the entries of clients with open connections; it may remove the others.
 ///
-/// (HAProxy: `stick-table type ip size N expire T` with `stick on src`. There, a connection counts
-/// as a use when it begins only, so the entry of a client with a long connection may expire, or be
-/// lost to a flood, while that is open.)
+/// (HAProxy: `stick-table type ip size N expire T` with `stick on src`. There, a connection
+/// counts as a use only when it begins. The entry of a client with a long connection may
+/// expire, or be removed by a flood, while the connection is open.)
 ///
 /// # Hash or table
 ///
-/// A scheduler that hashes ([`Maglev`](crate::scheduler::Maglev)) keeps clients on their members
-/// without any memory.
+/// A scheduler that hashes ([`Maglev`](crate::scheduler::Maglev)) keeps clients on their
+/// members without any memory.
 ///
 /// | | hash | stick table |
 /// |---|---|---|
@@ -46,10 +46,10 @@ use crate::clock::{Clock, SystemClock};
 /// | a member joins or leaves | its share of all clients moves | no other client moves |
 /// | a member dies | its clients move, and go back when it returns | its clients move, and stay where they are |
 /// | a flood of forged addresses (UDP) | changes nothing | may push out clients without a flow |
-/// | a drain | new connections go elsewhere | clients stay, until they end or are forgotten |
+/// | a drain | new connections go elsewhere | clients stay, until they end or are removed |
 ///
-/// Prefer the hash. Take the table where members keep what a client did there and moving it is
-/// costly, or where load has to be evened by connections.
+/// Prefer the hash. Use the table if members keep state of a client that is costly to move,
+/// or if load must be balanced by connections.
 ///
 /// # Examples
 ///
@@ -79,8 +79,9 @@ pub struct StickTable {
 }
 
 impl StickTable {
-    /// Creates a table of no more than so many entries, which take about 110 bytes each as they come.
-    /// They expire half an hour after their last use, and a client is a whole address.
+    /// Creates a table of at most `entries` entries. An entry takes about 110 bytes,
+    /// allocated as entries are added. Entries expire half an hour after their last use,
+    /// and each address is a client of its own.
     #[must_use]
     pub fn new(entries: usize) -> Self {
         let prefixes = Prefixes { v4: 32, v6: 128 };
@@ -127,8 +128,8 @@ impl StickTable {
         Self::with(*most, expiry, *prefixes, clock.clone())
     }
 
-    /// Returns an empty table that tells clients apart by this many bits of their addresses, from
-    /// the first: of IPv4 and of IPv6. More than there are count as all.
+    /// Returns an empty table that compares only the first `v4` bits of IPv4 addresses and
+    /// the first `v6` bits of IPv6 addresses. Larger numbers mean the whole address.
     ///
     /// # Examples
     ///
@@ -165,23 +166,24 @@ impl StickTable {
         Self::with(most, expiry, prefixes, Arc::new(clock))
     }
 
-    /// Returns the name of the member that a client belongs to, which counts as a use.
+    /// Returns the name of the client's member; this counts as a use.
     #[must_use]
     pub fn find(&self, client: IpAddr) -> Option<Arc<str>> {
         self.shared.find(client)
     }
 
-    /// Begins a use of a client's entry. A client that has none gets one for this member; of one
-    /// that has, the member stays as it is, which is for [`StickUse::move_to`] to change.
+    /// Begins a use of a client's entry. A client without an entry gets one for `member`.
+    /// An existing entry keeps its member; [`StickUse::move_to`] changes it.
     ///
-    /// Dropping the result at once only enters the client.
+    /// If the result is dropped at once, the client has an entry that is not in use.
     pub fn stick(&self, client: IpAddr, member: impl Into<Arc<str>>) -> StickUse {
         let place = self.shared.begin(client, member.into());
         StickUse::new(self.shared.clone(), place)
     }
 
-    /// Removes the entry of a client, also if it is in use, and returns the name of its member. Its
-    /// connections go on; its next one is picked anew.
+    /// Removes the entry of a client, even if it is in use, and returns the name of its
+    /// member. The client's connections continue; for its next one, a member is picked
+    /// anew.
     ///
     /// # Examples
     ///
@@ -191,36 +193,36 @@ impl StickTable {
     /// let table = StickTable::new(1_000);
     /// let client = [10, 0, 0, 1].into();
     /// drop(table.stick(client, "a"));
-    /// assert_eq!(table.forget(client).as_deref(), Some("a"));
+    /// assert_eq!(table.remove(client).as_deref(), Some("a"));
     /// assert!(table.is_empty());
     /// ```
     #[expect(
         clippy::must_use_candidate,
-        reason = "it removes, and what was there is by the way"
+        reason = "the caller may only want the removal"
     )]
-    pub fn forget(&self, client: IpAddr) -> Option<Arc<str>> {
-        self.shared.forget(client)
+    pub fn remove(&self, client: IpAddr) -> Option<Arc<str>> {
+        self.shared.remove_client(client)
     }
 
-    /// Removes all entries, as [`forget`](Self::forget) does.
+    /// Removes all entries, like [`remove`](Self::remove).
     pub fn clear(&self) {
         self.shared.clear();
     }
 
-    /// Returns how many entries there are. One that has expired counts until others take its place,
-    /// or it is looked for.
+    /// Returns the number of entries. An expired entry counts until another takes its place
+    /// or it is looked up.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
-    /// Returns whether there are none.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Lists the entries that have not expired.
+    /// Returns an iterator over the entries that have not expired.
     ///
     /// # Examples
     ///

@@ -180,7 +180,7 @@ async fn a_draining_member_keeps_its_clients_and_gets_no_others() {
         }
         // Unless they are let go.
         for entry in table.entries().filter(|entry| &*entry.member == "a") {
-            table.forget(entry.client);
+            table.remove(entry.client);
         }
         assert_eq!(visits(&front, 4).await, ["b"; 4]);
     })

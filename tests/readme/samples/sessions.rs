@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .build()?;
     // The application's session: `JSESSIONID=8F3A.node2`, in a cookie or in the URL.
-    let application = BalanceLayer::new(balancer.clone()).sticky("JSESSIONID|jsessionid".parse()?);
+    let session = StickySession::new("JSESSIONID|jsessionid")?;
+    let application = BalanceLayer::new(balancer.clone()).sticky(session);
     // A cookie that the balancer sets, for an application without a session.
     let own = BalanceLayer::new(balancer).sticky_with_cookie(
         StickySession::new("ROUTEID")?,

@@ -1,6 +1,6 @@
-//! What an error says about the member that gave it: [`Fault`].
+//! What an error means for the request and the member: [`Fault`].
 //!
-//! What does not live here: what decides it (`super`), and what follows from it.
+//! Not here: what decides it (`super`), and what follows from it (`failover`).
 
 use std::error::Error;
 use std::fmt;
@@ -11,7 +11,7 @@ use tower::load_shed::error::Overloaded;
 use crate::member::Cause;
 use crate::service::BalanceError;
 
-/// What an error says about the request that it ended.
+/// What an error means for the request and the member.
 ///
 /// # Examples
 ///
@@ -30,14 +30,14 @@ pub struct Fault {
     nothing_sent: bool,
     timed_out: bool,
     blameless: bool,
-    /// This machine has run out of something.
+    /// This machine has run out of a resource.
     exhausted: bool,
     overloaded: bool,
     stale: bool,
 }
 
 impl Fault {
-    /// The member may have seen the request: what is true of any error of which
+    /// The member may have received the request. This applies to any error about which
     /// nothing else is known.
     pub const MAY_HAVE_BEEN_SENT: Self = Self {
         nothing_sent: false,
@@ -48,19 +48,21 @@ impl Fault {
         stale: false,
     };
 
-    /// Not a byte of the request has reached the member, so that any other may serve
-    /// it, whatever its method.
+    /// No byte of the request has reached the member, so any other member may serve it,
+    /// whatever its method.
     pub const NOTHING_SENT: Self = Self {
         nothing_sent: true,
         ..Self::MAY_HAVE_BEEN_SENT
     };
 
-    /// The member, or a limit of your own before it, has no room for the request now:
-    /// nothing was sent, and another member is asked. It is not put in error, and it is not
-    /// asked again for this request. If no other can take it either, the answer is 503.
+    /// The member, or a limit of your own before it, has no room for the request now.
+    /// Nothing was sent, and another member is tried. The member is not put in error, and
+    /// this request does not try it again. If no other member can take the request either,
+    /// the response is 503.
     ///
-    /// Schedulers see [`Outcome::Failure`](crate::Outcome::Failure): one that heeds outcomes picks the member less
-    /// often then, while one that has no room would look idle otherwise.
+    /// Schedulers see [`Outcome::Failure`](crate::Outcome::Failure). A scheduler that uses
+    /// outcomes then picks the member less often; otherwise a member without room would
+    /// look idle.
     pub const OVERLOADED: Self = Self {
         nothing_sent: true,
         blameless: true,
@@ -68,9 +70,9 @@ impl Fault {
         ..Self::MAY_HAVE_BEEN_SENT
     };
 
-    /// Says also that it is not the member's fault, which is not put in error then: a
-    /// connection that had been idle was closed, a limit of your own was reached. A request
-    /// that may be repeated is repeated once more for the first such failure.
+    /// Marks this as not the member's fault, so that it is not put in error: for example,
+    /// an idle connection was closed, or a limit of your own was reached. After the first
+    /// such failure, a request that may be retried gets one more retry.
     #[must_use]
     pub const fn with_member_blameless(self) -> Self {
         Self {
@@ -79,9 +81,10 @@ impl Fault {
         }
     }
 
-    /// Says also that the connection had carried requests before, and was closed before a
-    /// byte of the answer came, for which the member is not to blame: most likely it had
-    /// given the connection up. See [`stale_if`](crate::service::BalanceLayer::stale_if).
+    /// Marks this as a stale connection: it had carried requests before, and was closed
+    /// before a byte of the response arrived. The member is not at fault; most likely it
+    /// had closed the idle connection. See
+    /// [`stale_if`](crate::service::BalanceLayer::stale_if).
     ///
     /// # Examples
     ///
@@ -100,7 +103,7 @@ impl Fault {
         }
     }
 
-    /// The same, with nothing sent.
+    /// Marks this as an error for which nothing was sent.
     pub(in crate::service) const fn and_nothing_sent(self) -> Self {
         Self {
             nothing_sent: true,
@@ -108,7 +111,7 @@ impl Fault {
         }
     }
 
-    /// Says also that the member let a time limit pass.
+    /// Marks this as a time limit that the member exceeded.
     ///
     /// # Examples
     ///
@@ -131,25 +134,24 @@ impl Fault {
         ..Self::MAY_HAVE_BEEN_SENT.with_member_blameless()
     };
 
-    /// Reads an error and its causes. The first row that fits counts:
+    /// Classifies an error by its causes. The first row that matches applies:
     ///
     /// | among the causes is | the fault |
     /// |---|---|
-    /// | a [`BalanceError`] of a balancer behind this one | what it says for itself: whether anything was sent, a time limit passed, or no member had room |
+    /// | a [`BalanceError`] of a balancer behind this one | as it reports: whether anything was sent, a time limit was exceeded, or no member had room |
     /// | tower's [`Overloaded`], of a `LoadShed` before the member | [`OVERLOADED`](Self::OVERLOADED) |
     /// | `EMFILE`, `ENFILE`, `ENOMEM`, `ENOBUFS` or [`io::ErrorKind::AddrNotAvailable`] | this machine has [run out](Self::is_exhausted) of descriptors, memory or local ports: not the member's fault |
     /// | [`io::ErrorKind::ConnectionRefused`] | [`NOTHING_SENT`](Self::NOTHING_SENT) |
-    /// | [`io::ErrorKind::TimedOut`] | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT), and a time limit passed |
+    /// | [`io::ErrorKind::TimedOut`] | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT), and a time limit was exceeded |
     /// | none of these | [`MAY_HAVE_BEEN_SENT`](Self::MAY_HAVE_BEEN_SENT) |
     ///
-    /// Whatever a member says when it is polled *ready*, nothing was sent by then. So the
-    /// errors of a `Buffer` whose worker has ended, or of `tower::balance` without
-    /// discovery, mean that another member is asked. `ConcurrencyLimit` and `RateLimit`
-    /// give no error: they are not ready, for as long as
-    /// [`Timeouts`](crate::service::Timeouts) allow.
+    /// If a member returns an error from `poll_ready`, nothing was sent. So another member
+    /// is tried after the errors of a `Buffer` whose worker has ended, or of
+    /// `tower::balance` without discovery. `ConcurrencyLimit` and `RateLimit` return no
+    /// error: they stay pending until the limit of [`Timeouts`](crate::service::Timeouts).
     ///
-    /// tower's `Elapsed` is not known here, as its type comes with a runtime; say it by
-    /// [`classify`](crate::service::BalanceLayer::classify):
+    /// tower's `Elapsed` is not recognized, as its type requires a runtime; set
+    /// [`classify`](crate::service::BalanceLayer::classify) for it:
     ///
     /// ```
     /// use equipoise::service::{Fault, cause};
@@ -183,9 +185,9 @@ impl Fault {
             .unwrap_or(Self::MAY_HAVE_BEEN_SENT)
     }
 
-    /// Returns the cause of an error that was classified as this, by what stands among its
-    /// causes: a time limit that passed, a refused connection, or else whether anything was
-    /// sent. An error of another balancer has the cause that this one found.
+    /// Returns the cause of an error with this classification: a time limit, a refused
+    /// connection, or else whether anything was sent. An error of another balancer has the
+    /// cause that that balancer found.
     ///
     /// # Examples
     ///
@@ -229,7 +231,7 @@ impl Fault {
             },
             BalanceError::Exhausted { .. } => Self::EXHAUSTED.and_nothing_sent(),
             BalanceError::Overloaded { .. } => Self::OVERLOADED,
-            // It knows best when it can serve again.
+            // That balancer knows best when it can serve again.
             BalanceError::NotReady { .. } | BalanceError::Pick(_) => {
                 Self::NOTHING_SENT.with_member_blameless()
             }
@@ -247,7 +249,7 @@ impl Fault {
         self.nothing_sent
     }
 
-    /// Returns whether it is not the member's fault.
+    /// Returns whether this is not the member's fault.
     ///
     /// # Examples
     ///
@@ -261,8 +263,8 @@ impl Fault {
         self.blameless
     }
 
-    /// Returns whether this machine has run out of descriptors, ports or memory, which no member
-    /// is to blame for.
+    /// Returns whether this machine has run out of descriptors, ports or memory, which is
+    /// not the fault of any member.
     ///
     /// # Examples
     ///
@@ -294,21 +296,23 @@ impl Fault {
         self.overloaded
     }
 
-    /// Returns whether the connection had been used before, and was closed without an answer.
+    /// Returns whether the connection had been used before, and was closed without a
+    /// response.
     #[must_use]
     pub const fn is_stale(self) -> bool {
         self.stale
     }
 
-    /// Returns whether a time limit passed.
+    /// Returns whether a time limit was exceeded.
     #[must_use]
     pub const fn is_timed_out(self) -> bool {
         self.timed_out
     }
 }
 
-/// Whether an error says that this machine has run out of descriptors, local ports, memory or
-/// buffers. The numbers that have no [`io::ErrorKind`] are those of Unix and of Winsock.
+/// Returns whether an error means that this machine has run out of descriptors, local
+/// ports, memory or buffers. The numbers without an [`io::ErrorKind`] are those of Unix and
+/// of Winsock.
 fn is_exhaustion(error: &io::Error) -> bool {
     const NUMBERS: &[i32] = if cfg!(windows) {
         &[10_024, 10_055]
@@ -325,7 +329,7 @@ fn is_exhaustion(error: &io::Error) -> bool {
     ) || number(error)
 }
 
-/// Finds the first error of type `T` among an error and its causes.
+/// Returns the first error of type `T` among an error and its causes.
 ///
 /// # Examples
 ///
@@ -342,13 +346,14 @@ pub fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// An error and its causes, the outermost first.
+/// Iterates over an error and its causes, the outermost first.
 pub(crate) fn causes<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| {
         let error = *error;
-        // An I/O error does not name what it wraps as its source, but skips it.
+        // The `source` of an I/O error is not the error that it wraps, but that one's
+        // source.
         let wrapped = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);

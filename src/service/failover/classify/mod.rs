@@ -1,7 +1,6 @@
-//! Decides what an error or an answer means: [`Classify`].
+//! Classifies errors and responses: [`Classify`].
 //!
-//! What does not live here: what can be said (`fault`), and what follows from it, which is
-//! for `failover` to decide.
+//! Not here: the possible results (`fault`), and what follows from them (`failover`).
 
 mod fault;
 
@@ -20,17 +19,18 @@ pub use fault::{Fault, cause};
 
 use crate::member::{Cause, Outcome};
 
-/// Says what errors and answers mean; closures over errors do, too.
+/// Classifies errors and responses. Closures over errors implement it.
 ///
 /// # Contract
 ///
-/// It must not say [`Fault::NOTHING_SENT`] unless that is certain: a request of which it
-/// is said may be sent again, whatever its method.
+/// It must return [`Fault::NOTHING_SENT`] only if that is certain: such a request may be
+/// sent again, whatever its method.
 ///
 /// # Examples
 ///
-/// See [`nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) for the
-/// commonest need. Here the errors of tonic's channels are read in full:
+/// For a single type of error,
+/// [`nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) is simpler. This
+/// example classifies all errors of tonic's channels:
 ///
 /// ```
 /// use equipoise::service::{BalanceLayer, Fault, cause};
@@ -51,15 +51,15 @@ use crate::member::{Cause, Outcome};
 /// # Ok::<(), Box<dyn Error>>(())
 /// ```
 pub trait Classify: Send + Sync + 'static {
-    /// Says what an error means; [`Fault::of`] unless this says otherwise.
+    /// Classifies an error; the default is [`Fault::of`].
     fn error(&self, error: &(dyn Error + 'static)) -> Fault {
         Fault::of(error)
     }
 
-    /// Returns the cause of a failure, which observers are told; `fault` is what
-    /// [`error`](Self::error) has made of the same error.
+    /// Returns the cause of a failure for observers; `fault` is what [`error`](Self::error)
+    /// has returned for the same error.
     ///
-    /// By default it is what [`Fault::cause_of`] finds.
+    /// The default is [`Fault::cause_of`].
     ///
     /// # Examples
     ///
@@ -82,18 +82,19 @@ pub trait Classify: Send + Sync + 'static {
     ///         }
     ///     }
     /// }
-    /// let said = WithDisk.cause(&DiskFull, WithDisk.error(&DiskFull));
-    /// assert_eq!(said.to_string(), "the disk is full");
+    /// let cause = WithDisk.cause(&DiskFull, WithDisk.error(&DiskFull));
+    /// assert_eq!(cause.to_string(), "the disk is full");
     /// ```
     fn cause(&self, error: &(dyn Error + 'static), fault: Fault) -> Cause {
         fault.cause_of(error)
     }
 
-    /// Says how the member did with this answer, for schedulers that heed it: a
-    /// failure from status 500 on, unless this says otherwise.
+    /// Returns the outcome of a response, for schedulers that use outcomes; by default a
+    /// failure from status 500 on.
     ///
-    /// It does not decide which members are put in error: that is
-    /// [`Failover::with_fail_on_status`](crate::service::Failover::with_fail_on_status).
+    /// It does not decide which members are put in error;
+    /// [`Failover::with_fail_on_status`](crate::service::Failover::with_fail_on_status)
+    /// does.
     ///
     /// # Examples
     ///
@@ -102,7 +103,7 @@ pub trait Classify: Send + Sync + 'static {
     /// use equipoise::service::Classify;
     /// use http::{HeaderMap, StatusCode};
     ///
-    /// /// For members that say 429 when they have too much to do.
+    /// /// For members that respond with 429 when they are overloaded.
     /// struct Overload;
     ///
     /// impl Classify for Overload {
@@ -137,13 +138,14 @@ where
     }
 }
 
-/// What [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if)
-/// and its like say.
+/// Adds to the classification of some errors, for
+/// [`BalanceLayer::nothing_sent_if`](crate::service::BalanceLayer::nothing_sent_if) and the
+/// methods like it.
 pub(in crate::service) struct FaultIf<F, E> {
     is: F,
-    /// What more is known of such errors.
+    /// Changes the classification of such errors.
     then: fn(Fault) -> Fault,
-    /// What was said before.
+    /// Classifies all other errors.
     rest: Arc<dyn Classify>,
     error: PhantomData<fn(&E)>,
 }
@@ -185,10 +187,11 @@ where
     }
 }
 
-/// What [`BalanceLayer::cause_by`](crate::service::BalanceLayer::cause_by) says.
+/// Sets the cause of some errors, for
+/// [`BalanceLayer::cause_by`](crate::service::BalanceLayer::cause_by).
 pub(in crate::service) struct CauseBy<F, E> {
     by: F,
-    /// What was said before.
+    /// Classifies all other errors.
     rest: Arc<dyn Classify>,
     error: PhantomData<fn(&E)>,
 }
@@ -219,7 +222,7 @@ where
     }
 }
 
-/// The default: [`Fault::of`], and failures from status 500 on.
+/// The default: [`Fault::of`], and a failure from status 500 on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::service) struct ByCause;
 

@@ -1,4 +1,4 @@
-//! Answers with bodies of another type: [`BoxResponseBody`].
+//! Responses with bodies of another type: [`BoxResponseBody`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-/// A service whose answers get another type of body, by a function.
+/// A service that converts the bodies of its responses with a function.
 ///
 /// # Examples
 ///
@@ -77,7 +77,7 @@ impl<S: fmt::Debug, F> fmt::Debug for BoxResponseBody<S, F> {
 }
 
 pin_project! {
-    /// One request on its way through [`BoxResponseBody`].
+    /// The future of one request through [`BoxResponseBody`].
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct BoxResponseBodyFuture<F, M> {
         #[pin]

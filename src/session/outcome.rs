@@ -1,6 +1,6 @@
-//! What a pick made of a request's session: [`Session`].
+//! What became of a request's session in a pick: [`Session`].
 
-/// How a request's session fared in a pick.
+/// What became of a request's session when a member was picked.
 ///
 /// # Examples
 ///
@@ -17,22 +17,23 @@
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Session {
-    /// The member of the session's route serves it.
+    /// The member of the session's route was picked.
     Hit,
-    /// A route was presented, but its member cannot serve: another was picked.
+    /// The request presented a route, but its member cannot serve: another member was
+    /// picked.
     Lost,
-    /// Sessions are on, but the request presented no route.
+    /// Sessions are on, and the request presented no route.
     New,
     /// Sessions are off.
     Off,
-    /// The member of the redirect route serves it in place of the session's own.
+    /// The member of the redirect route was picked in place of the session's own.
     Redirected,
 }
 
 impl Session {
-    /// Returns whether the client's route has to be renewed (Apache exports
-    /// `BALANCER_ROUTE_CHANGED`): sessions are on and another route serves than the
-    /// one presented.
+    /// Returns whether the client needs a new route: sessions are on, and the member that
+    /// was picked has another route than the request presented (Apache exports
+    /// `BALANCER_ROUTE_CHANGED`).
     ///
     /// # Examples
     ///

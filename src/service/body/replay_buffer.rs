@@ -1,8 +1,8 @@
-//! What is known of a request body that may be sent again, shared by the attempts that
-//! read it: the client's body itself, what was read of it, and whose turn it is.
+//! The state of a request body that may be sent again, shared by the attempts that read it:
+//! the client's body itself, what was read of it, and which attempt reads.
 //!
-//! Everything is under one lock, but for the client's body while it is polled: whoever
-//! polls it has it in hand. So there is no protocol between atomics for a model to check.
+//! All of it is under one lock, except that the client's body is taken out while it is
+//! polled. So no protocol between atomics needs a model check.
 
 use std::pin::Pin;
 use std::task::Waker;
@@ -11,21 +11,21 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::SizeHint;
 
-pub(super) struct Tape<B> {
+pub(super) struct ReplayBuffer<B> {
     pub(super) size: SizeHint,
     pub(super) source: BodySource<B>,
     pub(super) trailers: Option<HeaderMap>,
-    kept: Kept,
-    /// So many bytes are kept at most.
+    kept: KeptChunks,
+    /// The maximum number of bytes that are kept.
     limit: usize,
-    /// So many bytes were read from the source.
+    /// The number of bytes that were read from the source.
     read: usize,
     /// More was read than is kept.
     lost: bool,
-    /// The attempt that may read on from the source.
+    /// The attempt that may read from the source.
     owner: u64,
-    /// Whoever found nothing to read last.
-    asleep: Option<Waker>,
+    /// The waker of the last task that found nothing to read.
+    waiting: Option<Waker>,
 }
 
 /// The client's body. It is polled outside the lock.
@@ -33,38 +33,38 @@ pub(super) enum BodySource<B> {
     Ended,
     Failed,
     Idle(Pin<Box<B>>),
-    InHand,
+    Polled,
 }
 
-/// What the tape has for an attempt that has read so far.
-pub(super) enum TapeRead<B> {
+/// What an attempt can read at its position.
+pub(super) enum BufferRead<B> {
     Data(Bytes),
     End(Option<HeaderMap>),
-    /// What comes next was not kept, or failed.
+    /// The next bytes were not kept, or the body failed.
     Gone,
-    /// It is this attempt's turn to read on.
+    /// This attempt reads from the source now.
     ReadOn(Pin<Box<B>>),
     Superseded,
-    /// Another has the client's body in hand.
+    /// Another attempt is polling the source.
     Wait,
 }
 
-impl<B> Tape<B> {
+impl<B> ReplayBuffer<B> {
     pub(super) fn new(body: B, size: SizeHint, limit: usize) -> Self {
         Self {
             size,
             source: BodySource::Idle(Box::pin(body)),
             trailers: None,
-            kept: Kept::default(),
+            kept: KeptChunks::default(),
             limit,
             read: 0,
             lost: false,
             owner: 0,
-            asleep: None,
+            waiting: None,
         }
     }
 
-    /// All of it is in the buffer.
+    /// Returns whether the whole body is in the buffer.
     pub(super) fn is_complete(&self) -> bool {
         matches!(self.source, BodySource::Ended) && !self.lost
     }
@@ -73,93 +73,95 @@ impl<B> Tape<B> {
         !self.lost && !matches!(self.source, BodySource::Failed)
     }
 
-    /// Makes room for another attempt; returns its number, and whom to wake, so that it
-    /// learns of it.
+    /// Starts another attempt. Returns its number, and the waker of the former attempt,
+    /// which must learn of it.
     pub(super) fn rewind(&mut self) -> (u64, Option<Waker>) {
         if self.is_complete() {
             return (self.owner, None);
         }
         self.owner += 1;
-        (self.owner, self.asleep.take())
+        (self.owner, self.waiting.take())
     }
 
-    pub(super) fn find(&mut self, attempt: u64, position: usize) -> TapeRead<B> {
+    pub(super) fn find(&mut self, attempt: u64, position: usize) -> BufferRead<B> {
         if let Some(data) = self.kept.at(position) {
-            return TapeRead::Data(data);
+            return BufferRead::Data(data);
         }
         if self.is_complete() {
-            return TapeRead::End(self.trailers.clone());
+            return BufferRead::End(self.trailers.clone());
         }
         if self.owner != attempt {
-            return TapeRead::Superseded;
+            return BufferRead::Superseded;
         }
         if position < self.read {
-            return TapeRead::Gone;
+            return BufferRead::Gone;
         }
-        match std::mem::replace(&mut self.source, BodySource::InHand) {
-            BodySource::Idle(source) => TapeRead::ReadOn(source),
-            BodySource::InHand => TapeRead::Wait,
+        match std::mem::replace(&mut self.source, BodySource::Polled) {
+            BodySource::Idle(source) => BufferRead::ReadOn(source),
+            BodySource::Polled => BufferRead::Wait,
             BodySource::Ended => {
                 self.source = BodySource::Ended;
-                TapeRead::End(self.trailers.clone())
+                BufferRead::End(self.trailers.clone())
             }
             BodySource::Failed => {
                 self.source = BodySource::Failed;
-                TapeRead::Gone
+                BufferRead::Gone
             }
         }
     }
 
-    /// Keeps data if there is room for it; returns how far the reading has come.
+    /// Keeps data if there is room for it; returns the number of bytes read so far.
     pub(super) fn note(&mut self, data: &Bytes) -> usize {
         self.read += data.len();
         if self.read > self.limit {
             self.lost = true;
-            self.kept = Kept::default();
+            self.kept = KeptChunks::default();
         } else if !self.lost {
             self.kept.push(data);
         }
         self.read
     }
 
-    /// Keeps no more, as no other attempt will come. What is kept goes with the next data: only
-    /// then it is certain that nothing has yet to be read from it.
+    /// Stops keeping data, as no other attempt will follow. What is kept is dropped with
+    /// the next data: only then is it certain that it has been read.
     pub(super) fn keep_no_more(&mut self) {
         self.limit = 0;
     }
 
-    /// Notes who found nothing to read; returns who is to be woken instead.
+    /// Stores the waker of a task that found nothing to read; returns the waker that it
+    /// replaces.
     pub(super) fn sleep(&mut self, waker: &Waker) -> Option<Waker> {
-        match &mut self.asleep {
-            Some(asleep) if asleep.will_wake(waker) => None,
-            asleep => asleep.replace(waker.clone()),
+        match &mut self.waiting {
+            Some(waiting) if waiting.will_wake(waker) => None,
+            waiting => waiting.replace(waker.clone()),
         }
     }
 
-    pub(super) fn asleep(&mut self) -> Option<Waker> {
-        self.asleep.take()
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        self.waiting.take()
     }
 
-    /// Something has come: returns whom to tell, unless it is the one who knows.
-    pub(super) fn wake(&mut self, knows: &Waker) -> Option<Waker> {
-        let asleep = self.asleep.take();
-        asleep.filter(|asleep| !asleep.will_wake(knows))
+    /// Returns the waker to wake after data has arrived, unless it is that of the current
+    /// task.
+    pub(super) fn wake(&mut self, current: &Waker) -> Option<Waker> {
+        let waiting = self.waiting.take();
+        waiting.filter(|waiting| !waiting.will_wake(current))
     }
 }
 
-/// So short a piece of data is copied: it would keep a larger buffer alive.
+/// Shorter chunks are copied, as they would keep a larger buffer alive.
 const SHORT: usize = 16 << 10;
 
-/// Bytes from the beginning of the body, the last of them in a buffer that grows.
+/// Bytes from the start of the body, the last of them in a buffer that grows.
 #[derive(Default)]
-struct Kept {
+struct KeptChunks {
     /// With the position of their first byte.
-    pieces: Vec<(usize, Bytes)>,
+    chunks: Vec<(usize, Bytes)>,
     tail_from: usize,
     tail: BytesMut,
 }
 
-impl Kept {
+impl KeptChunks {
     fn push(&mut self, data: &Bytes) {
         if data.len() < SHORT {
             self.tail.extend_from_slice(data);
@@ -169,32 +171,32 @@ impl Kept {
             let tail = self.tail.split().freeze();
             let from = self.tail_from;
             self.tail_from += tail.len();
-            self.pieces.push((from, tail));
+            self.chunks.push((from, tail));
         }
-        self.pieces.push((self.tail_from, data.clone()));
+        self.chunks.push((self.tail_from, data.clone()));
         self.tail_from += data.len();
     }
 
-    /// What is kept from `position` on, in one piece.
+    /// Returns what is kept from `position` on, up to the end of one chunk.
     fn at(&self, position: usize) -> Option<Bytes> {
         if let Some(at) = position.checked_sub(self.tail_from) {
             let rest = self.tail.get(at..)?;
             return (!rest.is_empty()).then(|| Bytes::copy_from_slice(rest));
         }
-        let after = self.pieces.partition_point(|&(from, _)| from <= position);
-        let (from, piece) = self.pieces.get(after.checked_sub(1)?)?;
-        Some(piece.slice(position - from..))
+        let after = self.chunks.partition_point(|&(from, _)| from <= position);
+        let (from, chunk) = self.chunks.get(after.checked_sub(1)?)?;
+        Some(chunk.slice(position - from..))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, SHORT};
+    use super::{KeptChunks, SHORT};
     use bytes::Bytes;
 
     #[test]
     fn what_was_kept_is_read_from_any_position() {
-        let mut kept = Kept::default();
+        let mut kept = KeptChunks::default();
         let mut whole = Vec::new();
         for (length, byte) in [
             (1, b'a'),

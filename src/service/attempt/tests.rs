@@ -1,4 +1,4 @@
-//! What the retry budget pays for: attempts that were made.
+//! The retry budget pays only for attempts that were made.
 
 use std::io;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Timer for PausedTimer {
     }
 }
 
-/// Answers, or breaks off, after a second.
+/// Responds or fails after a second.
 fn slow(answers: bool) -> Member {
     Member::new(service_fn(move |_| async move {
         tokio::time::sleep(SECOND).await;
@@ -48,8 +48,8 @@ fn full() -> Member {
     }))
 }
 
-/// Sends one request; returns whether it was answered, and how many repetitions of the one
-/// that was saved up are left.
+/// Sends one request; returns whether it got a response, and how many retries of the one
+/// that was saved are left.
 async fn left_after_one(members: [Member; 2], timeouts: Timeouts) -> (bool, u32) {
     let budget = RetryBudget::new().with_percent(0).with_per_second(0);
     let budget = budget.with_burst(1);

@@ -1,6 +1,6 @@
-//! What a client is told where nobody answers for it: [`ErrorPage`].
+//! The response to a client if no member gave one: [`ErrorPage`].
 //!
-//! What does not live here: why (`BalanceError`, and the proxy's own reasons).
+//! Not here: the reason (`BalanceError`, and the proxy's own reasons).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use http::{Method, Response, StatusCode};
 use super::body::ResponseBody;
 use crate::service::{BalanceError, RequestError, cause};
 
-/// A request that is answered by the proxy itself: with what status, and why. It becomes
-/// a line of text or, for clients that accept that rather, a JSON object (RFC 9457), or
-/// whatever you make of it.
+/// An error response that the balancer or the proxy creates itself: its status and the
+/// reason. By default it is a line of text or, for clients that prefer it, a JSON object
+/// (RFC 9457). You can create another page from it.
 ///
 /// # Examples
 ///
@@ -28,8 +28,8 @@ use crate::service::{BalanceError, RequestError, cause};
 /// use hyper_util::rt::TokioExecutor;
 /// use tower_layer::Layer;
 ///
-/// fn page(refusal: &ErrorPage<'_>) -> Response<Bytes> {
-///     let text = format!("<h1>{}</h1><p>We are sorry.", refusal.title());
+/// fn page(error: &ErrorPage<'_>) -> Response<Bytes> {
+///     let text = format!("<h1>{}</h1><p>We are sorry.", error.title());
 ///     let mut page = Response::new(text.into());
 ///     page.headers_mut().insert("content-type", "text/html".parse().unwrap());
 ///     page
@@ -40,7 +40,7 @@ use crate::service::{BalanceError, RequestError, cause};
 /// let backends = BalanceLayer::new(balancer)
 ///     .layer(client)
 ///     .into_infallible()
-///     .answers(page);
+///     .error_page(page);
 /// # fn hold<S: tower_service::Service<http::Request<axum::body::Body>>>(_: S) {}
 /// # hold(backends);
 /// # Ok::<(), equipoise::BuildError>(())
@@ -67,12 +67,12 @@ impl<'e> ErrorPage<'e> {
         let status = error.status();
         let detail = match status {
             StatusCode::BAD_GATEWAY => "the server behind this one failed",
-            StatusCode::GATEWAY_TIMEOUT => "the server behind this one did not answer in time",
+            StatusCode::GATEWAY_TIMEOUT => "the server behind this one did not respond in time",
             StatusCode::SERVICE_UNAVAILABLE => "no server can take this request now",
-            StatusCode::BAD_REQUEST => "its body broke off",
-            StatusCode::REQUEST_TIMEOUT => "its body did not come in time",
-            StatusCode::PAYLOAD_TOO_LARGE => "its body has more bytes than are allowed",
-            StatusCode::URI_TOO_LONG => "the server takes none of this length",
+            StatusCode::BAD_REQUEST => "the request body is incomplete",
+            StatusCode::REQUEST_TIMEOUT => "the request body did not arrive in time",
+            StatusCode::PAYLOAD_TOO_LARGE => "the request body has more bytes than are allowed",
+            StatusCode::URI_TOO_LONG => "the server accepts no URI of this length",
             _ => "",
         };
         let told = cause::<RequestError>(error).map_or("", RequestError::detail);
@@ -83,31 +83,31 @@ impl<'e> ErrorPage<'e> {
         }
     }
 
-    /// Returns the status of the answer, which it has whatever the page says.
+    /// Returns the status of the response; the page cannot change it.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Returns what the status is called.
+    /// Returns the reason phrase of the status.
     #[must_use]
     pub fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Refused")
     }
 
-    /// Returns why, as the client may know it: half a sentence, or nothing.
+    /// Returns the reason, in words that the client may read; it may be empty.
     #[must_use]
     pub const fn detail(&self) -> &'static str {
         self.detail
     }
 
-    /// Returns whether the client would rather read JSON than text.
+    /// Returns whether the client prefers JSON to text.
     #[must_use]
-    pub const fn wants_json(&self) -> bool {
+    pub const fn prefers_json(&self) -> bool {
         matches!(self.wanted.form, Form::Json)
     }
 
-    /// Returns the balancer's error, if it was one. It is not for the client's eyes.
+    /// Returns the balancer's error, if there is one. Do not show it to the client.
     #[must_use]
     pub const fn error(&self) -> Option<&'e BalanceError> {
         self.error
@@ -117,7 +117,7 @@ impl<'e> ErrorPage<'e> {
         self.error.and_then(BalanceError::retry_after)
     }
 
-    /// The page that is given unless there is another.
+    /// The default page.
     fn plain(&self) -> Response<Bytes> {
         let title = self.title();
         let (kind, text) = match self.wanted.form {
@@ -125,7 +125,7 @@ impl<'e> ErrorPage<'e> {
             Form::Json => {
                 let status = self.status.as_u16();
                 let detail = self.detail;
-                // None of the words has anything that JSON would have to escape.
+                // None of these texts contains a character that JSON must escape.
                 let detail = match detail {
                     "" => String::new(),
                     _ => format!(",\"detail\":\"{detail}\""),
@@ -147,7 +147,7 @@ impl<'e> ErrorPage<'e> {
         response
     }
 
-    /// Creates the answer for an error, which is in its extensions.
+    /// Creates the response for an error, which is in its extensions.
     pub(crate) fn answer_of<B>(
         error: BalanceError,
         wanted: PreferredFormat,
@@ -158,12 +158,12 @@ impl<'e> ErrorPage<'e> {
         answer
     }
 
-    /// Creates the answer, from `pages` if there are any.
+    /// Creates the response, with `pages` if there are any.
     pub(crate) fn answer<B>(&self, pages: Option<&Pages>) -> Response<ResponseBody<B>> {
         self.page(pages).map(ResponseBody::text)
     }
 
-    /// The answer as it is sent.
+    /// Returns the response as it is sent.
     pub(crate) fn page(&self, pages: Option<&Pages>) -> Response<Bytes> {
         let page = match pages {
             Some(pages) => (pages.0)(self),
@@ -172,19 +172,20 @@ impl<'e> ErrorPage<'e> {
         let (mut head, bytes) = page.into_parts();
         head.status = self.status;
         if let Some(delay) = self.retry_after() {
-            // Rounded up: whoever comes a moment too early comes twice.
+            // Rounded up: a client that retries a moment too early would have to retry
+            // again.
             let seconds = delay.as_millis().div_ceil(1_000);
             if let Ok(value) = HeaderValue::try_from(seconds.to_string()) {
                 head.headers.insert(RETRY_AFTER, value);
             }
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            // RFC 9110, 15.5.6: it has to be there.
+            // RFC 9110, 15.5.6: `Allow` is required.
             let allow = "GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE, TRACE";
             head.headers
                 .insert(http::header::ALLOW, HeaderValue::from_static(allow));
         }
-        // Over HTTP/2, hyper would send whatever body an answer to HEAD has.
+        // Over HTTP/2, hyper would send the body of a response to HEAD.
         head.headers.remove(CONTENT_LENGTH);
         let bytes = if self.wanted.head_only || self.status == StatusCode::NO_CONTENT {
             Bytes::new()
@@ -195,7 +196,7 @@ impl<'e> ErrorPage<'e> {
     }
 }
 
-/// Makes answers of refusals, in a way of the user's own.
+/// Creates error pages with a function of the user.
 #[derive(Clone)]
 pub(crate) struct Pages(Arc<Page>);
 
@@ -215,7 +216,7 @@ impl fmt::Debug for Pages {
     }
 }
 
-/// In what form a client wants to be refused; read before its request is sent on.
+/// In which format the client wants an error page; read before its request is sent on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PreferredFormat {
     form: Form,
@@ -243,8 +244,8 @@ impl PreferredFormat {
 }
 
 impl Form {
-    /// Text, unless `Accept` (RFC 9110, 12.5.1) names JSON and no text it likes as much.
-    /// Types and the name of `q` are without case.
+    /// Text, unless `Accept` (RFC 9110, 12.5.1) prefers JSON to any text. Types and the
+    /// name `q` are case-insensitive.
     fn of(headers: &HeaderMap) -> Self {
         let (mut json, mut text) = (0.0, 0.0);
         for value in headers.get_all(ACCEPT) {
@@ -281,7 +282,7 @@ fn is_json(text: &[u8]) -> bool {
     text.eq_ignore_ascii_case(b"json")
 }
 
-/// What is no weight (RFC 9110, 12.4.2) makes a range count for nothing.
+/// A range with an invalid weight (RFC 9110, 12.4.2) does not count.
 fn weight(quality: &str) -> Option<f32> {
     let is_of_it = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let number = quality.bytes().all(is_of_it).then(|| quality.parse().ok());
@@ -290,7 +291,7 @@ fn weight(quality: &str) -> Option<f32> {
         .filter(|weight| (0.0..=1.0).contains(weight))
 }
 
-/// The value of a parameter `q`.
+/// Returns the value of a parameter `q`.
 fn quality(parameter: &str) -> Option<&str> {
     let (name, value) = parameter.split_once('=')?;
     name.trim_end()
@@ -340,11 +341,11 @@ mod tests {
             form,
             head_only: false,
         };
-        let refusal = |wanted| ErrorPage::new(StatusCode::NOT_FOUND, "it is not here", wanted);
-        let text = refusal(form(Form::Text)).plain();
+        let error = |wanted| ErrorPage::new(StatusCode::NOT_FOUND, "it is not here", wanted);
+        let text = error(form(Form::Text)).plain();
         assert_eq!(text.body(), "Not Found: it is not here.\n");
         assert_eq!(text.headers()["content-type"], "text/plain; charset=utf-8");
-        let json = refusal(form(Form::Json)).plain();
+        let json = error(form(Form::Json)).plain();
         let object = r#"{"title":"Not Found","status":404,"detail":"it is not here"}"#;
         assert_eq!(json.body(), &format!("{object}\n"));
         assert_eq!(json.headers()["content-type"], "application/problem+json");
@@ -354,8 +355,8 @@ mod tests {
     fn an_answer_to_head_has_no_body() {
         use http_body::Body;
         let wanted = PreferredFormat::by(&Method::HEAD, &HeaderMap::new());
-        let refusal = ErrorPage::new(StatusCode::BAD_GATEWAY, "", wanted);
-        let answer = refusal.answer::<http_body_util::Empty<bytes::Bytes>>(None);
+        let error = ErrorPage::new(StatusCode::BAD_GATEWAY, "", wanted);
+        let answer = error.answer::<http_body_util::Empty<bytes::Bytes>>(None);
         assert!(answer.body().is_end_stream());
         assert_eq!(answer.status(), 502);
     }

@@ -1,13 +1,13 @@
-//! A wait for a member, while none can be picked.
+//! A wait for a member, if none can be picked.
 //!
-//! Its end is kept by the timer alone; the balancer's clock only says when a member's
-//! error is over.
+//! Only the timer ends the wait; the balancer's clock only determines when the error of a
+//! member is over.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::exchange::ServiceExchange;
-use super::tried::TriedMembers;
+use super::progress::RequestProgress;
 use crate::balancer::{Balancer, Lease, PickError, Waiter, may_change};
 use crate::timer::Sleep;
 
@@ -16,39 +16,43 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// A wait for a member.
 pub(super) struct Wait<W, S, H> {
     waiter: Waiter<W>,
-    pub(super) service: Spare<S, H>,
-    patience: Duration,
-    /// Rings at the end.
+    pub(super) service: NextService<S, H>,
+    max_wait: Duration,
+    /// The timer for the end of the wait.
     end: Option<Sleep>,
-    /// Rings when somebody may be back whom nobody else looks for.
+    /// The timer for the next recovery of a member, which no other task may notice.
     due: Option<Sleep>,
 }
 
 impl<W, S, H> Wait<W, S, H> {
-    pub(super) fn new(balancer: &Balancer<W>, service: Spare<S, H>, patience: Duration) -> Self {
+    pub(super) fn new(
+        balancer: &Balancer<W>,
+        service: NextService<S, H>,
+        max_wait: Duration,
+    ) -> Self {
         Self {
             waiter: Waiter::new(balancer.clone()),
             service,
-            patience,
+            max_wait,
             end: None,
             due: None,
         }
     }
 
-    /// Looks whether there is a member, for a request that has tried some.
+    /// Polls for a member, for a request that may have tried some.
     pub(super) fn poll<X: ServiceExchange<W>>(
         &mut self,
         context: &mut Context<'_>,
         balancer: &Balancer<W>,
         exchange: &X,
-        course: &TriedMembers,
+        progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
-        let tried = &*course.tried;
+        let tried = &*progress.tried;
         loop {
             let picked = exchange.pick(balancer, |pick| {
-                let pick = course.of(pick);
+                let pick = progress.of(pick);
                 let picked = self.waiter.attempt(&pick, context);
-                // The one that was waited for may be gone meanwhile.
+                // The member that was waited for may have been removed meanwhile.
                 let nobody = matches!(picked, Err(PickError::NoneUsable { .. }));
                 let instead = (nobody && !tried.is_empty())
                     .then(|| balancer.pick_in_reserve(&pick))
@@ -56,25 +60,23 @@ impl<W, S, H> Wait<W, S, H> {
                 instead.map_or(picked, Ok)
             });
             if !tried.is_empty() && balancer.has_only(tried) {
-                return self.over(picked, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, progress);
             }
-            let Some(patience) = &exchange.settings().patience else {
-                return self.over(picked, balancer, exchange, course);
+            let Some(limits) = &exchange.settings().time_limits else {
+                return self.over(picked, balancer, exchange, progress);
             };
             if !matches!(&picked, Err(error) if may_change(error)) {
-                return self.over(picked, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, progress);
             }
-            let end = self
-                .end
-                .get_or_insert_with(|| patience.sleep(self.patience));
+            let end = self.end.get_or_insert_with(|| limits.sleep(self.max_wait));
             if end.as_mut().poll(context).is_ready() {
-                return self.over(picked, balancer, exchange, course);
+                return self.over(picked, balancer, exchange, progress);
             }
-            // Nobody else may look when a member's error is over.
+            // No other task may notice that a member's error is over.
             let now = balancer.now();
-            // One that is over already was noticed too late: in a moment, it is not.
+            // If it is already over, it was noticed too late; try again in a moment.
             let due = balancer.next_timed_change();
-            self.due = due.map(|due| patience.sleep(due.since(now).max(MOMENT)));
+            self.due = due.map(|due| limits.sleep(due.since(now).max(MOMENT)));
             let due = self.due.as_mut();
             if due.is_none_or(|due| due.as_mut().poll(context).is_pending()) {
                 return Poll::Pending;
@@ -82,25 +84,25 @@ impl<W, S, H> Wait<W, S, H> {
         }
     }
 
-    /// Ends the wait, and tells observers if it was in vain.
+    /// Ends the wait, and reports to observers if it was in vain.
     fn over<X: ServiceExchange<W>>(
         &mut self,
         picked: Result<Lease<W>, PickError>,
         balancer: &Balancer<W>,
         exchange: &X,
-        course: &TriedMembers,
+        progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
         if let Err(error) = &picked {
             exchange.pick(balancer, |pick| {
-                self.waiter.give_up_on(&course.of(pick), error);
+                self.waiter.give_up_on(&progress.of(pick), error);
             });
         }
         Poll::Ready(picked)
     }
 }
 
-/// What the next attempt gets its service from.
-pub(super) enum Spare<S, H> {
+/// Where the next attempt gets its service from.
+pub(super) enum NextService<S, H> {
     Held(H),
     Used(S),
 }

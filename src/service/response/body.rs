@@ -1,4 +1,4 @@
-//! The body of an answer that may be one of our own: [`ResponseBody`].
+//! The body of a response that may come from the balancer itself: [`ResponseBody`].
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// An inner service's answer, or a text of our own.
+    /// The response body of an inner service, or a text of the balancer.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -27,14 +27,14 @@ pin_project! {
 }
 
 impl<B> ResponseBody<B> {
-    /// A text of our own; an empty one is the end at once.
+    /// Creates a body from a text; an empty text ends at once.
     pub(crate) fn text(text: Bytes) -> Self {
         let text = Some(text).filter(|text| !text.is_empty());
         let content = ResponseContent::Line { text };
         Self { content }
     }
 
-    /// What another service sends, unless this is a text of our own.
+    /// Returns the body of the inner service, unless this is a text of the balancer.
     #[cfg(feature = "config")]
     pub(crate) fn inner_mut(&mut self) -> Option<&mut B> {
         match &mut self.content {
@@ -43,7 +43,7 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    /// What an inner service sends.
+    /// Creates a body from that of an inner service.
     pub(crate) fn inner(inner: B) -> Self {
         let content = ResponseContent::Member { inner };
         Self { content }

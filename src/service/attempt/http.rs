@@ -1,4 +1,4 @@
-//! An HTTP exchange: a head that can be sent again, a body in keeping, and an answer
+//! An HTTP request: a head that can be sent again, a body that may be kept, and a response
 //! whose body holds the lease.
 
 use std::marker::PhantomData;
@@ -11,23 +11,23 @@ use tower_service::Service;
 
 use super::exchange::{Judgement, Served, ServiceExchange, ServiceSettings, Unsendable};
 use crate::balancer::{Balancer, Lease, PickRequest};
-use crate::service::affinity::{BoxFacts, Wishes};
+use crate::service::affinity::{BoxFacts, HttpAffinity};
 use crate::service::failover::{Idempotent, is_idempotent};
 use crate::service::{BoxError, Dispatch, KeptBody, LeasedBody, ServedBy, UpgradeLease};
 
-/// What the HTTP service can be told.
+/// The settings of the HTTP service.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct HttpSettings {
     pub(in crate::service) common: ServiceSettings,
-    pub(in crate::service) wishes: Wishes,
-    /// Whether members get to see the extensions of requests.
+    pub(in crate::service) affinity: HttpAffinity,
+    /// Whether the extensions of requests are passed to members.
     pub(in crate::service) extensions: bool,
 }
 
-/// An HTTP request; `D` is the way to the member, `K` the body in keeping.
+/// An HTTP request; `D` is the dispatch to the member, `K` the kept body.
 pub(in crate::service) struct HttpExchange<D, K> {
     settings: Arc<HttpSettings>,
-    /// As the client sent it; `None` once it is not needed again.
+    /// As the client sent it; `None` if it is not needed again.
     head: Option<Parts>,
     kept: K,
     method: Method,
@@ -41,7 +41,7 @@ impl<D, K> HttpExchange<D, K> {
         let marked = head.extensions.get::<Idempotent>().is_some();
         Self {
             idempotent: marked || is_idempotent(&head.method),
-            facts: settings.wishes.read_facts(&head),
+            facts: settings.affinity.read_facts(&head),
             kept,
             settings,
             method: head.method.clone(),
@@ -64,7 +64,7 @@ where
     type Response = Response<RB>;
     type Error = E;
     type Held = D::Held;
-    type Answer = Response<LeasedBody<RB>>;
+    type Output = Response<LeasedBody<RB>>;
 
     const SHARED: bool = D::SHARED;
     const RECONNECTS: bool = true;
@@ -76,7 +76,7 @@ where
     fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
         let facts = self.facts.as_deref();
         match &self.head {
-            Some(head) => self.settings.wishes.pick(balancer, head, facts, then),
+            Some(head) => self.settings.affinity.pick(balancer, head, facts, then),
             None => then(PickRequest::new()),
         }
     }
@@ -101,8 +101,8 @@ where
         self.idempotent
     }
 
-    fn is_left(&self) -> bool {
-        self.head.is_some() && self.kept.is_left()
+    fn is_available(&self) -> bool {
+        self.head.is_some() && self.kept.is_available()
     }
 
     fn is_shareable(&self) -> bool {
@@ -123,11 +123,11 @@ where
             self.head.as_ref().map(without_extensions)
         };
         let mut head = head.ok_or(Unsendable::BodyGone)?;
-        self.settings.wishes.strip(&mut head.headers);
+        self.settings.affinity.strip(&mut head.headers);
         if fresh {
             head.extensions.insert(FreshConnection::new());
         }
-        D::aim(lease, &mut head).map_err(Unsendable::Aim)?;
+        D::rewrite(lease, &mut head).map_err(Unsendable::Rewrite)?;
         let body = self.kept.next(|| lease.sent_meter());
         let body = body.ok_or(Unsendable::BodyGone)?;
         Ok(Request::from_parts(head, body))
@@ -148,7 +148,7 @@ where
         }
     }
 
-    fn answer(
+    fn respond(
         &mut self,
         balancer: &Balancer<W>,
         served: Served<Response<RB>, W>,
@@ -156,11 +156,12 @@ where
         let lease = served.lease;
         let (mut head, body) = served.response.into_parts();
         if served.renew {
-            let (wishes, headers) = (&self.settings.wishes, &mut head.headers);
-            wishes.renew(balancer, lease.member(), lease.route(), headers);
+            let (affinity, headers) = (&self.settings.affinity, &mut head.headers);
+            affinity.renew(balancer, lease.member(), lease.route(), headers);
         }
         if head.extensions.is_empty() {
-            // Nobody needs those of the request any more, but for their place.
+            // The extensions of the request are not needed any more; their allocation is
+            // reused.
             let spare = self.head.as_mut().map(|head| &mut head.extensions);
             head.extensions = spare.map(std::mem::take).unwrap_or_default();
             head.extensions.clear();
@@ -185,22 +186,23 @@ where
     }
 }
 
-/// In the extensions of a request whose member is to see the client's `Host`, though it
-/// has one of its own.
+/// In the extensions of a request: its member gets the client's `Host`, although it has one
+/// of its own.
 #[cfg_attr(
     not(feature = "config"),
-    allow(dead_code, reason = "only a configuration says so by request")
+    allow(dead_code, reason = "only a configuration uses it")
 )]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostKept;
 
-/// Asks, in the extensions of a request, for a connection to the member that has carried
+/// In the extensions of a request: it requires a connection to the member that has carried
 /// no request before.
 ///
-/// An `proxy::Endpoint` opens one, and keeps it for later requests as any
-/// other. Over HTTP/2, which tells by itself what it did not get to, a request goes onto the
-/// connection that all share. It is what requests carry that are sent again after
-/// [a connection turned out to be closed](crate::service::BalanceLayer::stale_if).
+/// A `proxy::Endpoint` opens a new connection, and keeps it for later requests like any
+/// other. Over HTTP/2, the request uses the shared connection, because HTTP/2 itself
+/// reports which requests were not processed. The balancer adds this to requests that it
+/// sends again after [a stale connection was
+/// closed](crate::service::BalanceLayer::stale_if).
 ///
 /// # Examples
 ///

@@ -1,12 +1,12 @@
-//! The course of a request, for both services: one machine, its attempts, and what each
-//! kind of request brings to it.
+//! The attempts of a request, for both services: one state machine, its attempts, and what
+//! each kind of request provides.
 
 mod exchange;
 mod http;
-mod lane;
 mod machine;
-mod onward;
-mod tried;
+mod next_step;
+mod progress;
+mod slot;
 mod wait;
 
 pub(in crate::service) use exchange::{

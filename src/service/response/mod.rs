@@ -1,9 +1,9 @@
-//! Answers of our own where no member gave one: [`ErrorPageService`], and the adapter for
-//! bodies of another type ([`BoxResponseBody`]).
+//! Responses of the balancer itself, if no member gave one: [`ErrorPageService`], and the
+//! adapter for bodies of another type ([`BoxResponseBody`]).
 
 mod body;
 mod box_body;
-mod refusal;
+mod error_page;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,17 +16,19 @@ use tower_service::Service;
 
 pub use body::ResponseBody;
 pub use box_body::{BoxResponseBody, BoxResponseBodyFuture};
-pub use refusal::ErrorPage;
-pub(crate) use refusal::{Pages, PreferredFormat};
+pub use error_page::ErrorPage;
+pub(crate) use error_page::{Pages, PreferredFormat};
 
 use crate::service::BalanceError;
 
-/// A service that answers its errors itself: with the error's
-/// [`status`](BalanceError::status), `Retry-After` if that is known, and one line of
-/// text or, for clients that would rather have that, JSON; see [`ErrorPage`]. The error is in the answer's extensions, as `Arc<BalanceError>`, for your log;
-/// the client does not get to see it.
+/// A service that turns errors into responses. A response has the error's
+/// [`status`](BalanceError::status), `Retry-After` if a delay is known, and one line of
+/// text or, for clients that prefer it, JSON; see [`ErrorPage`]. The error is in the
+/// extensions of the response, as `Arc<BalanceError>`, for your log; it is not sent to the
+/// client.
 ///
-/// Made by [`BalanceService::into_infallible`](crate::service::BalanceService::into_infallible).
+/// [`BalanceService::into_infallible`](crate::service::BalanceService::into_infallible)
+/// creates it.
 ///
 /// # Examples
 ///
@@ -53,7 +55,7 @@ use crate::service::BalanceError;
 pub struct ErrorPageService<S> {
     inner: S,
     pages: Option<Pages>,
-    /// Why the inner service is not called: it said that it is broken.
+    /// The error of the inner service, which is not called any more.
     broken: Option<BalanceError>,
 }
 
@@ -66,9 +68,10 @@ impl<S> ErrorPageService<S> {
         }
     }
 
-    /// Creates the answers by a function, whatever its page says of the status.
+    /// Creates error responses with a function. The status always remains that of the
+    /// error.
     #[must_use]
-    pub fn answers(
+    pub fn error_page(
         mut self,
         page: impl Fn(&ErrorPage<'_>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
@@ -76,7 +79,7 @@ impl<S> ErrorPageService<S> {
         self
     }
 
-    /// Gives the bodies of answers another type, such as axum's `Body`.
+    /// Converts the bodies of responses to another type, such as axum's `Body`.
     pub fn box_response_body<F>(self, boxed: F) -> BoxResponseBody<Self, F> {
         BoxResponseBody::new(self, boxed)
     }
@@ -90,8 +93,8 @@ where
     type Error = Infallible;
     type Future = ErrorPageFuture<S::Future>;
 
-    /// Waits for the inner service. One that is broken is ready to be told so, by the
-    /// answer to each request.
+    /// Waits for the inner service. If that has failed, this is ready, and responds to each
+    /// request with the error.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         match ready!(self.inner.poll_ready(context)) {
             Ok(()) => {}
@@ -116,7 +119,7 @@ where
     }
 }
 
-/// A clone asks for itself whether the inner service is ready.
+/// A clone polls the inner service itself.
 impl<S: Clone> Clone for ErrorPageService<S> {
     fn clone(&self) -> Self {
         Self {
@@ -128,7 +131,7 @@ impl<S: Clone> Clone for ErrorPageService<S> {
 }
 
 pin_project! {
-    /// One request on its way through [`ErrorPageService`].
+    /// The future of one request through [`ErrorPageService`].
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct ErrorPageFuture<F> {
@@ -160,7 +163,7 @@ where
             AskedProjected::Inner { inner } => ready!(inner.poll(context)),
             AskedProjected::Broken { error } => match error.take() {
                 Some(error) => Err(error),
-                None => panic!("an answer was polled after it had been given"),
+                None => panic!("a future was polled after it had completed"),
             },
         };
         Poll::Ready(Ok(match result {

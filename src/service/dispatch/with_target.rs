@@ -10,8 +10,8 @@ use tower_service::Service;
 use super::{RequestError, Target};
 use crate::service::BoxError;
 
-/// A client that sends whatever it gets to one [`Target`]: a member with a connection
-/// pool, limits or middleware of its own, for
+/// A client that sends all its requests to one [`Target`]: a member with a connection pool,
+/// limits or middleware of its own, for
 /// [`BalanceService::over`](crate::service::BalanceService::over).
 ///
 /// # Examples
@@ -66,7 +66,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let aimed = match self.target.aim(&mut head) {
+        let aimed = match self.target.rewrite(&mut head) {
             Ok(()) => TargetState::Sent {
                 inner: self.inner.call(Request::from_parts(head, body)),
             },
@@ -77,8 +77,8 @@ where
 }
 
 pin_project! {
-    /// One request on its way through [`WithTarget`]; fails with an [`RequestError`] if it cannot
-    /// be pointed at the target.
+    /// The future of one request through [`WithTarget`]; it fails with a [`RequestError`]
+    /// if the target cannot take the request.
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct WithTargetFuture<F> {
@@ -108,7 +108,7 @@ where
             CourseProjected::Sent { inner } => inner.poll(context).map_err(Into::into),
             CourseProjected::Refused { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error.into())),
-                None => panic!("a request was polled after it had been refused"),
+                None => panic!("a future was polled after it had completed"),
             },
         }
     }
