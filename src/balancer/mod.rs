@@ -234,6 +234,11 @@ impl<W> Balancer<W> {
         self.core.view.load().picture.roster.clone()
     }
 
+    /// Returns the generation of the current snapshot.
+    pub(crate) fn generation(&self) -> u64 {
+        self.core.view.load().picture.generation
+    }
+
     /// Returns whether `roster` is still the present one.
     pub(crate) fn has_roster(&self, roster: &Arc<Roster>) -> bool {
         Arc::ptr_eq(&self.core.view.load().picture.roster, roster)

@@ -145,6 +145,23 @@ fn requests_from_before_the_ejection_decide_nothing_afterwards() {
 }
 
 #[test]
+fn requests_from_before_an_ejection_that_a_check_ends_eject_no_more() {
+    let group = Group::new();
+    let old: Vec<_> = (0..20).map(|_| group.elect().unwrap()).collect();
+    group.eject();
+    group.balancer.set_flag("a", Flag::FailedCheck).unwrap();
+    group.balancer.clear_flag("a", Flag::FailedCheck).unwrap();
+    assert!(!group.is_ejected());
+    for lease in old {
+        lease.finish(Outcome::Failure);
+        let cleared = group.balancer.clear_flag("a", Flag::InError);
+        cleared.unwrap();
+    }
+    assert!(!group.is_ejected(), "they began before its checks passed");
+    group.eject();
+}
+
+#[test]
 fn requests_that_last_for_hours_do_not_keep_a_member_from_being_tried() {
     let group = Group::new();
     let mut sockets: Vec<_> = (0..5).map(|_| group.elect().unwrap()).collect();

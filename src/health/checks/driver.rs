@@ -264,11 +264,12 @@ impl<W: Send + Sync + 'static> Driver<W> {
         if status.contains(Flag::Stopped) {
             return None;
         }
-        let status = if member.was_ejected {
-            status
-        } else {
-            status.without(Flag::Ejected)
-        };
+        if result.is_ok() && status.contains(Flag::Ejected) && !member.was_ejected {
+            // It ends neither the ejection nor an error beside it: an end would be reported
+            // as a pass.
+            member.tally = CheckTally::default();
+            return None;
+        }
         let id = member.state.id();
         match (member.tally.note(status, result.is_ok(), needed), result) {
             (CheckChange::Fail, Err(error)) => Some(Changed {

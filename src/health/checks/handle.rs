@@ -58,7 +58,9 @@ use crate::member::MemberSpec;
 /// Names are looked up for each check, on threads of the runtime: at most 64 in the
 /// program, a quarter of them for names whose last lookup took longer than a check. If no
 /// thread is free, the member is checked at the addresses found last; if there are none,
-/// the check counts neither as passed nor as failed.
+/// the check counts neither as passed nor as failed. A lookup cannot be cancelled. If many
+/// names hang when checks start, other names are found later: each 48 names that hang delay
+/// them once by the time limit of the resolver (10 s with glibc's defaults).
 ///
 /// # Panics
 ///

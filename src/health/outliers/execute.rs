@@ -205,6 +205,10 @@ mod tests {
         fn roster(&self) -> Option<Arc<Roster>> {
             self.0.roster()
         }
+
+        fn generation(&self) -> u64 {
+            self.0.generation()
+        }
     }
 
     #[test]

@@ -215,13 +215,16 @@ impl OutlierJudge {
         self.state.lock().ledger.prolong(member, until);
     }
 
-    /// Handles a passed active check of a member: the member returns to full service,
-    /// whatever its requests have shown.
+    /// Handles a passed active check: the member returns to full service in any case.
     pub(super) fn passed_check(&self, member: MemberId) {
         let mut state = self.state.lock();
         let stage = state.ledger.clear(member);
         if stage != EjectionStage::Serving {
             if let Some(tally) = of(&self.tallies.load(), member) {
+                // While it is out, no request starts: all of these began before.
+                if matches!(stage, EjectionStage::Ejected { .. }) {
+                    tally.count_since(self.group.generation());
+                }
                 tally.forget();
             }
             self.return_to_service(&mut state, &[(member, stage)]);
@@ -361,10 +364,15 @@ impl OutlierJudge {
 
     pub(super) fn recover(&self, state: &mut DetectorState, member: MemberId, generation: u64) {
         let recovery = state.ledger.recover(member, self.clock.now());
-        if let (Some(_), Some(tally)) = (recovery, of(&self.tallies.load(), member)) {
-            tally.count_since(generation);
-            tally.forget();
-            tally.set_state(TallyState::Trial);
+        if let Some(tally) = of(&self.tallies.load(), member) {
+            // Also if the end of an interval has found this end first, without a generation.
+            if recovery.is_some() || tally.state() == TallyState::Trial {
+                tally.count_since(generation);
+            }
+            if recovery.is_some() {
+                tally.forget();
+                tally.set_state(TallyState::Trial);
+            }
         }
         if recovery == Some(Recovery::Full) {
             self.serve(state, member);
@@ -468,6 +476,10 @@ mod tests {
         fn roster(&self) -> Option<Arc<Roster>> {
             self.0.fetch_add(1, Relaxed);
             Some(Arc::default())
+        }
+
+        fn generation(&self) -> u64 {
+            0
         }
     }
 

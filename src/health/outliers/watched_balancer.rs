@@ -22,6 +22,9 @@ pub(super) trait WatchedBalancer: Send + Sync {
 
     /// Returns the members; `None` once the balancer is dropped.
     fn roster(&self) -> Option<Arc<Roster>>;
+
+    /// Returns the generation of the current snapshot; 0 once the balancer is dropped.
+    fn generation(&self) -> u64;
 }
 
 impl<W: Send + Sync> WatchedBalancer for WeakBalancer<W> {
@@ -59,6 +62,10 @@ impl<W: Send + Sync> WatchedBalancer for WeakBalancer<W> {
 
     fn roster(&self) -> Option<Arc<Roster>> {
         self.upgrade().as_ref().map(Balancer::roster)
+    }
+
+    fn generation(&self) -> u64 {
+        self.upgrade().map_or(0, |balancer| balancer.generation())
     }
 }
 
