@@ -21,7 +21,7 @@ impl Server {
     /// let tls = ServerTls::new([read()?])?;
     /// let server = Server::new().tls(&tls);
     ///
-    /// Later, when the files have changed: no connection is dropped.
+    /// // Later, when the files have changed: no connection is dropped.
     /// tls.replace([read()?])?;
     /// # let _ = server;
     /// # Ok(())
