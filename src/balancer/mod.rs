@@ -229,14 +229,28 @@ impl<W> Balancer<W> {
         self.shared().clock.clone()
     }
 
+    /// Returns the generation number of the current view of the members. It grows with each
+    /// change; an [`Event`](events::Event) has the number of the view that it belongs to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::{Balancer, MemberSpec};
+    ///
+    /// let balancer = Balancer::new([("a", "10.0.0.1:80")])?;
+    /// let before = balancer.generation();
+    /// balancer.insert("b", "10.0.0.2:80", MemberSpec::new())?;
+    /// assert!(balancer.generation() > before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.core.view.load().picture.generation
+    }
+
     /// Returns the present roster; each change of the membership creates another one.
     pub(crate) fn roster(&self) -> Arc<Roster> {
         self.core.view.load().picture.roster.clone()
-    }
-
-    /// Returns the generation of the current snapshot.
-    pub(crate) fn generation(&self) -> u64 {
-        self.core.view.load().picture.generation
     }
 
     /// Returns whether `roster` is still the present one.
