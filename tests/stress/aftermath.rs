@@ -67,7 +67,7 @@ pub(crate) fn everybody_has_a_turn(balancer: &Balancer<u64>) {
         };
         balancer.clear_overrides(member.name());
         balancer.update(member.name(), plain).unwrap();
-        for health in [Flag::InError, Flag::FailedCheck] {
+        for health in [Flag::InError, Flag::FailedCheck, Flag::Ejected] {
             balancer.clear_flag(member.name(), health).unwrap();
         }
     }
