@@ -27,7 +27,7 @@ const ROUND: u32 = 2_000;
 fn main() {
     // `cargo test --benches` only wants to see that it runs.
     let measuring = std::env::args().any(|argument| argument == "--bench");
-    println!("| what | time | bytes |");
+    println!("| what | time | bytes a sender |");
     println!("|---|---:|---:|");
     for servers in if measuring { [10, 10_000] } else { [10, 100] } {
         members(servers);
@@ -59,41 +59,36 @@ fn members(count: u32) {
         builder = builder.member(number.to_string(), uri, MemberSpec::new());
     }
     let balancer = builder.build().unwrap();
-    let monitor = HeartbeatMonitor::new();
-    let held = measure(|| {
+    reports(&format!("one of {count} members"), count, |monitor| {
         monitor
             .follow(&balancer, &readings, MemberAddress::of_uri)
             .detach();
-        for number in 0..count {
-            monitor
-                .receive(address(number), b"v=1&ready=30&busy=2")
-                .unwrap();
-        }
     });
-    let bytes = held.bytes_current as f64 / f64::from(count);
-    let time = fastest(ROUND, |turn| {
-        let member = turn.wrapping_mul(0x9e37_79b1) % count;
-        black_box(monitor.receive(address(member), b"v=1&ready=30&busy=2")).unwrap();
-    });
-    println!("| a datagram of one of {count} members | {time:.0} ns | {bytes:.0} a member |");
 }
 
 /// Reports of servers that are no members.
 fn others(count: u32) {
+    reports(&format!("one of {count} other servers"), count, |_| {});
+}
+
+/// Times the datagrams of `count` senders, and counts the bytes that a monitor holds of each,
+/// including those of what `prepare` does.
+fn reports(whose: &str, count: u32, prepare: impl Fn(&HeartbeatMonitor)) {
     let monitor = HeartbeatMonitor::new();
+    let receive = |sender| {
+        monitor
+            .receive(address(sender), b"v=1&ready=30&busy=2")
+            .unwrap()
+    };
     let held = measure(|| {
-        for number in 0..count {
-            monitor
-                .receive(address(number), b"v=1&ready=30&busy=2")
-                .unwrap();
-        }
+        prepare(&monitor);
+        (0..count).for_each(|sender| drop(receive(sender)));
     });
     let bytes = held.bytes_current as f64 / f64::from(count);
     let time = fastest(ROUND, |turn| {
-        let server = turn.wrapping_mul(0x9e37_79b1) % count;
-        black_box(monitor.receive(address(server), b"v=1&ready=30&busy=2")).unwrap();
+        black_box(receive(turn.wrapping_mul(0x9e37_79b1) % count));
     });
-    println!("| a datagram of one of {count} other servers | {time:.0} ns | {bytes:.0} a server |");
+    println!("| a datagram of {whose} | {time:.0} ns | {bytes:.0} |");
 }
 
 /// A signed datagram: what is timed is one that is rejected, after its signature was computed.
