@@ -1,5 +1,37 @@
 //! An embeddable load balancer: a core, and the services and proxies that are built on it.
 //!
+//! [`BalanceLayer`]: crate::service::BalanceLayer
+//! [`Balancer`]: crate::balancer::Balancer
+//! [`ByBusyness`]: crate::scheduler::ByBusyness
+//! [`ByRequests`]: crate::scheduler::ByRequests
+//! [`ByTraffic`]: crate::scheduler::ByTraffic
+//! [`CallService`]: crate::service::CallService
+//! [`Classify`]: crate::service::Classify
+//! [`Failover`]: crate::service::Failover
+//! [`Heartbeat`]: crate::scheduler::Heartbeat
+//! [`Idempotent`]: crate::service::Idempotent
+//! [`Maglev`]: crate::scheduler::Maglev
+//! [`MemberSpec`]: crate::member::MemberSpec
+//! [`Ramp`]: crate::member::Ramp
+//! [`Scheduler`]: crate::scheduler::Scheduler
+#![cfg_attr(
+    feature = "forward",
+    doc = "[`StreamRouter`]: crate::forward::StreamRouter\n[`TcpForwarder`]: crate::forward::TcpForwarder\n[`UdpForwarder`]: crate::forward::UdpForwarder"
+)]
+#![cfg_attr(
+    feature = "health",
+    doc = "[`AdaptiveLimit`]: crate::health::AdaptiveLimit\n[`HealthChecks`]: crate::health::HealthChecks\n[`OutlierDetector`]: crate::health::OutlierDetector\n[`Probe`]: crate::health::Probe"
+)]
+#![cfg_attr(
+    feature = "heartbeat",
+    doc = "[`HeartbeatKey`]: crate::heartbeat::HeartbeatKey\n[`HeartbeatMonitor`]: crate::heartbeat::HeartbeatMonitor\n[`HeartbeatSender`]: crate::heartbeat::HeartbeatSender\n[`InFlight`]: crate::heartbeat::InFlight\n[`InFlightLayer`]: crate::heartbeat::InFlightLayer\n[`OrcaLayer`]: crate::heartbeat::OrcaLayer"
+)]
+#![cfg_attr(
+    feature = "proxy",
+    doc = "[`EdgeLayer`]: crate::proxy::EdgeLayer\n[`Endpoint`]: crate::proxy::Endpoint\n[`ReverseProxy`]: crate::proxy::ReverseProxy\n[`Router`]: crate::proxy::Router\n[`Server`]: crate::proxy::Server"
+)]
+#![cfg_attr(feature = "tokio", doc = "[`TokioTimer`]: crate::timer::TokioTimer")]
+//!
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 //!
 //! # Modules, in reading order

@@ -80,3 +80,25 @@ fn every_example_that_the_readme_names_is_there() {
         "left: named by the README; right: files in examples"
     );
 }
+
+/// The crate's page links within itself; pages elsewhere link to docs.rs. `cargo doc` checks
+/// the paths in `src/lib.rs`.
+#[test]
+fn every_item_that_the_readme_links_to_is_the_one_that_the_crates_page_links_to() {
+    let root = Path::new(MANIFEST);
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let page = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let prefix = ": https://docs.rs/equipoise/latest/equipoise/";
+    let links: Vec<_> = readme
+        .lines()
+        .filter_map(|line| line.split_once(prefix))
+        .collect();
+    assert!(!links.is_empty());
+    for (label, url) in links {
+        let name = label.trim_matches(|it: char| !it.is_alphanumeric());
+        let (module, file) = url.rsplit_once('/').unwrap();
+        assert!(file.ends_with(&format!(".{name}.html")), "{label}{url}");
+        let path = format!("{label}: crate::{}::{name}", module.replace('/', "::"));
+        assert!(page.contains(&path), "src/lib.rs does not define {path}");
+    }
+}

@@ -282,7 +282,7 @@ impl<W: Send + Sync + 'static> Observer for Follow<W> {
             } => self
                 .0
                 .take(member, |gauge| gauge.dropped(member.in_flight())),
-            // A fast failure says nothing about the duration of work.
+            // A fast failure does not measure the duration of work.
             EventKind::Responded {
                 status: Some(500..),
                 ..
