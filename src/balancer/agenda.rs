@@ -23,6 +23,7 @@ const WORKING: u64 = 1;
 const NEVER: u64 = u64::MAX;
 
 /// When the picture must be renewed, and when a refused request may succeed.
+#[repr(align(64))] // Each pick reads it: what changes often must not share its line.
 pub(super) struct Agenda {
     /// When the picture must be renewed, in nanoseconds of the clock. SeqCst: it is written
     /// after the fact that makes it due and before the waiting requests are read; it is

@@ -44,6 +44,7 @@ const ONE_CHANGE: u32 = FLAGS + 1;
 ///
 /// SeqCst, like the counters of members: either the end sees the waiter, or the waiter sees
 /// that the request has ended.
+#[repr(align(64))] // Each pick and each end reads it: what changes often must not share its line.
 pub(super) struct Attention(AtomicU32);
 
 /// How often the scheduler was changed.

@@ -234,6 +234,7 @@ impl<W> Editor<W> {
             }
         };
         let entry = MemberEntry {
+            state: seat.state.clone(),
             seat,
             epoch: self.epoch.clone(),
             payload,

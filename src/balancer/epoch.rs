@@ -10,9 +10,8 @@ use super::attention::{
 };
 use super::events::EventKind;
 use super::shared::{Shared, Wakes};
-use crate::member::Ended;
+use crate::member::{Ended, MemberState};
 use crate::scheduler::Scheduler;
-use crate::snapshot::Seat;
 
 /// What a balancer's members share, with the scheduler under which they are picked.
 #[derive(Debug)]
@@ -58,22 +57,22 @@ impl Epoch {
     #[inline]
     pub(super) fn ended(
         &self,
-        seat: &Seat,
+        state: &MemberState,
         before: u32,
         generation: u64,
         ended: impl FnOnce(AttentionWord) -> Ended,
     ) {
         let seen = self.shared.attention.look();
-        let room = before == seat.state.max_in_flight();
+        let room = before == state.max_in_flight();
         if !seen.is_idle() || room {
-            self.notify_end(seat, seen, (before, room), generation, &ended(seen));
+            self.notify_end(state, seen, (before, room), generation, &ended(seen));
         }
     }
 
     #[inline(never)]
     fn notify_end(
         &self,
-        seat: &Seat,
+        state: &MemberState,
         seen: AttentionWord,
         (before, room): (u32, bool),
         generation: u64,
@@ -82,17 +81,17 @@ impl Epoch {
         // In this order, also if the scheduler panics: the scheduler, waiters, observers.
         let _told = seen.has(ENDS_WANTED).then(|| EndedNotice {
             shared: &self.shared,
-            seat,
+            state,
             generation,
             ended,
         });
         let looks = room || seen.has(WAKE_ON_END);
         let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
         if seen.changes() == self.changes {
-            notify_scheduler(&*self.scheduler, seat, seen, room, ended);
+            notify_scheduler(&*self.scheduler, state, seen, room, ended);
         } else {
             let scheduler = self.shared.scheduler();
-            notify_scheduler(&*scheduler, seat, seen, room, ended);
+            notify_scheduler(&*scheduler, state, seen, room, ended);
         }
     }
 }
@@ -100,7 +99,7 @@ impl Epoch {
 /// Notifies observers of an end when it is dropped.
 struct EndedNotice<'e> {
     shared: &'e Shared,
-    seat: &'e Seat,
+    state: &'e MemberState,
     generation: u64,
     ended: &'e Ended,
 }
@@ -108,25 +107,23 @@ struct EndedNotice<'e> {
 impl Drop for EndedNotice<'_> {
     fn drop(&mut self) {
         let kind = EventKind::Ended(self.ended);
-        let event = self
-            .shared
-            .event(self.generation, Some(&self.seat.state), kind);
+        let event = self.shared.event(self.generation, Some(self.state), kind);
         self.shared.report(event);
     }
 }
 
 fn notify_scheduler(
     scheduler: &dyn Scheduler,
-    seat: &Seat,
+    state: &MemberState,
     seen: AttentionWord,
     room: bool,
     ended: &Ended,
 ) {
     // The room first: if the other hook panics, the member is not left parked.
     if room {
-        scheduler.on_room(&seat.state);
+        scheduler.on_room(state);
     }
     if seen.has(ENDS) {
-        scheduler.on_ended(&seat.state, ended);
+        scheduler.on_ended(state, ended);
     }
 }

@@ -9,7 +9,6 @@ use super::epoch::Epoch;
 use super::lease::{Lease, dropped_outcome, end};
 use super::meter::{Meter, Upload};
 use crate::member::{Cause, MemberState, Outcome};
-use crate::snapshot::Seat;
 
 /// A [`Lease`] without its payload, which keeps the request counted as in flight; it ends
 /// in the same ways.
@@ -29,7 +28,7 @@ use crate::snapshot::Seat;
 #[must_use = "a guard that is dropped at once counts nothing"]
 pub struct Guard {
     /// `None` once it has ended.
-    on: Option<(Arc<Seat>, Arc<Epoch>)>,
+    on: Option<(Arc<MemberState>, Arc<Epoch>)>,
     meter: Meter,
 }
 
@@ -58,18 +57,18 @@ impl<W> Lease<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn into_guard(self) -> Guard {
-        let (seat, epoch, meter) = self.into_parts();
+        let (state, epoch, meter) = self.into_parts();
         Guard {
-            on: Some((seat, epoch)),
+            on: Some((state, epoch)),
             meter,
         }
     }
 }
 
 impl Guard {
-    pub(super) fn on(&self) -> (&Seat, &Epoch) {
+    pub(super) fn on(&self) -> (&Arc<MemberState>, &Epoch) {
         match &self.on {
-            Some((seat, epoch)) => (seat, epoch),
+            Some((state, epoch)) => (state, epoch),
             None => unreachable!("only what consumes the guard takes its member"),
         }
     }
@@ -88,7 +87,7 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn member(&self) -> &MemberState {
-        &self.on().0.state
+        self.on().0
     }
 
     pub(crate) fn upload(&self) -> Upload {
@@ -147,8 +146,8 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_in_error(&self) {
-        let (seat, epoch) = self.on();
-        epoch.shared.put_in_error(&seat.state, None);
+        let (state, epoch) = self.on();
+        epoch.shared.put_in_error(state, None);
     }
 
     /// Puts the member in error, with a cause; see [`Lease::put_in_error_because`].
@@ -166,8 +165,8 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_in_error_because(&self, cause: impl Into<Cause>) {
-        let (seat, epoch) = self.on();
-        epoch.shared.put_in_error(&seat.state, Some(&cause.into()));
+        let (state, epoch) = self.on();
+        epoch.shared.put_in_error(state, Some(&cause.into()));
     }
 
     /// Ends the use of the member with an outcome; see [`Lease::finish`].
@@ -184,8 +183,8 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn finish(mut self, outcome: Outcome) {
-        if let Some((seat, epoch)) = self.on.take() {
-            end(&seat, &epoch, &self.meter, || (outcome, None));
+        if let Some((state, epoch)) = self.on.take() {
+            end(&state, &epoch, &self.meter, || (outcome, None));
         }
     }
 
@@ -204,17 +203,17 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fail(mut self, cause: impl Into<Cause>) {
-        if let Some((seat, epoch)) = self.on.take() {
+        if let Some((state, epoch)) = self.on.take() {
             let how = || (Outcome::Failure, Some(cause.into()));
-            end(&seat, &epoch, &self.meter, how);
+            end(&state, &epoch, &self.meter, how);
         }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some((seat, epoch)) = self.on.take() {
-            end(&seat, &epoch, &self.meter, dropped_outcome);
+        if let Some((state, epoch)) = self.on.take() {
+            end(&state, &epoch, &self.meter, dropped_outcome);
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::snapshot::Seat;
 
 /// A member with its payload, as a view holds it.
 pub(super) struct MemberEntry<W> {
+    /// Also in the seat; here, so that the end of a request does not read that.
+    pub(super) state: Arc<MemberState>,
     pub(super) seat: Arc<Seat>,
     pub(super) epoch: Arc<Epoch>,
     pub(super) payload: Arc<W>,
@@ -78,6 +80,7 @@ impl<W> Lease<W> {
         }
     }
 
+    #[inline]
     pub(super) fn entry(&self) -> &MemberEntry<W> {
         match &self.entry {
             Some(entry) => entry,
@@ -99,7 +102,7 @@ impl<W> Lease<W> {
     /// ```
     #[must_use]
     pub fn member(&self) -> &MemberState {
-        &self.entry().seat.state
+        &self.entry().state
     }
 
     /// Returns the member's route, as it was at the pick. Put it into the cookie of a new
@@ -173,8 +176,8 @@ impl<W> Lease<W> {
     /// response. The first call allocates.
     #[must_use]
     pub fn sent_meter(&mut self) -> SentMeter {
-        let seat = &self.entry().seat.clone();
-        self.meter.shared(seat)
+        let state = &self.entry().state.clone();
+        self.meter.shared(state)
     }
 
     /// Counts bytes received from the member; the member's own total is updated at once.
@@ -297,7 +300,7 @@ impl<W> Lease<W> {
                 time_to_head: self.meter.time_to_head(),
                 status,
             };
-            let member = Some(&entry.seat.state);
+            let member = Some(&entry.state);
             let event = shared.event(self.meter.generation(), member.map(|it| &**it), responded);
             shared.report(event);
         }
@@ -323,7 +326,7 @@ impl<W> Lease<W> {
     /// ```
     pub fn finish(mut self, outcome: Outcome) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.epoch, &self.meter, || (outcome, None));
+            end(&entry.state, &entry.epoch, &self.meter, || (outcome, None));
         }
     }
 
@@ -347,7 +350,7 @@ impl<W> Lease<W> {
     pub fn fail(mut self, cause: impl Into<Cause>) {
         if let Some(entry) = self.entry.take() {
             let how = || (Outcome::Failure, Some(cause.into()));
-            end(&entry.seat, &entry.epoch, &self.meter, how);
+            end(&entry.state, &entry.epoch, &self.meter, how);
         }
     }
 
@@ -356,13 +359,13 @@ impl<W> Lease<W> {
     }
 
     /// Takes the lease apart, without ending it.
-    pub(super) fn into_parts(mut self) -> (Arc<Seat>, Arc<Epoch>, Meter) {
+    pub(super) fn into_parts(mut self) -> (Arc<MemberState>, Arc<Epoch>, Meter) {
         let Some(entry) = self.entry.take() else {
             unreachable!("only what consumes the lease takes its entry");
         };
         let empty = Meter::new(None, 0, self.session());
         let meter = std::mem::replace(&mut self.meter, empty);
-        (entry.seat.clone(), entry.epoch.clone(), meter)
+        (entry.state.clone(), entry.epoch.clone(), meter)
     }
 }
 
@@ -377,7 +380,7 @@ impl<W> Deref for Lease<W> {
 impl<W> Drop for Lease<W> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            end(&entry.seat, &entry.epoch, &self.meter, dropped_outcome);
+            end(&entry.state, &entry.epoch, &self.meter, dropped_outcome);
         }
     }
 }
@@ -400,23 +403,20 @@ pub(super) struct Unclaimed<'u, 'c> {
     pub(super) wakes: Option<&'u Wakes<'u>>,
 }
 
-impl<'c> Unclaimed<'_, 'c> {
-    /// Returns the member of the claim, if there is a claim.
-    pub(super) fn seat(&self) -> Option<&'c Arc<Seat>> {
-        self.candidates.claimed()
-    }
-
+impl Unclaimed<'_, '_> {
     /// Passes the claim on to a lease.
+    #[inline]
     pub(super) fn hand_over(self) {
         self.candidates.take_claimed();
     }
 }
 
 impl Drop for Unclaimed<'_, '_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(seat) = self.candidates.take_claimed() {
-            let before = seat.state.count_out().before;
-            self.shared.dropped(seat, before, self.wakes);
+        if let Some(state) = self.candidates.take_claimed() {
+            let before = state.count_out().before;
+            self.shared.dropped(state, before, self.wakes);
         }
     }
 }
@@ -434,13 +434,13 @@ pub(super) fn dropped_outcome() -> (Outcome, Option<Cause>) {
 /// scheduler wants it.
 #[inline]
 pub(super) fn end(
-    seat: &Seat,
+    state: &MemberState,
     epoch: &Epoch,
     meter: &Meter,
     how: impl FnOnce() -> (Outcome, Option<Cause>),
 ) {
-    let before = seat.state.count_out().before;
-    epoch.ended(seat, before, meter.generation(), |seen| {
+    let before = state.count_out().before;
+    epoch.ended(state, before, meter.generation(), |seen| {
         let (outcome, cause) = how();
         let elapsed = || meter.elapsed(|| epoch.shared.clock.now());
         Ended {

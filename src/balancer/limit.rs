@@ -173,7 +173,7 @@ impl<W> Lease<W> {
     #[must_use]
     pub fn learned_limit(&self) -> LearnedLimit {
         let entry = self.entry();
-        LearnedLimit::new(&entry.seat.state, &entry.epoch.shared)
+        LearnedLimit::new(&entry.state, &entry.epoch.shared)
     }
 }
 
@@ -194,8 +194,8 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn learned_limit(&self) -> LearnedLimit {
-        let (seat, epoch) = self.on();
-        LearnedLimit::new(&seat.state, &epoch.shared)
+        let (state, epoch) = self.on();
+        LearnedLimit::new(state, &epoch.shared)
     }
 }
 
@@ -226,7 +226,7 @@ impl<W> Balancer<W> {
 
     fn member_by_id(&self, id: MemberId) -> Option<Arc<MemberState>> {
         let view = self.core.view.load();
-        let state = &view.picture.roster.seat(id.slot())?.state;
+        let state = view.picture.roster.state(id.slot())?;
         (state.id() == id).then(|| state.clone())
     }
 }

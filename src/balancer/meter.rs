@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::member::MemberState;
 use crate::session::Session;
-use crate::snapshot::Seat;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
 /// Small, because each lease contains one and is moved a few times.
@@ -70,8 +70,8 @@ impl Meter {
         self.received = self.received.saturating_add(bytes);
     }
 
-    pub(super) fn shared(&mut self, seat: &Arc<Seat>) -> SentMeter {
-        let new = || SentMeter(Arc::new(SentCount::new(seat.clone())));
+    pub(super) fn shared(&mut self, state: &Arc<MemberState>) -> SentMeter {
+        let new = || SentMeter(Arc::new(SentCount::new(state.clone())));
         self.shared.get_or_insert_with(new).clone()
     }
 
@@ -154,7 +154,7 @@ impl Meter {
 pub struct SentMeter(Arc<SentCount>);
 
 struct SentCount {
-    seat: Arc<Seat>,
+    state: Arc<MemberState>,
     // Relaxed: a sum that only grows; an end may miss the last frame.
     sum: AtomicU64,
     // Relaxed: read when an attempt has failed, to find out whether the client caused that;
@@ -177,9 +177,9 @@ const FLOWING: u32 = 0;
 const LATE: u32 = 1;
 
 impl SentCount {
-    fn new(seat: Arc<Seat>) -> Self {
+    fn new(state: Arc<MemberState>) -> Self {
         Self {
-            seat,
+            state,
             sum: AtomicU64::new(0),
             upload: AtomicU32::new(FLOWING),
         }
@@ -194,7 +194,7 @@ impl SentMeter {
     /// Counts bytes sent to the member.
     pub fn record(&self, bytes: u64) {
         self.0.sum.fetch_add(bytes, Relaxed);
-        self.0.seat.state.add_bytes_sent(bytes);
+        self.0.state.add_bytes_sent(bytes);
     }
 }
 
@@ -217,7 +217,7 @@ impl SentMeter {
 impl fmt::Debug for SentMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SentMeter")
-            .field("member", &self.0.seat.state.name())
+            .field("member", &self.0.state.name())
             .field("sent", &self.0.sum())
             .finish()
     }

@@ -5,7 +5,6 @@
 
 use std::sync::{Arc, Weak};
 
-use super::attention::PICKS_WANTED;
 use super::events::{EventKind, Interest, Observer, ObserverGuard, Registry};
 use super::lease::Lease;
 use super::sessions::SessionKey;
@@ -77,7 +76,7 @@ impl<W> Balancer<W> {
     /// Reports a pick; to be called without a lock.
     #[inline]
     pub(super) fn report_pick(&self, lease: &Lease<W>, request: &PickRequest<'_>) {
-        if self.shared().attention.look().has(PICKS_WANTED) {
+        if self.shared().reports_picks() {
             self.report_pick_events(lease, request);
         }
     }

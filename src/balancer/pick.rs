@@ -96,8 +96,11 @@ impl<W> Balancer<W> {
     /// ```
     #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        let result = self.pick_without_events(request);
-        result.inspect_err(|error| self.report_refused(request, error))
+        let picked = self.pick_without_events(request);
+        if let Err(error) = &picked {
+            self.report_refused(request, error);
+        }
+        picked
     }
 
     /// As [`pick`](Self::pick), without reporting a failure to observers.
@@ -118,14 +121,29 @@ impl<W> Balancer<W> {
     /// requests.
     #[inline]
     pub(super) fn attempt(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        self.apply_timed_changes();
-        match self.pick_once(request, QueuePosition::Served, None) {
-            Ok(lease) => {
-                self.report_pick(&lease, request);
-                Ok(lease)
-            }
-            Err(missed) => self.try_again(request, missed),
+        if self.shared().reports_picks() {
+            return self.attempt_and_report(request);
         }
+        self.attempt_quietly(request)
+    }
+
+    #[cold]
+    fn attempt_and_report(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        let picked = self.attempt_quietly(request);
+        if let Ok(lease) = &picked {
+            self.report_pick(lease, request);
+        }
+        picked
+    }
+
+    /// The lease is built where the caller wants it: to move it would cost as much as an
+    /// atomic operation.
+    #[inline]
+    fn attempt_quietly(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        self.apply_timed_changes();
+        self.pick_on_view(request, QueuePosition::Served, None, |missed| {
+            self.try_again(request, missed)
+        })
     }
 
     /// Other requests wait: the only request served is one of a session whose member could
@@ -182,10 +200,7 @@ impl<W> Balancer<W> {
                 }
             };
             missed = match picked {
-                Ok(lease) => {
-                    self.report_pick(&lease, request);
-                    return Ok(lease);
-                }
+                Ok(lease) => return Ok(lease),
                 Err(missed) => missed,
             };
         }
@@ -245,57 +260,97 @@ impl<W> Balancer<W> {
         None
     }
 
-    /// One pick on one view. If a dropped claim must wake waiters, that is done through
-    /// `wakes`, or at once if there is none.
-    #[inline]
+    /// As [`pick_on_view`](Self::pick_on_view), for picks that try again.
+    #[cold]
     fn pick_once(
         &self,
         request: &PickRequest<'_>,
         place: QueuePosition,
         wakes: Option<&Wakes<'_>>,
     ) -> Result<Lease<W>, Missed> {
-        let shared = self.shared();
-        let view = self.core.view.load();
-        let because = |error| Missed::Because(error, view.picture.generation);
-        let candidates = view.candidates(request.tried);
-        // Gives back what is claimed and does not become a lease, also when unwinding.
-        let unclaimed = Unclaimed {
-            candidates: &candidates,
-            shared,
-            wakes,
+        self.pick_on_view(request, place, wakes, Err)
+    }
+
+    /// One pick on one view, and what `otherwise` returns if that finds no member. If a
+    /// dropped claim must wake waiters, that is done through `wakes`, or at once if there
+    /// is none.
+    #[inline]
+    fn pick_on_view<E>(
+        &self,
+        request: &PickRequest<'_>,
+        place: QueuePosition,
+        wakes: Option<&Wakes<'_>>,
+        otherwise: impl FnOnce(Missed) -> Result<Lease<W>, E>,
+    ) -> Result<Lease<W>, E> {
+        let missed = {
+            let view = self.core.view.load();
+            let candidates = view.candidates(request.tried);
+            // Gives back what is claimed and does not become a lease, also when unwinding.
+            let unclaimed = Unclaimed {
+                candidates: &candidates,
+                shared: self.shared(),
+                wakes,
+            };
+            match self.claim(&view, &candidates, request, place) {
+                Ok(session) => match view.claimed_entry(&candidates) {
+                    Some(entry) => {
+                        let lease = self.lease(&view, entry, request, session);
+                        unclaimed.hand_over();
+                        return Ok(lease);
+                    }
+                    None => self.refused(&view, request, &Pick::NoneUsable),
+                },
+                Err(missed) => missed,
+            }
         };
+        otherwise(missed)
+    }
+
+    /// Claims a member of the view.
+    #[inline(always)]
+    fn claim<'c>(
+        &self,
+        view: &'c View<W>,
+        candidates: &Candidates<'c>,
+        request: &PickRequest<'c>,
+        place: QueuePosition,
+    ) -> Result<Session, Missed> {
         let session = match request.session_key {
             None if request.sessions => Session::New,
             None => Session::Off,
-            Some(key) => self
-                .claim_session_member(&view, &candidates, request, key, place)
-                .map_err(because)?,
+            Some(key) => {
+                let session = self.claim_session_member(view, candidates, request, key, place)?;
+                if session != Session::Lost {
+                    return Ok(session);
+                }
+                session
+            }
         };
-        if !matches!(session, Session::Hit | Session::Redirected) {
-            if place == QueuePosition::BesideTheLine {
-                return Err(because(PickError::AtCapacity));
-            }
-            let clock = view.needs.contains(Needs::CLOCK);
-            let context = PickContext {
-                now: clock.then(|| request.now.unwrap_or_else(|| shared.clock.now())),
-                hash: request.hash,
-                facts: request.facts,
-                random: &shared.random,
-            };
-            match view.scheduler.pick(&candidates, &context) {
-                Pick::Claimed(_) => {}
-                Pick::AtCapacity => return Err(because(PickError::AtCapacity)),
-                Pick::NoneUsable => return Err(because(self.no_member(&view, request))),
-                Pick::Stale => return Err(Missed::Stale),
-            }
+        if place == QueuePosition::BesideTheLine {
+            return Err(self.refused(view, request, &Pick::AtCapacity));
         }
-        let entry = unclaimed.seat().and_then(|seat| view.entry(seat.slot()));
-        let Some(entry) = entry else {
-            return Err(because(self.no_member(&view, request)));
+        let shared = self.shared();
+        let clock = view.needs.contains(Needs::CLOCK);
+        let context = PickContext {
+            now: clock.then(|| request.now.unwrap_or_else(|| shared.clock.now())),
+            hash: request.hash,
+            facts: request.facts,
+            random: &shared.random,
         };
-        let lease = self.lease(&view, entry, request, session);
-        unclaimed.hand_over();
-        Ok(lease)
+        match view.scheduler.pick(candidates, &context) {
+            Pick::Claimed(_) => Ok(session),
+            pick => Err(self.refused(view, request, &pick)),
+        }
+    }
+
+    #[cold]
+    fn refused(&self, view: &View<W>, request: &PickRequest<'_>, pick: &Pick<'_>) -> Missed {
+        let error = match pick {
+            Pick::Stale => return Missed::Stale,
+            Pick::AtCapacity => PickError::AtCapacity,
+            Pick::Claimed(_) | Pick::NoneUsable => self.no_member(view, request),
+        };
+        Missed::Because(error, view.picture.generation)
     }
 
     /// Creates the lease of a member that has been claimed.
@@ -316,6 +371,7 @@ impl<W> Balancer<W> {
     }
 
     /// Claims the session's own member, if there is one that can serve.
+    #[inline(never)]
     fn claim_session_member<'c>(
         &self,
         view: &'c View<W>,
@@ -323,7 +379,8 @@ impl<W> Balancer<W> {
         request: &PickRequest<'c>,
         key: SessionKey<'c>,
         place: QueuePosition,
-    ) -> Result<Session, PickError> {
+    ) -> Result<Session, Missed> {
+        let because = |error| Missed::Because(error, view.picture.generation);
         let roster = &view.picture.roster;
         let mut full = false;
         let found = key.find(roster, &mut |seat: &'c Arc<Seat>| {
@@ -336,7 +393,7 @@ impl<W> Balancer<W> {
                 // It could be picked for requests in line: the search ends without a claim.
                 return true;
             }
-            match candidates.claim_seat(seat) {
+            match candidates.claim_state(&seat.state) {
                 Ok(_) => true,
                 Err(refused) => {
                     full |= refused == ClaimError::AtCapacity;
@@ -346,7 +403,7 @@ impl<W> Balancer<W> {
         });
         if let Some(seat) = found {
             if candidates.claimed().is_none() {
-                return Err(PickError::AtCapacity);
+                return Err(because(PickError::AtCapacity));
             }
             if view.picture.is_in_group(seat.slot()) {
                 view.scheduler.on_session_pick(candidates, &seat.state);
@@ -358,10 +415,10 @@ impl<W> Balancer<W> {
             });
         }
         match key.text_if_known(roster) {
-            Some(_) if request.no_failover && full => Err(PickError::AtCapacity),
+            Some(_) if request.no_failover && full => Err(because(PickError::AtCapacity)),
             Some(route) if request.no_failover => {
                 let route = route.clone();
-                Err(PickError::SessionLost { route })
+                Err(because(PickError::SessionLost { route }))
             }
             _ => Ok(Session::Lost),
         }

@@ -38,6 +38,7 @@ impl<W> Editor<W> {
         for seat in self.roster.by_tier() {
             if let Some(entry) = self.entries.get(seat.slot()) {
                 let entry = MemberEntry {
+                    state: seat.state.clone(),
                     seat: seat.clone(),
                     epoch: self.epoch.clone(),
                     payload: entry.payload.clone(),

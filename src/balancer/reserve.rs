@@ -41,7 +41,7 @@ impl<W> Balancer<W> {
         };
         let seat = seats
             .into_iter()
-            .find(|seat| candidates.claim_seat(seat).is_ok())?;
+            .find(|seat| candidates.claim_state(&seat.state).is_ok())?;
         if view.picture.is_in_group(seat.slot()) {
             // It was refused a moment ago, or has become eligible since.
             view.scheduler.on_session_pick(&candidates, &seat.state);
@@ -83,7 +83,7 @@ impl<W> Balancer<W> {
     pub(crate) fn has_replaced(&self, member: MemberId, payload_number: u64) -> bool {
         let view = self.core.view.load();
         view.entry(member.slot()).is_some_and(|entry| {
-            entry.seat.state.id() == member && entry.payload_number != payload_number
+            entry.state.id() == member && entry.payload_number != payload_number
         })
     }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::agenda::{Agenda, Pace};
 use super::attention::{
-    Attention, ELAPSED_NEEDED, ENDS, HEADS_NEEDED, LINE, READ_AGAIN, WAKE_ON_END, WATCHERS,
+    Attention, ELAPSED_NEEDED, ENDS, HEADS_NEEDED, LINE, PICKS_WANTED, READ_AGAIN, WAKE_ON_END,
+    WATCHERS,
 };
 use super::events::{Event, EventKind, Interest, Observer, Observers, Registry};
 use super::layers::SettingLayer;
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::member::{Cause, MemberState};
 use crate::random::Random;
 use crate::scheduler::{Needs, Scheduler};
-use crate::snapshot::{Roster, Seat};
+use crate::snapshot::Roster;
 use crate::sync::{AtomicU32, AtomicU64, Published, Relaxed};
 
 pub(super) struct Shared {
@@ -138,12 +139,12 @@ impl Shared {
     /// A claim was given back and never became a lease; waiting requests are woken by
     /// `later`, or at once.
     #[cold]
-    pub(super) fn dropped(&self, seat: &Seat, before: u32, later: Option<&Wakes<'_>>) {
+    pub(super) fn dropped(&self, state: &MemberState, before: u32, later: Option<&Wakes<'_>>) {
         let now = Wakes::none(self);
-        let room = before == seat.state.max_in_flight();
+        let room = before == state.max_in_flight();
         later.unwrap_or(&now).add(room, room || before == 1);
         if room {
-            self.scheduler.load().on_room(&seat.state);
+            self.scheduler.load().on_room(state);
         }
     }
 
@@ -164,6 +165,12 @@ impl Shared {
     #[inline]
     pub(super) fn has_line(&self) -> bool {
         self.attention.look().has(LINE)
+    }
+
+    /// Returns whether an observer wants picks.
+    #[inline]
+    pub(super) fn reports_picks(&self) -> bool {
+        self.attention.look().has(PICKS_WANTED)
     }
 
     /// Wakes the first request in line, in case it can be served and was not woken.

@@ -51,6 +51,15 @@ impl<W> View<W> {
         Candidates::new(&self.picture, tried).with_plan(self.plan.as_ref())
     }
 
+    /// Returns the entry of the member that was claimed, if one was.
+    #[inline]
+    pub(super) fn claimed_entry(
+        &self,
+        candidates: &Candidates<'_>,
+    ) -> Option<&Arc<MemberEntry<W>>> {
+        self.entry(candidates.claimed()?.id().slot())
+    }
+
     #[inline]
     pub(super) fn entry(&self, slot: usize) -> Option<&Arc<MemberEntry<W>>> {
         self.entries.get(slot)

@@ -6,7 +6,6 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::sync::Arc;
 
 use super::claim::{Claim, ClaimError, Pick};
 use super::plan::Plan;
@@ -50,7 +49,7 @@ pub struct Candidates<'c> {
     picture: &'c Picture,
     tried: &'c [MemberId],
     plan: Option<&'c Plan>,
-    claimed: Cell<Option<&'c Arc<Seat>>>,
+    claimed: Cell<Option<&'c MemberState>>,
     /// Whether ties are settled in reverse order, which is how `explain` detects a tie.
     reversed: bool,
 }
@@ -192,7 +191,8 @@ impl<'c> Candidates<'c> {
     #[must_use]
     #[inline]
     pub fn get(&self, member: MemberId) -> Option<Candidate<'c>> {
-        let seat = self.seat(member)?;
+        let state = self.state(member)?;
+        let seat = self.picture.roster.seat(state.id().slot())?;
         let spare = self.picture.stands_in(seat);
         Some(Candidate {
             reversed: self.reversed,
@@ -213,7 +213,16 @@ impl<'c> Candidates<'c> {
     /// Returns the state of an eligible member, tried or not.
     #[inline]
     pub(crate) fn state(&self, member: MemberId) -> Option<&'c MemberState> {
-        self.seat(member).map(|seat| &*seat.state)
+        let state = self.state_at(member.slot())?;
+        (state.id() == member).then_some(state)
+    }
+
+    /// Returns the state of the eligible member that has this slot, tried or not.
+    #[inline]
+    pub(super) fn state_at(&self, slot: usize) -> Option<&'c MemberState> {
+        let in_group = self.picture.is_in_group(slot);
+        let state = in_group.then(|| self.picture.roster.state(slot));
+        state.flatten().map(|state| &**state)
     }
 
     /// Returns the members that the request has tried, eligible or not.
@@ -248,7 +257,7 @@ impl<'c> Candidates<'c> {
     /// ```
     #[must_use]
     pub fn contains(&self, member: MemberId) -> bool {
-        self.seat(member).is_some()
+        self.state(member).is_some()
     }
 
     /// Claims a member: counts a request in flight on it, if it is eligible, untried,
@@ -277,8 +286,16 @@ impl<'c> Candidates<'c> {
         if self.tried.contains(&member) {
             return Err(ClaimError::NotEligible);
         }
-        let seat = self.seat(member).ok_or(ClaimError::NotEligible)?;
-        self.claim_seat(seat)
+        let state = self.state(member).ok_or(ClaimError::NotEligible)?;
+        self.claim_state(state)
+    }
+
+    /// Claims the member that has this slot, as [`claim`](Self::claim) does; the request has
+    /// tried no member.
+    #[inline]
+    pub(super) fn claim_slot(&self, slot: u32) -> Result<Claim<'c>, ClaimError> {
+        let state = self.state_at(slot as usize);
+        self.claim_state(state.ok_or(ClaimError::NotEligible)?)
     }
 
     /// Claims the first of `order` that can be claimed.
@@ -301,48 +318,35 @@ impl<'c> Candidates<'c> {
         }
     }
 
-    /// Claims a seat for a session; the seat may lie outside the eligible group.
+    /// Claims a member for a session; it may lie outside the eligible group.
     #[inline]
-    pub(crate) fn claim_seat(&self, seat: &'c Arc<Seat>) -> Result<Claim<'c>, ClaimError> {
+    pub(crate) fn claim_state(&self, state: &'c MemberState) -> Result<Claim<'c>, ClaimError> {
         if self.claimed.get().is_some() {
             return Err(ClaimError::OnePerPick);
         }
-        if !seat.state.status().is_usable() {
+        if !state.status().is_usable() {
             return Err(ClaimError::Unusable);
         }
-        match seat.state.count_in() {
+        match state.count_in() {
             Ok(in_flight) => {
-                self.claimed.set(Some(seat));
-                Ok(Claim {
-                    state: &seat.state,
-                    in_flight,
-                })
+                self.claimed.set(Some(state));
+                Ok(Claim { state, in_flight })
             }
             Err(Uncounted::Closed) => Err(ClaimError::NotEligible),
             Err(Uncounted::Full) => Err(ClaimError::AtCapacity),
         }
     }
 
-    /// Returns the seat that was claimed.
+    /// Returns the member that was claimed.
     #[inline]
-    pub(crate) fn claimed(&self) -> Option<&'c Arc<Seat>> {
+    pub(crate) fn claimed(&self) -> Option<&'c MemberState> {
         self.claimed.get()
     }
 
-    /// Takes the claimed seat out, for a caller that releases it.
+    /// Takes the claimed member out, for a caller that releases it.
     #[inline]
-    pub(crate) fn take_claimed(&self) -> Option<&'c Arc<Seat>> {
+    pub(crate) fn take_claimed(&self) -> Option<&'c MemberState> {
         self.claimed.take()
-    }
-
-    #[inline]
-    fn seat(&self, member: MemberId) -> Option<&'c Arc<Seat>> {
-        let slot = member.slot();
-        if !self.picture.is_in_group(slot) {
-            return None;
-        }
-        let seat = self.picture.roster.seat(slot)?;
-        (seat.state.id() == member).then_some(seat)
     }
 }
 

@@ -71,6 +71,8 @@ impl Seat {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roster {
     seats: Slab<Seat>,
+    /// The states of the seats: a pick finds one without reading the seat.
+    states: Slab<MemberState>,
     /// Slots by (tier, order): each tier is contiguous.
     walk_order: Vec<u32>,
     names: Names,
@@ -89,6 +91,11 @@ impl Roster {
     #[inline]
     pub(crate) fn seat(&self, slot: usize) -> Option<&Arc<Seat>> {
         self.seats.get(slot)
+    }
+
+    #[inline]
+    pub(crate) fn state(&self, slot: usize) -> Option<&Arc<MemberState>> {
+        self.states.get(slot)
     }
 
     /// Returns the member of that name.
@@ -133,6 +140,7 @@ impl Roster {
         if let Some(route) = seat.spec.route() {
             self.routes.insert(route, seat.order, short(slot));
         }
+        self.states.put(slot, seat.state.clone());
         self.seats.put(slot, seat);
     }
 
@@ -145,6 +153,7 @@ impl Roster {
         if let Some(route) = seat.spec.route() {
             self.routes.remove(route, seat.order);
         }
+        self.states.take(slot);
         self.seats.take(slot)
     }
 
