@@ -10,7 +10,7 @@ pub(crate) use real::{AtomicU32, AtomicU64, Mutex, Published};
 #[cfg(equipoise_loom)]
 pub(crate) use modelled::{AtomicU32, AtomicU64, Mutex, Published};
 
-pub(crate) use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// Returns a number for a member that no earlier call in this process has returned.
 ///

@@ -1,10 +1,9 @@
 //! Smooth weighted round robin: each member gets requests in proportion to its weight.
 
-use super::ranking::pick_ranked;
+use super::ahead::Ahead;
 use super::standings::{ClassLoad, Standings};
 use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState};
-use crate::sync::Mutex;
 
 /// Picks by number of requests, in Apache's exact order (`lbmethod=byrequests`).
 ///
@@ -35,7 +34,7 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug)]
 pub struct ByRequests {
-    standings: Mutex<Standings>,
+    standings: Ahead<Standings>,
 }
 
 impl ByRequests {
@@ -51,7 +50,7 @@ impl ByRequests {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            standings: Mutex::new(Standings::new(ClassLoad::Ignored)),
+            standings: Ahead::new(Standings::new(ClassLoad::Ignored)),
         }
     }
 }
@@ -68,32 +67,33 @@ impl Scheduler for ByRequests {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        pick_ranked(&mut *self.standings.lock(), candidates)
+        self.standings.pick(candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.standings.lock().peek(candidates)
+        self.standings.settled(|it| it.peek(candidates))
     }
 
     fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.standings.lock().routed(member);
+        self.standings.settled(|it| it.routed(member));
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.standings.lock().room(member);
+        self.standings.settled(|it| it.room(member));
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.standings.lock().follow(group);
+        self.standings.settled(|it| it.follow(group));
     }
 
     fn reset(&self) {
-        self.standings.lock().reset();
+        self.standings.settled(Standings::reset);
     }
 
     /// Returns the standing in hundredths of weight, as Apache's `lbstatus`.
     fn standing(&self, member: MemberId) -> Option<i64> {
-        Some(in_hundredths(self.standings.lock().standing(member)))
+        let standing = self.standings.settled(|it| it.standing(member));
+        Some(in_hundredths(standing))
     }
 }
 

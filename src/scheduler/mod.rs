@@ -12,6 +12,7 @@
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
 
+mod ahead;
 mod by_busyness;
 mod by_requests;
 mod by_traffic;
@@ -28,6 +29,7 @@ mod plan;
 mod ranking;
 mod readings;
 mod standings;
+mod turns;
 
 use std::any::Any;
 use std::fmt;

@@ -9,6 +9,7 @@
 
 mod fairness;
 mod found;
+mod long_runs;
 mod maglev;
 mod many_weights;
 mod member;

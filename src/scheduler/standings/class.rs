@@ -40,6 +40,14 @@ pub(super) enum ClassPosition {
     Stray,
 }
 
+impl ClassPosition {
+    /// Returns whether the member is in its class's queue or heap.
+    #[inline]
+    pub(super) fn is_attached(self) -> bool {
+        matches!(self, Self::Queued | Self::Stray)
+    }
+}
+
 /// The state kept for one member, in one cache line.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
@@ -57,6 +65,8 @@ pub(super) struct StandingEntry {
     before: u32,
     after: u32,
     pub(super) place: ClassPosition,
+    /// For counting elections; zero otherwise.
+    pub(super) elected: u32,
 }
 
 const _: () = assert!(size_of::<StandingEntry>() == 64);
@@ -71,6 +81,7 @@ impl StandingEntry {
         before: NONE,
         after: NONE,
         place: ClassPosition::Absent,
+        elected: 0,
     };
 
     #[inline]

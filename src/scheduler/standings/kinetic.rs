@@ -1,8 +1,8 @@
 //! A kinetic tournament: the first among many lines that grow at different rates.
 //!
-//! Each inner node stores the winner below it and the earliest time at which that may
-//! change; asking for the first line replays only the matches that are due. Source: Basch,
-//! Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
+//! Each inner node stores the winner below it and the times for which that holds; asking
+//! for the first line replays only the matches that do not hold. Time may also go back.
+//! Source: Basch, Guibas, Hershberger: *Data structures for mobile data* (SODA 1997).
 
 use super::class::{ClassFront, ClassLoad, NONE, StandingLine};
 
@@ -16,7 +16,9 @@ struct Match {
     /// The winner's line, with the value at time 0.
     line: StandingLine,
     winner: u32,
-    /// The earliest time at which the result of this match or of one below it may change.
+    /// The results of this match and of those below it hold from here on,
+    since: i64,
+    /// and before this time.
     due: i64,
 }
 
@@ -29,6 +31,7 @@ impl Match {
             rank: 0,
         },
         winner: NO_CONTESTANT,
+        since: i64::MIN,
         due: i64::MAX,
     };
 
@@ -41,24 +44,31 @@ impl Match {
         mine.compare(&theirs, by).is_lt()
     }
 
-    /// Returns a time after `time` before which this contestant cannot overtake `winner`.
-    fn overtakes_at(&self, winner: &Self, time: i64, by: ClassLoad) -> i64 {
+    /// Returns the times for which this contestant, which is behind `winner` at `time`,
+    /// certainly stays behind: the first of them, and the first after them.
+    fn is_behind(&self, winner: &Self, time: i64, by: ClassLoad) -> (i64, i64) {
         let gain = self.line.weight - winner.line.weight;
         let equal = self.line.compare_load(&winner.line, by).is_eq();
-        if self.winner == NO_CONTESTANT || gain <= 0 || !equal {
-            return i64::MAX;
+        if self.winner == NO_CONTESTANT || gain == 0 || !equal {
+            return (i64::MIN, i64::MAX);
         }
         let gap = winner.line.at(time).value - self.line.at(time).value;
-        // Too early is harmless, too late is not: hence the rounding down, and a margin for
+        // Too short is harmless, too long is not: hence the rounding down, and a margin for
         // what 53 bits of mantissa lose. A float division is the cheaper one.
         #[expect(clippy::cast_precision_loss, reason = "covered by the margin")]
         #[expect(clippy::cast_possible_truncation, reason = "the floor is wanted")]
-        let wait = (gap as f64 / gain as f64 * (1.0 - 1e-14)) as i64;
-        time.saturating_add(wait.max(1))
+        let wait = (gap as f64 / gain.abs() as f64 * (1.0 - 1e-14)) as i64;
+        let wait = wait.max(1);
+        if gain > 0 {
+            (i64::MIN, time.saturating_add(wait))
+        } else {
+            (time.saturating_sub(wait - 1), i64::MAX)
+        }
     }
 }
 
-/// The tournament tree: node 1 is the final, the children of node `i` are `2i` and `2i+1`.
+/// The tournament tree: node 1 is the final, the children of node `i` are `2i` and `2i+1`,
+/// and the leaves are the last ones.
 #[derive(Debug)]
 pub(super) struct Tournament {
     load: ClassLoad,
@@ -73,7 +83,8 @@ impl Tournament {
         time: i64,
         fronts: impl ExactSizeIterator<Item = ClassFront>,
     ) -> Self {
-        let leaves = fronts.len().next_power_of_two().max(2);
+        // Some more than there are, so that few new weights make a new tournament.
+        let leaves = (fronts.len() + fronts.len() / 8).max(2);
         let mut this = Self {
             load,
             leaves,
@@ -103,7 +114,7 @@ impl Tournament {
         }
     }
 
-    /// Returns the contestant that is first at `time`; calls must not go back in time.
+    /// Returns the contestant that is first at `time`.
     pub(super) fn first(&mut self, time: i64) -> u32 {
         self.advance(1, time);
         self.matches[1].winner
@@ -117,12 +128,13 @@ impl Tournament {
             } else {
                 contestant
             },
-            due: i64::MAX,
+            ..Match::EMPTY
         };
     }
 
     fn advance(&mut self, at: usize, time: i64) {
-        if at >= self.leaves || self.matches[at].due > time {
+        let known = &self.matches[at];
+        if at >= self.leaves || (known.since <= time && time < known.due) {
             return;
         }
         self.advance(2 * at, time);
@@ -137,8 +149,11 @@ impl Tournament {
         } else {
             (left, right)
         };
-        let own = loser.overtakes_at(winner, time, self.load);
-        let due = own.min(left.due).min(right.due);
-        self.matches[at] = Match { due, ..*winner };
+        let (since, due) = loser.is_behind(winner, time, self.load);
+        self.matches[at] = Match {
+            since: since.max(left.since).max(right.since),
+            due: due.min(left.due).min(right.due),
+            ..*winner
+        };
     }
 }

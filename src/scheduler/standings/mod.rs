@@ -13,6 +13,7 @@
 
 mod class;
 mod kinetic;
+mod sequence;
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests;
@@ -96,10 +97,7 @@ impl Standings {
     /// Reads the load of a member again.
     pub(super) fn update_load(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
-            if matches!(
-                self.nodes.get(slot).place,
-                ClassPosition::Queued | ClassPosition::Stray
-            ) {
+            if self.nodes.get(slot).place.is_attached() {
                 let base = self.nodes.get(slot).base;
                 self.move_to(slot, base, member.in_flight());
             }
@@ -134,10 +132,7 @@ impl Standings {
         for slot in 0..self.nodes.0.len() {
             #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
             let slot = slot as u32;
-            if matches!(
-                self.nodes.get(slot).place,
-                ClassPosition::Queued | ClassPosition::Stray
-            ) {
+            if self.nodes.get(slot).place.is_attached() {
                 self.detach(slot);
                 slots.push(slot);
             }
@@ -310,10 +305,7 @@ impl Ranking for Standings {
     }
 
     fn skip(&mut self, slot: u32) {
-        if matches!(
-            self.nodes.get(slot).place,
-            ClassPosition::Queued | ClassPosition::Stray
-        ) {
+        if self.nodes.get(slot).place.is_attached() {
             self.detach(slot);
             self.nodes.get_mut(slot).place = ClassPosition::Skipped;
             self.skipped.push(slot);

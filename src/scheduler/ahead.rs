@@ -1,0 +1,272 @@
+//! Picks made ahead: a scheduler whose order does not depend on what becomes of the
+//! requests makes its next elections under its lock at once, and picks take them without
+//! the lock ([`Ahead`]).
+//!
+//! Whatever else concerns the order, such as a session's pick or a change of the group, asks
+//! for the books: then the turns that nobody has taken are withdrawn and their elections
+//! undone, the last one first. So the books are exact whenever they are looked at, and a
+//! sequence of picks is the same as if each had been elected when it came.
+//!
+//! As many turns are made as there were picks since the last time: nothing much is lost
+//! where turns are often withdrawn.
+//!
+//! Not here: how turns are taken (`turns.rs`), and the order itself.
+
+use super::ranking::{Ranking, pick_ranked};
+use super::turns::{Turn, Turns};
+use super::{Candidates, Pick};
+use crate::sync::Mutex;
+
+/// So many picks in a row must come before turns are made ahead.
+const CALM: u64 = if cfg!(equipoise_loom) { 1 } else { 4 };
+
+/// The most turns that one pick makes.
+const MOST: u64 = 128;
+
+/// The longest round that is kept.
+const LONGEST: usize = if cfg!(equipoise_loom) { 2 } else { 256 };
+
+/// So many calm picks must come before the length of a round is computed.
+const VERY_CALM: u64 = 8 * CALM;
+
+// So many elections are made or undone at most in one pick, and none is a long one.
+const _: () = assert!(MOST + LONGEST as u64 <= 1 << 12);
+
+/// An order of elections that does not depend on what becomes of the requests.
+pub(super) trait Sequence: Ranking {
+    /// Elects the first member, whatever its state, and returns its slot.
+    fn elect(&mut self) -> Option<u32>;
+
+    /// Undoes an election of the member that has this slot.
+    fn undo(&mut self, slot: u32);
+
+    /// Returns after how many elections the state may be the same again; `None` if that is
+    /// not known.
+    fn round(&self) -> Option<usize>;
+
+    /// Returns whether the state is as it was before the last elections, which were of
+    /// these slots.
+    fn is_round(&mut self, slots: &[u32]) -> bool;
+}
+
+/// A sequence, and the turns that were made ahead of it.
+#[derive(Debug)]
+pub(super) struct Ahead<S> {
+    turns: Turns,
+    books: Mutex<Books<S>>,
+}
+
+#[derive(Debug)]
+struct Books<S> {
+    /// The turns that were made are elected here, except those that repeat a round.
+    sequence: S,
+    round: Round,
+    /// The number of the next turn that is made.
+    end: u64,
+    /// How many picks there were, and turns were made, since turns were last withdrawn.
+    calm: u64,
+}
+
+/// Elections after which the state is the same again: later turns repeat them.
+#[derive(Debug)]
+struct Round {
+    /// The elections so far. It has its room from the beginning.
+    slots: Vec<u32>,
+    /// How many there are in a round, or 0 if they are too many; `None` if that is not
+    /// computed yet.
+    length: Option<usize>,
+    /// How many turns repeat the round; `None` until it is whole.
+    repeated: Option<usize>,
+    /// The index of the next slot to be repeated.
+    at: usize,
+}
+
+impl<S: Sequence> Ahead<S> {
+    pub(super) fn new(sequence: S) -> Self {
+        Self {
+            turns: Turns::new(),
+            books: Mutex::new(Books {
+                sequence,
+                round: Round::new(),
+                end: 0,
+                calm: 0,
+            }),
+        }
+    }
+
+    /// Picks and claims one of `candidates`.
+    #[inline]
+    pub(super) fn pick<'c>(&self, candidates: &Candidates<'c>) -> Pick<'c> {
+        if !candidates.tried().is_empty() {
+            return self.pick_from_books(candidates, None);
+        }
+        let Some(turn) = self.turns.take() else {
+            return self.pick_from_books(candidates, None);
+        };
+        match candidates.claim_slot(turn.slot()) {
+            Ok(claim) => {
+                if turn.is_middle() {
+                    self.make_more();
+                }
+                Pick::Claimed(claim)
+            }
+            Err(_) => self.pick_from_books(candidates, Some(turn)),
+        }
+    }
+
+    /// Calls `run` with the exact state: every election in it has been taken.
+    pub(super) fn settled<R>(&self, run: impl FnOnce(&mut S) -> R) -> R {
+        let mut books = self.books.lock();
+        books.withdraw(&self.turns);
+        run(&mut books.sequence)
+    }
+
+    /// Picks under the lock; `refused` is a turn that was taken and whose member could not
+    /// be claimed.
+    #[inline(never)]
+    fn pick_from_books<'c>(
+        &self,
+        candidates: &Candidates<'c>,
+        mut refused: Option<Turn>,
+    ) -> Pick<'c> {
+        let mut books = self.books.lock();
+        let plain = candidates.tried().is_empty();
+        if plain && refused.is_none() {
+            if let Some(turn) = books.turn(&self.turns) {
+                match candidates.claim_slot(turn.slot()) {
+                    Ok(claim) => return Pick::Claimed(claim),
+                    Err(_) => refused = Some(turn),
+                }
+            }
+        }
+        let is_calm = plain && refused.is_none();
+        if !is_calm {
+            books.withdraw(&self.turns);
+        }
+        if let Some(turn) = refused {
+            books.sequence.undo(turn.slot());
+        }
+        let pick = pick_ranked(&mut books.sequence, candidates);
+        if is_calm && matches!(pick, Pick::Claimed(_)) {
+            books.calm += 1;
+        }
+        pick
+    }
+
+    /// Makes more turns, unless the lock is taken: whoever has it makes them, or withdraws
+    /// those that there are.
+    #[cold]
+    fn make_more(&self) {
+        if let Some(mut books) = self.books.try_lock() {
+            books.make(&self.turns);
+        }
+    }
+}
+
+impl<S: Sequence> Books<S> {
+    /// Takes a turn, after making some if there is none; `None` if the order is not calm
+    /// yet.
+    fn turn(&mut self, turns: &Turns) -> Option<Turn> {
+        loop {
+            // Another pick may have made turns while this one waited for the lock.
+            let turn = turns.take();
+            if turn.is_some() || !self.make(turns) {
+                return turn;
+            }
+        }
+    }
+
+    /// Makes as many turns as there were calm picks; returns whether there are any.
+    fn make(&mut self, turns: &Turns) -> bool {
+        if self.calm < CALM {
+            return false;
+        }
+        let count = self.calm.min(MOST).min(turns.room(self.end));
+        for at in 0..count {
+            let Some(slot) = self.next() else {
+                return at > 0;
+            };
+            turns.make(self.end, at == count / 2, slot);
+            self.end += 1;
+        }
+        self.calm += count;
+        count > 0
+    }
+
+    /// Returns the slot of the next turn that is made.
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        if let Some(slot) = self.round.repeat() {
+            return Some(slot);
+        }
+        let slot = self.sequence.elect()?;
+        if self.calm >= VERY_CALM {
+            self.record(slot);
+        }
+        Some(slot)
+    }
+
+    /// Notes an election as one of a round, and whether the round is a whole one now.
+    fn record(&mut self, slot: u32) {
+        let (sequence, round) = (&mut self.sequence, &mut self.round);
+        let length = *round.length.get_or_insert_with(|| {
+            let length = sequence.round();
+            length.filter(|&length| length <= LONGEST).unwrap_or(0)
+        });
+        if length == 0 {
+            return;
+        }
+        round.slots.push(slot);
+        if round.slots.len() == length {
+            if sequence.is_round(&round.slots) {
+                round.repeated = Some(0);
+            } else {
+                round.slots.clear();
+            }
+        }
+    }
+
+    /// Withdraws the turns that are not taken: their elections are undone, the last one
+    /// first, and the repetitions that are taken are elected.
+    fn withdraw(&mut self, turns: &Turns) {
+        self.calm = 0;
+        let left = turns.withdraw(self.end);
+        let repeated = self.round.repeated.unwrap_or(0);
+        let taken = repeated.saturating_sub(left.len());
+        for _ in 0..taken % self.round.slots.len().max(1) {
+            let _ = self.sequence.elect();
+        }
+        for turn in left.skip(repeated) {
+            self.sequence.undo(turn.slot());
+        }
+        self.round.clear();
+    }
+}
+
+impl Round {
+    fn new() -> Self {
+        Self {
+            slots: Vec::with_capacity(LONGEST),
+            length: None,
+            repeated: None,
+            at: 0,
+        }
+    }
+
+    /// Returns the next slot, if the round is whole.
+    #[inline]
+    fn repeat(&mut self) -> Option<u32> {
+        *self.repeated.as_mut()? += 1;
+        let slot = self.slots[self.at];
+        self.at += 1;
+        if self.at == self.slots.len() {
+            self.at = 0;
+        }
+        Some(slot)
+    }
+
+    fn clear(&mut self) {
+        self.slots.clear();
+        (self.length, self.repeated, self.at) = (None, None, 0);
+    }
+}

@@ -1,0 +1,266 @@
+//! Millions of picks by requests, which are elected ahead while nothing else happens, cut at
+//! any point by all that is decided otherwise: sessions, repeated requests, members at their
+//! caps, drains, errors, changes of weight and cap, resets, and questions.
+
+use std::time::Duration;
+
+use equipoise::clock::ManualClock;
+use equipoise::{Balancer, Flag, Lease, MemberId, MemberSpec, PickError, PickRequest, Weight};
+
+use crate::member::Key;
+use crate::methods::Method;
+use crate::model::{Model, Request};
+
+/// More weights than this are kept in a tournament.
+const FEW: usize = 32;
+
+/// How many picks there are: some take a debug build a few seconds, and all are made where
+/// other tests are given time, too.
+fn picks() -> u64 {
+    match std::env::var_os("EQUIPOISE_STRESS_SECONDS") {
+        Some(_) => 12_000_000,
+        None => 300_000,
+    }
+}
+
+/// Splitmix64.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ word >> 31) % end
+    }
+
+    fn one_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+}
+
+struct Course {
+    balancer: Balancer<u32>,
+    clock: ManualClock,
+    model: Model,
+    ids: Vec<MemberId>,
+    held: Vec<(Key, Lease<u32>)>,
+    dice: Dice,
+    /// One in so many leases is held.
+    holding: u64,
+    picks: u64,
+}
+
+fn name(key: Key) -> String {
+    format!("m{key}")
+}
+
+/// Equal weights, few different ones, or any.
+fn weight(kind: u64, dice: &mut Dice) -> Weight {
+    let hundredths = match kind {
+        0 => 100,
+        1 => [100, 200, 300, 500, 1_000][usize::try_from(dice.below(5)).unwrap()],
+        _ => u32::try_from(dice.below(10_000)).unwrap() + 1,
+    };
+    Weight::from_hundredths(hundredths).unwrap()
+}
+
+impl Course {
+    fn start(members: usize, kind: u64, seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let clock = ManualClock::new();
+        let mut builder = Balancer::builder().clock(clock.clone());
+        let mut model = Model::new(Method::Requests, true);
+        for key in 0..members {
+            let spec = MemberSpec::new()
+                .with_weight(weight(kind, &mut dice))
+                .with_route(format!("r{key}"));
+            model.put(&name(key), 0, &spec);
+            builder = builder.member(name(key), 0, spec);
+        }
+        model.refresh();
+        let balancer = builder.build().unwrap();
+        let ids = (0..members).map(|key| balancer.member(&name(key)).unwrap().id());
+        Self {
+            ids: ids.collect(),
+            balancer,
+            clock,
+            model,
+            held: Vec::new(),
+            holding: [2, 10, 1_000_000][usize::try_from(dice.below(3)).unwrap()],
+            dice,
+            picks: 0,
+        }
+    }
+
+    fn any(&mut self) -> Key {
+        usize::try_from(self.dice.below(self.ids.len() as u64)).unwrap()
+    }
+
+    /// Picks of requests of which nothing is known.
+    fn plain(&mut self, picks: u64) {
+        self.model.refresh();
+        let group = self.model.group();
+        for _ in 0..picks {
+            let model = &mut self.model;
+            let expected = model.books.elect(&group, &[], &model.members);
+            self.compare(expected, &PickRequest::new());
+        }
+        self.picks += picks;
+    }
+
+    fn compare(&mut self, expected: Option<Key>, request: &PickRequest<'_>) {
+        match self.balancer.pick(request) {
+            Ok(lease) => {
+                let picked = lease.member().id();
+                assert_eq!(Some(picked), expected.map(|key| self.ids[key]));
+                let key = expected.unwrap();
+                self.model.members[key].in_flight += 1;
+                if self.dice.one_in(self.holding) && self.held.len() < 100 {
+                    self.held.push((key, lease));
+                } else {
+                    self.model.end(key);
+                }
+            }
+            Err(error) => {
+                let none = matches!(error, PickError::AtCapacity | PickError::NoneUsable { .. });
+                assert!(none && expected.is_none(), "{error} {expected:?}");
+            }
+        }
+    }
+
+    /// A pick of a request of which something is known.
+    fn particular(&mut self, request: &PickRequest<'_>, of_model: &Request<'_>) {
+        let expected = self.model.pick(of_model).ok();
+        if let Some((key, _)) = expected {
+            // It is counted below.
+            self.model.members[key].in_flight -= 1;
+        }
+        self.compare(expected.map(|(key, _)| key), request);
+    }
+
+    fn hit(&mut self) {
+        let route = format!("r{}", self.any());
+        let of_model = Request {
+            sessions: true,
+            route: Some(&route),
+            ..Request::default()
+        };
+        self.particular(&PickRequest::new().with_session(Some(&route)), &of_model);
+    }
+
+    fn repeat(&mut self) {
+        let tried: Vec<Key> = (0..=self.dice.below(2)).map(|_| self.any()).collect();
+        let ids: Vec<MemberId> = tried.iter().map(|&key| self.ids[key]).collect();
+        let of_model = Request {
+            tried,
+            ..Request::default()
+        };
+        self.particular(&PickRequest::new().with_tried(&ids), &of_model);
+    }
+
+    fn let_go(&mut self) {
+        let some = self.dice.below(self.held.len() as u64 + 1);
+        for _ in 0..some {
+            let at = usize::try_from(self.dice.below(self.held.len() as u64)).unwrap();
+            let (key, lease) = self.held.swap_remove(at);
+            drop(lease);
+            self.model.end(key);
+        }
+    }
+
+    fn drain(&mut self) {
+        let (key, on) = (self.any(), self.dice.one_in(2));
+        let change = if on {
+            self.balancer.set_flag(&name(key), Flag::Draining)
+        } else {
+            self.balancer.clear_flag(&name(key), Flag::Draining)
+        };
+        change.unwrap();
+        self.model.say(&name(key), |said| {
+            said.flags.insert(Flag::Draining, on);
+        });
+        self.model.refresh();
+    }
+
+    fn change(&mut self, kind: u64) {
+        let key = self.any();
+        let weight = weight(kind, &mut self.dice);
+        let cap = self.dice.one_in(2).then(|| 1 + self.dice.below(3));
+        let edit = |spec: MemberSpec| match cap {
+            Some(cap) => spec.with_max_in_flight(u32::try_from(cap).unwrap()),
+            None => spec.with_weight(weight).without_max_in_flight(),
+        };
+        self.balancer.update(&name(key), edit).unwrap();
+        self.model.edit(key, edit);
+        self.model.refresh();
+    }
+
+    fn fail(&mut self) {
+        if let Some((key, lease)) = self.held.pop() {
+            lease.put_in_error();
+            drop(lease);
+            self.model.put_in_error(key);
+            self.model.end(key);
+        }
+    }
+
+    fn ask(&mut self) {
+        for key in 0..self.ids.len() {
+            let standing = self.balancer.standing(&name(key));
+            assert_eq!(standing, Some(self.model.books.standing(key)), "{key}");
+        }
+    }
+
+    fn foresee(&mut self) {
+        let explained = self.balancer.explain(&PickRequest::new());
+        let foreseen = explained.picked().map(|member| member.id);
+        self.model.refresh();
+        let (group, model) = (self.model.group(), &mut self.model);
+        let expected = model.books.elect(&group, &[], &model.members);
+        assert_eq!(foreseen, expected.map(|key| self.ids[key]));
+        self.compare(expected, &PickRequest::new());
+    }
+
+    fn live(&mut self, picks: u64, kind: u64) {
+        while self.picks < picks {
+            let long = [3, 30, 300, 1_500][usize::try_from(self.dice.below(4)).unwrap()];
+            let run = self.dice.below(long);
+            self.plain(run);
+            match self.dice.below(24) {
+                0..=7 => self.hit(),
+                8..=11 => self.repeat(),
+                12..=15 => self.let_go(),
+                16 => self.drain(),
+                17 => self.change(kind),
+                18 => self.fail(),
+                19 => self.clock.advance(Duration::from_secs(20)),
+                20 => {
+                    self.balancer.reset_standings();
+                    self.model.reset_standings();
+                }
+                21 => self.ask(),
+                _ => self.foresee(),
+            }
+            self.model.now = self.clock_time();
+        }
+        self.ask();
+    }
+
+    fn clock_time(&self) -> Duration {
+        self.balancer
+            .now()
+            .since(equipoise::clock::Timestamp::ORIGIN)
+    }
+}
+
+#[test]
+fn picks_made_ahead_are_those_of_the_plain_loop_whatever_cuts_them() {
+    let worlds = (1..=FEW + 8).flat_map(|members| (0..3).map(move |kind| (members, kind)));
+    let worlds: Vec<(usize, u64)> = worlds.collect();
+    let each = picks().div_ceil(worlds.len() as u64);
+    for (seed, (members, kind)) in (0..).zip(worlds) {
+        Course::start(members, kind, seed).live(each, kind);
+    }
+}
