@@ -133,7 +133,7 @@ impl Arena {
             .arg(std::env::current_exe()?)
             .arg("load")
             .args(Load::arguments(work, to, extent));
-        let mut load = Program::start(&mut command, self.stage.load_log())?;
+        let mut load = Program::start(&mut command, self.stage.folder().join("load.log"))?;
         let ended = async {
             loop {
                 let has_ended = load.has_ended();

@@ -69,5 +69,5 @@ pub(crate) fn haproxy(
     } else {
         &["mode tcp"]
     };
-    peers::haproxy(command, place, clients, lines)
+    peers::haproxy(command, place, (clients, ""), lines)
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use equipoise::service::BoxError;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -42,9 +42,13 @@ async fn accept(listener: TcpListener, name: HeaderValue) -> std::io::Result<()>
         stream.set_nodelay(true)?;
         let name = name.clone();
         tokio::spawn(async move {
-            let answer = service_fn(|request| {
-                let answer = answer(&request, &name);
-                async { Ok::<_, Infallible>(answer) }
+            let answer = service_fn(|mut request: Request<Incoming>| {
+                let name = name.clone();
+                async move {
+                    let body = request.body_mut();
+                    while !body.is_end_stream() && body.frame().await.is_some() {}
+                    Ok::<_, Infallible>(answer(&request, name))
+                }
             });
             // A client that went away is none of our errors.
             if speaks_2(&stream).await {
@@ -64,7 +68,7 @@ async fn speaks_2(stream: &TcpStream) -> bool {
     stream.peek(&mut first).await.is_ok() && first == *b"PRI"
 }
 
-fn answer(request: &Request<Incoming>, name: &HeaderValue) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, name: HeaderValue) -> Response<Full<Bytes>> {
     let body: &'static [u8] = match request.uri().path() {
         "/1m" => &LARGE,
         "/10k" => &MEDIUM,
@@ -74,6 +78,6 @@ fn answer(request: &Request<Incoming>, name: &HeaderValue) -> Response<Full<Byte
     let headers = answer.headers_mut();
     let bytes = HeaderValue::from_static("application/octet-stream");
     headers.insert(CONTENT_TYPE, bytes);
-    headers.insert(SERVED_BY, name.clone());
+    headers.insert(SERVED_BY, name);
     answer
 }

@@ -11,22 +11,25 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use equipoise::service::BoxError;
-use http::header::CONNECTION;
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::Proxy;
 use crate::side_by_side::program::listen_on;
 
-/// Serves `address` until the process ends.
-pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Result<(), BoxError> {
-    let listener = listen_on(address)?;
-    let upstreams = upstreams.iter().map(|&address| {
+/// Serves until the process ends.
+pub(crate) async fn serve(place: &Proxy, adds_headers: bool) -> Result<(), BoxError> {
+    let listener = listen_on(place.listen)?;
+    let upstreams = place.upstreams.iter().map(|&address| {
         let idle = Mutex::default();
         Arc::new(Upstream { address, idle })
     });
@@ -34,16 +37,89 @@ pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Resu
         upstreams: upstreams.collect(),
         turn: AtomicUsize::new(0),
     });
+    #[cfg(feature = "tls")]
+    let acceptor = place.tls.as_deref().map(crate::tls::acceptor).transpose()?;
+    let is_http2 = place.http2;
+    let protocol = HeaderValue::from_static(if place.tls.is_some() { "https" } else { "http" });
     loop {
-        let (stream, _) = listener.accept().await?;
+        let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let fleet = fleet.clone();
-        tokio::spawn(async move {
-            let pass = service_fn(|request| pass(fleet.next(), request));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), pass);
-            drop(connection.await);
+        let client = adds_headers.then(|| {
+            let address = HeaderValue::from_str(&peer.ip().to_string()).ok()?;
+            Some((address, protocol.clone()))
         });
+        let front = Front {
+            fleet: fleet.clone(),
+            client: client.flatten(),
+        };
+        #[cfg(feature = "tls")]
+        if let Some(acceptor) = acceptor.clone() {
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    front.serve(stream, is_http2).await;
+                }
+            });
+            continue;
+        }
+        tokio::spawn(front.serve(stream, is_http2));
     }
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What a connection of a client has.
+struct Front {
+    fleet: Arc<Fleet>,
+    /// The client's address and protocol, if servers are told of them.
+    client: Option<(HeaderValue, HeaderValue)>,
+}
+
+impl Front {
+    async fn serve<S>(self, stream: S, is_http2: bool)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let answer = service_fn(|mut request: Request<Incoming>| {
+            if request.version() == Version::HTTP_2 {
+                lower(&mut request);
+            }
+            if let Some(client) = &self.client {
+                add_headers(request.headers_mut(), client);
+            }
+            pass(self.fleet.next(), request)
+        });
+        let stream = TokioIo::new(stream);
+        if is_http2 {
+            let server = http2::Builder::new(TokioExecutor::new());
+            drop(server.serve_connection(stream, answer).await);
+        } else {
+            drop(http1::Builder::new().serve_connection(stream, answer).await);
+        }
+    }
+}
+
+/// Makes a request of HTTP/2 one of HTTP/1.1.
+fn lower<B>(request: &mut Request<B>) {
+    let uri = std::mem::take(request.uri_mut()).into_parts();
+    let host = uri
+        .authority
+        .map(|host| HeaderValue::from_str(host.as_str()));
+    if let Some(Ok(host)) = host {
+        request.headers_mut().insert(HOST, host);
+    }
+    let path = uri.path_and_query;
+    *request.uri_mut() = path.map_or_else(Uri::default, |path: PathAndQuery| path.into());
+    *request.version_mut() = Version::HTTP_11;
+}
+
+fn add_headers(headers: &mut HeaderMap, (address, protocol): &(HeaderValue, HeaderValue)) {
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.append(FORWARDED_HOST, host);
+    }
+    headers.append(FORWARDED_FOR, address.clone());
+    headers.append(FORWARDED_PROTO, protocol.clone());
 }
 
 struct Fleet {

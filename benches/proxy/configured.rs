@@ -2,16 +2,17 @@
 //! to httpd, so far as it is about requests.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use equipoise::config::{build, parse};
 use equipoise::net::shutdown_signal;
 use equipoise::service::BoxError;
 
-/// Serves `address` until somebody asks the process to stop.
-pub(crate) async fn serve(address: SocketAddr, upstreams: &[SocketAddr]) -> Result<(), BoxError> {
-    let mut text = format!("Listen {address}\n<Proxy balancer://all>\n");
-    for upstream in upstreams {
+use crate::Proxy;
+
+/// Serves until somebody asks the process to stop.
+pub(crate) async fn serve(place: &Proxy) -> Result<(), BoxError> {
+    let mut text = format!("Listen {}\n<Proxy balancer://all>\n", place.listen);
+    for upstream in &place.upstreams {
         writeln!(text, "BalancerMember http://{upstream}")?;
     }
     text.push_str("</Proxy>\nProxyPass / balancer://all/\n");

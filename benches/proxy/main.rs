@@ -6,8 +6,9 @@
 //! `cargo test --benches` calls it, each contender is asked a few times, to see that it
 //! answers.
 //!
-//! Not here: the contenders that are ours to write (`backend`, `bare`,
-//! `ours`), those that are not (`peers`), and the measuring (`rounds`).
+//! Not here: the contenders that are ours to write (`backend`, `bare`, `ours`,
+//! `configured`), those that are not (`peers`), the load (`load`, `offer`), the measuring
+//! (`rounds`), and the counting of instructions and allocations (`count`).
 
 mod arena;
 mod backend;
@@ -15,22 +16,29 @@ mod bare;
 #[cfg(feature = "config")]
 mod configured;
 mod contender;
+mod count;
+mod load;
+mod offer;
 mod ours;
 mod peers;
 mod report;
 mod rounds;
 #[path = "../side_by_side/mod.rs"]
 mod side_by_side;
+mod targets;
+#[cfg(feature = "tls")]
+mod tls;
 mod work;
-mod wrk;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use equipoise::proxy::HttpVersions;
 
 use contender::Contender;
+use ours::Kind;
 use side_by_side::options::Options;
 use side_by_side::role;
 use work::Work;
@@ -42,31 +50,49 @@ struct Arguments {
     role: Option<Role>,
     #[command(flatten)]
     options: Options<Contender, Work>,
+    /// Counts instructions and allocations (valgrind) instead of measuring time
+    #[arg(long)]
+    count: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Servers that answer with 100 bytes, 10 kB or 1 MB, all in one process.
+    /// Servers that answer with 100 bytes, 10 kB or 1 MB, all in one process
     Backend {
         #[arg(required = true)]
         listen: Vec<SocketAddr>,
     },
-    /// hyper's server and client with a counter between them.
+    /// The load that other programs cannot make
+    Offer(offer::Offer),
+    /// hyper's server and client with a counter between them
     Bare(Proxy),
-    /// The proxy of this crate.
+    /// The same, with `X-Forwarded-*`
+    BareHeaders(Proxy),
+    /// The proxy of this crate
     Ours(Proxy),
-    /// The same, with members that speak HTTP/2.
+    /// The same, with members that speak HTTP/2
     OursH2(Proxy),
-    /// The proxy of this crate, made from a configuration of Apache's.
+    /// The same, behind a router
+    Router(Proxy),
+    /// The same, with sessions
+    Sticky(Proxy),
+    /// The proxy of this crate, made from a configuration of Apache's
     #[cfg(feature = "config")]
     Config(Proxy),
 }
 
+/// What a proxy needs to know.
 #[derive(Debug, clap::Args)]
 struct Proxy {
     listen: SocketAddr,
     #[arg(required = true)]
     upstreams: Vec<SocketAddr>,
+    /// A file with a certificate and its key, for TLS
+    #[arg(long)]
+    tls: Option<PathBuf>,
+    /// Clients speak HTTP/2; those of this crate's proxy may without it
+    #[arg(long)]
+    http2: bool,
 }
 
 fn main() -> ExitCode {
@@ -74,16 +100,20 @@ fn main() -> ExitCode {
     role::run("proxy", async {
         match arguments.role {
             Some(Role::Backend { listen }) => backend::serve(&listen).await,
-            Some(Role::Bare(Proxy { listen, upstreams })) => bare::serve(listen, &upstreams).await,
-            Some(Role::Ours(Proxy { listen, upstreams })) => {
-                ours::serve(listen, &upstreams, HttpVersions::Any).await
+            Some(Role::Offer(offer)) => offer.run(),
+            Some(Role::Bare(place)) => bare::serve(&place, false).await,
+            Some(Role::BareHeaders(place)) => bare::serve(&place, true).await,
+            Some(Role::Ours(place)) => ours::serve(&place, Kind::Plain(HttpVersions::Any)).await,
+            Some(Role::OursH2(place)) => {
+                ours::serve(&place, Kind::Plain(HttpVersions::Http2)).await
             }
-            Some(Role::OursH2(Proxy { listen, upstreams })) => {
-                ours::serve(listen, &upstreams, HttpVersions::Http2).await
-            }
+            Some(Role::Router(place)) => ours::serve(&place, Kind::Router).await,
+            Some(Role::Sticky(place)) => ours::serve(&place, Kind::Sticky).await,
             #[cfg(feature = "config")]
-            Some(Role::Config(Proxy { listen, upstreams })) => {
-                configured::serve(listen, &upstreams).await
+            Some(Role::Config(place)) => configured::serve(&place).await,
+            None if arguments.count => {
+                let counting = count::run(&arguments.options);
+                role::until_stopped(counting).await
             }
             None => {
                 let measuring = rounds::run(&arguments.options);

@@ -1,6 +1,7 @@
 //! The settings of nginx, HAProxy and Apache: one worker, keep-alive without an end on
-//! both sides, no access log, the same servers in turn. All else is theirs to decide, what
-//! they tell servers of clients too.
+//! both sides, no access log, the same servers in turn. All else is theirs to decide; what
+//! they tell servers of clients too, unless they are to add the headers that the proxy of this
+//! crate adds.
 
 use std::fmt::Write;
 use std::io;
@@ -9,13 +10,39 @@ use std::process::Command;
 
 use equipoise::service::BoxError;
 
+use crate::contender::Front;
 use crate::side_by_side::peers::{self, Place};
+use crate::work::Protocol;
 
 /// nginx buffers answers; with the buffers it has by default, large ones would go to a
 /// file.
-pub(crate) fn nginx(command: &mut Command, place: &Place<'_>) -> Result<(), BoxError> {
+pub(crate) fn nginx(
+    command: &mut Command,
+    place: &Place<'_>,
+    front: Front<'_>,
+    adds_headers: bool,
+) -> Result<(), BoxError> {
     let folder = place.folder.display();
     let listen = place.listen;
+    let identity = front.identity.display();
+    let (speaks, secure) = match front.work.task().protocol {
+        Protocol::Http1 => ("", String::new()),
+        Protocol::Http2 { .. } => (" http2", String::new()),
+        Protocol::Tls => (
+            " ssl",
+            format!(
+                "    ssl_certificate {identity};\n    ssl_certificate_key {identity};\n    ssl_protocols TLSv1.3;\n"
+            ),
+        ),
+    };
+    let headers = if adds_headers {
+        "
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Host $http_host;
+      proxy_set_header X-Forwarded-Proto $scheme;"
+    } else {
+        ""
+    };
     let servers = place.each("    server ", ";");
     let mut temporary = String::new();
     for kind in ["client_body", "fastcgi", "proxy", "scgi", "uwsgi"] {
@@ -33,11 +60,11 @@ http {{
     keepalive_requests 1000000000;
   }}
   server {{
-    listen {listen} backlog=4096;
-    location / {{
+    listen {listen}{speaks} backlog=4096;
+{secure}    location / {{
       proxy_pass http://servers;
       proxy_http_version 1.1;
-      proxy_set_header Connection \"\";
+      proxy_set_header Connection \"\";{headers}
       proxy_buffer_size 16k;
       proxy_buffers 16 32k;
       proxy_busy_buffers_size 128k;
@@ -50,8 +77,26 @@ http {{
     Ok(peers::nginx(command, place, &blocks)?)
 }
 
-pub(crate) fn haproxy(command: &mut Command, place: &Place<'_>) -> io::Result<()> {
-    peers::haproxy(command, place, 4096, &["mode http", "http-reuse always"])
+pub(crate) fn haproxy(
+    command: &mut Command,
+    place: &Place<'_>,
+    front: Front<'_>,
+    adds_headers: bool,
+) -> io::Result<()> {
+    let mut lines = vec!["mode http", "http-reuse always"];
+    if adds_headers {
+        lines.extend([
+            "option forwardfor",
+            "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
+            "http-request set-header X-Forwarded-Proto http if !{ ssl_fc }",
+            "http-request set-header X-Forwarded-Proto https if { ssl_fc }",
+        ]);
+    }
+    let bind = match front.work.task().protocol {
+        Protocol::Http1 | Protocol::Http2 { .. } => String::new(),
+        Protocol::Tls => format!(" ssl crt {} ssl-min-ver TLSv1.3", front.identity.display()),
+    };
+    peers::haproxy(command, place, (4096, &bind), &lines)
 }
 
 /// As many threads as there are clients at most: in Apache a request has one for itself.

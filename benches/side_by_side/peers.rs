@@ -46,12 +46,12 @@ error_log {folder}/nginx.log warn;
     Ok(())
 }
 
-/// One thread in the foreground, with these lines about what it listens for. It does not start
-/// without limits of time.
+/// One thread in the foreground, with these lines about what it listens for, and these words
+/// where it listens. It does not start without limits of time.
 pub(crate) fn haproxy(
     command: &mut Command,
     place: &Place<'_>,
-    connections: usize,
+    (connections, words): (usize, &str),
     lines: &[&str],
 ) -> io::Result<()> {
     let listen = place.listen;
@@ -69,7 +69,7 @@ defaults
   timeout client 60s
   timeout server 60s
 listen proxy
-  bind {listen} backlog 4096
+  bind {listen} backlog 4096{words}
   balance roundrobin
 {lines}{servers}"
     );

@@ -82,8 +82,8 @@ impl Program {
     }
 }
 
-/// How often it is asked whether a program has ended, 10 ms apart.
-const PATIENCE: usize = 200;
+/// How often it is asked whether a program has ended, 10 ms apart. In valgrind that takes long.
+const PATIENCE: usize = 1_000;
 
 impl Drop for Program {
     fn drop(&mut self) {

@@ -2,7 +2,7 @@
 //! them: [`Stage`].
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use equipoise::service::BoxError;
@@ -61,8 +61,8 @@ impl Stage {
         Ok((running, listen))
     }
 
-    /// Where the load may write.
-    pub(crate) fn load_log(&self) -> PathBuf {
-        self.scratch.path().join("load.log")
+    /// Where the load may write, and what is for all contenders is kept.
+    pub(crate) fn folder(&self) -> &Path {
+        self.scratch.path()
     }
 }
