@@ -74,7 +74,6 @@ impl Turn {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "26 bits")]
     pub(super) fn slot(self) -> u32 {
         (self.0 & (MIDDLE - 1)) as u32
     }
