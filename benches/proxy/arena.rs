@@ -15,6 +15,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::backend::SERVED_BY;
@@ -110,10 +111,17 @@ impl Arena {
 /// Whether answers are whole, and come from all servers.
 async fn check(course: Course<'_>, contender: Contender, task: Task) -> Result<(), BoxError> {
     let mut seen = HashSet::new();
+    let mut connections = JoinSet::new();
     for _ in 0..2 * SERVERS {
-        let asked = timeout(Duration::from_secs(10), ask(course, &task)).await;
+        let asked = timeout(
+            Duration::from_secs(10),
+            ask(course, &task, &mut connections),
+        )
+        .await;
         seen.insert(asked.map_err(|_| "no answer in ten seconds")??);
     }
+    // A contender that is ended waits for clients that are still connected.
+    while connections.join_next().await.is_some() {}
     if contender.is_proxy() && !task.has_cookie && seen.len() < SERVERS {
         return Err(format!("only {} of {SERVERS} servers were asked", seen.len()).into());
     }
@@ -121,11 +129,15 @@ async fn check(course: Course<'_>, contender: Contender, task: Task) -> Result<(
 }
 
 /// Asks once, and returns who answered.
-async fn ask(course: Course<'_>, task: &Task) -> Result<Vec<u8>, BoxError> {
+async fn ask(
+    course: Course<'_>,
+    task: &Task,
+    connections: &mut JoinSet<()>,
+) -> Result<Vec<u8>, BoxError> {
     let stream = TcpStream::connect(course.address).await?;
     let response = match task.protocol {
-        Protocol::Http1 => by_1(stream, course.address, task).await?,
-        Protocol::Http2 { .. } => by_2(stream, course.address, task).await?,
+        Protocol::Http1 => by_1(stream, course.address, task, connections).await?,
+        Protocol::Http2 { .. } => by_2(stream, course.address, task, connections).await?,
         #[cfg(not(feature = "tls"))]
         Protocol::Tls => return Err("this needs the feature `tls`".into()),
         #[cfg(feature = "tls")]
@@ -133,7 +145,7 @@ async fn ask(course: Course<'_>, task: &Task) -> Result<Vec<u8>, BoxError> {
             let config = crate::tls::client(course.identity, false)?;
             let name = course.address.ip().into();
             let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream);
-            by_1(stream.await?, course.address, task).await?
+            by_1(stream.await?, course.address, task, connections).await?
         }
     };
     let status = response.status();
@@ -150,12 +162,13 @@ async fn by_1<S>(
     stream: S,
     address: SocketAddr,
     task: &Task,
+    connections: &mut JoinSet<()>,
 ) -> Result<Response<Incoming>, BoxError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(async { drop(connection.await) });
+    connections.spawn(async { drop(connection.await) });
     let mut request = request(task.path, task)?;
     let host = address.to_string().parse()?;
     request.headers_mut().insert(http::header::HOST, host);
@@ -166,10 +179,11 @@ async fn by_2(
     stream: TcpStream,
     address: SocketAddr,
     task: &Task,
+    connections: &mut JoinSet<()>,
 ) -> Result<Response<Incoming>, BoxError> {
     let server = TokioIo::new(stream);
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), server).await?;
-    tokio::spawn(async { drop(connection.await) });
+    connections.spawn(async { drop(connection.await) });
     let uri = format!("http://{address}{}", task.path);
     Ok(sender.send_request(request(&uri, task)?).await?)
 }

@@ -4,8 +4,6 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what a user asked for")]
 
-use std::path::Path;
-
 use equipoise::service::BoxError;
 
 use crate::arena::Arena;
@@ -15,12 +13,18 @@ use crate::side_by_side::contestant::Contestant;
 use crate::side_by_side::options::Options;
 use crate::side_by_side::program::find;
 use crate::side_by_side::progress::{Progress, say};
+use crate::side_by_side::results::figure;
 use crate::side_by_side::setting;
 use crate::targets::verdict;
-use crate::work::{Pace, Work};
+use crate::work::{Pace, Protocol, Work};
 
-const FEW: u32 = 2_000;
-const MANY: u32 = 8_000;
+/// Requests in the one run and in the other. A handshake costs a hundred requests.
+const fn requests(work: Work) -> [u32; 2] {
+    match (work.task().protocol, work.task().pace) {
+        (Protocol::Tls, Pace::Anew { .. }) => [200, 600],
+        _ => [2_000, 8_000],
+    }
+}
 
 /// What counts, and the words before the figure in its report.
 const TOOLS: [(&str, &str); 2] = [
@@ -61,7 +65,8 @@ pub(crate) async fn run(options: &Options<Contender, Work>) -> Result<(), BoxErr
     let contenders = setting::installed(&options.contenders());
     let mut pairs = Vec::new();
     for work in options.works() {
-        if work.task().pace == Pace::Kept && !matches!(work, Work::Large | Work::Single) {
+        // These would count the same as others, or bytes.
+        if !matches!(work, Work::Large | Work::Single | Work::Offered) {
             let its = contenders.iter().copied();
             let its = its.filter(|&contender| is_counted(contender, work));
             pairs.extend(its.map(|contender| (work, contender)));
@@ -87,10 +92,11 @@ pub(crate) async fn run(options: &Options<Contender, Work>) -> Result<(), BoxErr
 /// Instructions and allocations for each request.
 async fn count(arena: &Arena, contender: Contender, work: Work) -> Result<[f64; 2], BoxError> {
     let mut figures = [0.0; 2];
+    let [a_few, more] = requests(work);
     for (figure, tool) in figures.iter_mut().zip(TOOLS) {
-        let few = total(arena, contender, work, (tool, FEW)).await?;
-        let many = total(arena, contender, work, (tool, MANY)).await?;
-        *figure = (many - few) / f64::from(MANY - FEW);
+        let few = total(arena, contender, work, (tool, a_few)).await?;
+        let many = total(arena, contender, work, (tool, more)).await?;
+        *figure = (many - few) / f64::from(more - a_few);
     }
     Ok(figures)
 }
@@ -105,8 +111,7 @@ async fn total(
     let started = arena.start(contender, work, |command| {
         command.arg("valgrind").arg(format!("--tool={tool}"));
         if tool == "callgrind" {
-            let nowhere = Path::new("/dev/null").display();
-            command.arg(format!("--callgrind-out-file={nowhere}"));
+            command.arg("--callgrind-out-file=/dev/null");
         } else {
             command.args(["--leak-check=no", "--undef-value-errors=no"]);
         }
@@ -126,14 +131,18 @@ type Row = (Work, Contender, Option<[f64; 2]>);
 
 fn print(rows: &[Row]) {
     println!("\n#### Instructions and allocations for each request\n");
-    println!("| work | proxy | instructions | allocations | target | verdict |");
-    println!("|---|---|---:|---:|---:|---:|");
+    println!("| work | proxy | instructions | × bare-headers | allocations | target | verdict |");
+    println!("|---|---|---:|---:|---:|---:|---:|");
     for &(work, contender, counted) in rows {
         let (name, of) = (contender.name(), work.name());
         let Some([instructions, allocations]) = counted else {
-            println!("| {of} | {name} | – | – | | |");
+            println!("| {of} | {name} | – | – | – | | |");
             continue;
         };
+        let mut same = rows.iter().filter(|row| row.0 == work);
+        let bare = same
+            .find_map(|&(_, other, counted)| counted.filter(|_| other == Contender::BareHeaders));
+        let ratio = figure(bare.map(|[bare, _]| instructions / bare), 2);
         let is_ours = !name.starts_with("bare");
         let (target, met) = match most(work).filter(|_| is_ours) {
             Some([first, second]) => (
@@ -147,6 +156,8 @@ fn print(rows: &[Row]) {
             ),
             None => Default::default(),
         };
-        println!("| {of} | {name} | {instructions:.0} | {allocations:.2} | {target} | {met} |");
+        println!(
+            "| {of} | {name} | {instructions:.0} | {ratio} | {allocations:.2} | {target} | {met} |"
+        );
     }
 }

@@ -67,7 +67,8 @@ pub(crate) async fn run(work: Work, course: Course<'_>, seconds: u32) -> Result<
         }
         None => {
             command.arg(std::env::current_exe()?);
-            offer(&mut command, &task, course, seconds);
+            offer(&mut command, &task, course);
+            command.arg("--seconds").arg(seconds.to_string());
         }
     }
     let said = finish(&mut command, course).await?;
@@ -75,11 +76,20 @@ pub(crate) async fn run(work: Work, course: Course<'_>, seconds: u32) -> Result<
     load.ok_or_else(|| format!("the load had no answers: {}", tail(&said)).into())
 }
 
-/// Sends so many requests by `h2load`, all of which must be answered.
+/// Sends so many requests by `h2load`, or by `offer` if each has a connection of its own. All
+/// must be answered.
 pub(crate) async fn send(work: Work, course: Course<'_>, requests: u32) -> Result<(), BoxError> {
+    let task = work.task();
     let mut command = pinned(OTHER_CORE);
-    h2load(&mut command, &work.task(), course)?;
-    command.arg("-n").arg(requests.to_string());
+    if task.pace == Pace::Kept {
+        h2load(&mut command, &task, course)?;
+        command.arg("-n");
+    } else {
+        command.arg(std::env::current_exe()?);
+        offer(&mut command, &task, course);
+        command.arg("--requests");
+    }
+    command.arg(requests.to_string());
     let said = finish(&mut command, course).await?;
     let load = parse(&said).unwrap_or_default();
     if load.requests == f64::from(requests) && load.failed == 0.0 {
@@ -145,13 +155,12 @@ fn h2load(command: &mut Command, task: &Task, course: Course<'_>) -> Result<(), 
     Ok(())
 }
 
-fn offer(command: &mut Command, task: &Task, course: Course<'_>, seconds: u32) {
+fn offer(command: &mut Command, task: &Task, course: Course<'_>) {
     command.arg("offer").arg(course.address.to_string());
     command.arg(task.path).arg(task.answer.to_string());
     command
         .arg("--connections")
         .arg(task.connections.to_string());
-    command.arg("--seconds").arg(seconds.to_string());
     if let Pace::Offered(rate) = task.pace {
         command.arg("--rate").arg(rate.to_string());
     }

@@ -29,6 +29,9 @@ pub(crate) struct Offer {
     /// Requests a second on kept connections; otherwise each has a new connection
     #[arg(long)]
     rate: Option<u32>,
+    /// Instead of the seconds, so many requests, each on a new connection
+    #[arg(long, conflicts_with = "rate")]
+    requests: Option<u32>,
     /// The certificate of the server
     #[arg(long)]
     tls: Option<PathBuf>,
@@ -53,7 +56,7 @@ impl Offer {
                 let client = &client;
                 scope.spawn(move || match self.rate {
                     Some(rate) => self.at_a_rate(client, began, (number, rate)),
-                    None => self.one_after_another(client, began),
+                    None => self.one_after_another(client, began, number),
                 })
             });
             let clients: Vec<_> = clients.collect();
@@ -100,12 +103,19 @@ impl Offer {
         tally
     }
 
-    fn one_after_another(&self, client: &Client<'_>, began: Instant) -> Tally {
+    fn one_after_another(&self, client: &Client<'_>, began: Instant, number: u32) -> Tally {
         let mut tally = Tally::default();
-        loop {
+        // Connection 0 makes the first request, connection 1 the second, and so on.
+        let own = |all: u32| all.saturating_sub(number).div_ceil(self.connections);
+        let own = self.requests.map(own);
+        for done in 0.. {
             let start = now();
-            if start - began > Duration::from_secs(self.seconds) {
-                return tally;
+            let is_over = match own {
+                Some(own) => done == own,
+                None => start - began > Duration::from_secs(self.seconds),
+            };
+            if is_over {
+                break;
             }
             let resumes = self.resumed && !tally.times.is_empty();
             match client.connect_and_ask(resumes) {
@@ -113,6 +123,7 @@ impl Offer {
                 Err(_) => tally.failed += 1,
             }
         }
+        tally
     }
 }
 
@@ -161,10 +172,10 @@ impl<'o> Client<'o> {
             self.ask(&mut stream)?;
             let was = stream.conn.handshake_kind();
             let has_resumed = was == Some(rustls::HandshakeKind::Resumed);
-            return if has_resumed == resumes || !self.offer.resumed {
-                Ok(())
-            } else {
+            return if resumes && !has_resumed {
                 Err(io::Error::other("the session was not resumed"))
+            } else {
+                Ok(())
             };
         }
         let _ = resumes;
