@@ -52,8 +52,20 @@ pub(crate) fn now() -> Instant {
 /// So many parts of a lap are timed apart.
 const PARTS: u64 = 32;
 
-/// The other threads ran if they did between a fourth and the fourfold of one's own.
+/// The other threads ran if each did between a fourth and the fourfold of one's own.
 const UNEVEN: u64 = 4;
+
+/// How many of so many threads run at once.
+fn at_once(threads: usize) -> usize {
+    let cores = thread::available_parallelism();
+    threads.min(cores.map_or(1, std::num::NonZero::get))
+}
+
+/// Whether there are fewer cores than threads: then threads lose their cores while they pick,
+/// also while they hold a lock, and that belongs to what is measured.
+pub(crate) fn is_crowded(threads: usize) -> bool {
+    at_once(threads) < threads
+}
 
 /// How long a lap took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,12 +74,12 @@ pub(crate) struct Lap {
     pub(crate) mean: f64,
     /// Nanoseconds for each pick, in the median of the lap's parts: they are so short
     /// that many are not disturbed by whoever else uses the machine. Parts in which a
-    /// thread hardly ran do not count.
+    /// thread hardly ran do not count. With fewer cores than threads it is the mean.
     pub(crate) ns: f64,
 }
 
-/// Times `picks` picks: wall time times threads, divided by all picks that all threads
-/// did meanwhile.
+/// Times `picks` picks: wall time times threads (or cores, if they are fewer), divided by all
+/// picks that all threads did meanwhile.
 pub(crate) fn time(contender: &dyn Contender, threads: usize, picks: u64) -> Lap {
     let done = Padded(AtomicU64::new(0));
     let mut lane = Lane::new(0);
@@ -109,6 +121,7 @@ fn in_parts(
     let mut parts = Vec::with_capacity(usize::try_from(PARTS).unwrap_or(0));
     let (mut others, mut at) = (done.0.load(Relaxed), now());
     let (mut total, mut left) = (Duration::ZERO, picks);
+    let busy = at_once(threads);
     for part in (1..=PARTS).rev() {
         let own = left / part;
         if own == 0 {
@@ -118,8 +131,9 @@ fn in_parts(
         let (others_then, then) = (done.0.load(Relaxed), now());
         let theirs = others_then - others;
         let share = own as f64 / (own + theirs) as f64;
-        let time = (then - at).mul_f64(threads as f64 * share);
-        if threads == 1 || (own / UNEVEN..=own * UNEVEN).contains(&theirs) {
+        let time = (then - at).mul_f64(busy as f64 * share);
+        let each = theirs / (threads as u64 - 1).max(1);
+        if threads == 1 || (own / UNEVEN..=own * UNEVEN).contains(&each) {
             parts.push(time.as_secs_f64() * 1e9 / own as f64);
         }
         total += time;
@@ -127,7 +141,10 @@ fn in_parts(
         (others, at) = (others_then, then);
     }
     let mean = total.as_secs_f64() * 1e9 / picks.max(1) as f64;
-    let ns = median(parts.into_iter()).unwrap_or(mean);
+    let ns = match is_crowded(threads) {
+        true => mean,
+        false => median(parts.into_iter()).unwrap_or(mean),
+    };
     Lap { mean, ns }
 }
 

@@ -87,11 +87,10 @@ fn race(criterion: &mut Criterion, mode: Mode, scenarios: &[Scenario], report: &
                 let floor =
                     floor.get_or_init(|| Scenario::plain(Who::Floor, scenario.members).build());
                 bencher.iter_custom(|picks| {
+                    let enough = picks.max(enough(scenario, &samples));
                     let (beside, own) = match mode {
-                        Mode::Measure => (
-                            picks.clamp(FLOOR_PICKS.start, FLOOR_PICKS.end),
-                            picks.max(enough(scenario, &samples)),
-                        ),
+                        Mode::Measure if lanes::is_crowded(scenario.threads) => (enough, enough),
+                        Mode::Measure => (picks.clamp(FLOOR_PICKS.start, FLOOR_PICKS.end), enough),
                         Mode::Profile | Mode::Trial => (0, picks),
                     };
                     let floor = lap(&**floor, scenario, beside);
@@ -111,7 +110,7 @@ fn race(criterion: &mut Criterion, mode: Mode, scenarios: &[Scenario], report: &
 }
 
 /// Criterion asks for too few picks where starting the threads takes most of the time
-/// that it sees: these take ten milliseconds.
+/// that it sees: these take ten milliseconds, or a few time slices for each thread.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -119,6 +118,7 @@ fn race(criterion: &mut Criterion, mode: Mode, scenarios: &[Scenario], report: &
 )]
 fn enough(scenario: Scenario, samples: &[Sample]) -> u64 {
     match samples.last() {
+        Some(sample) if lanes::is_crowded(scenario.threads) => (3e7 / sample.own) as u64,
         Some(sample) if scenario.threads > 1 => (1e7 / sample.own) as u64,
         _ => 1,
     }

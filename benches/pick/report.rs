@@ -7,7 +7,7 @@ use crate::fleet::{Method, Weights};
 use crate::lanes::median;
 use crate::ours::Use;
 use crate::publish::{Change, Edit};
-use crate::scenario::{Scenario, Who};
+use crate::scenario::{Scenario, THREADS, Who};
 
 /// So many samples of each benchmark.
 pub(crate) const SAMPLES: usize = 20;
@@ -61,7 +61,7 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        for threads in [1, 2] {
+        for threads in THREADS {
             self.print_picks(threads);
         }
         if !self.changes.is_empty() {
@@ -157,45 +157,52 @@ impl Report {
     }
 
     fn targets(&self) -> Vec<Target> {
-        let weights = [
-            (Weights::Equal, "equal weights"),
-            (Weights::Ten, "ten weights"),
-            (Weights::All, "all weights distinct"),
+        use Method::{ByBusyness, ByRequests, ByTraffic};
+
+        const STICKY: Use = Use::Sticky;
+        let on_1 = |method, members| Scenario::plain(Who::Ours(method), members);
+        let on_2 = |method, members| on_1(method, members).on_two_threads();
+        let ten = |members| on_1(ByRequests, members).of_weights(Weights::Ten);
+        let sticky = |method| on_2(method, 10).used(STICKY);
+        let to_floor = [
+            (on_1(ByRequests, 10), 1.8),
+            (on_1(ByRequests, 10_000), 2.6),
+            (ten(10), 1.8),
+            (ten(10_000), 3.4),
+            (on_2(ByRequests, 10), 2.0),
+            (on_1(ByBusyness, 10), 2.5),
+            (on_1(ByTraffic, 10), 2.0),
+            (on_2(ByBusyness, 10), 4.0),
+            (on_2(ByTraffic, 10), 4.0),
+            (on_1(ByTraffic, 10_000), 4.7),
+            (on_2(ByTraffic, 10_000), 15.0),
+            (sticky(ByRequests), 7.0),
+            (sticky(ByBusyness), 4.0),
+            (sticky(ByTraffic), 4.0),
         ];
-        let mut targets = Vec::new();
-        for (method, over_floor) in [
-            (Method::ByRequests, 2.3),
-            (Method::ByBusyness, 3.0),
-            (Method::ByTraffic, 3.0),
-        ] {
-            for (weights, name) in weights {
-                let all = (method, weights) == (Method::ByRequests, Weights::All);
-                let at = |members| Scenario::plain(Who::Ours(method), members).of_weights(weights);
-                targets.push(Target {
-                    what: format!("{method:?}, {name}, n = 10"),
-                    limit: over_floor,
-                    unit: "× floor",
-                    measured: self.ratio(at(10)),
-                });
-                targets.push(Target {
-                    what: format!("{method:?}, {name}, n = 10 000"),
-                    limit: if all { 6.0 } else { 2.0 },
-                    unit: "× its n = 10",
-                    measured: self.growth(at(10), at(10_000)),
-                });
-            }
-        }
-        for method in Method::ALL {
-            for members in [10, 10_000] {
-                let scenario = Scenario::plain(Who::Ours(method), members).on_two_threads();
-                targets.push(Target {
-                    what: format!("{method:?} on 2 threads, n = {members}"),
-                    limit: 2.5,
-                    unit: "× floor on 2",
-                    measured: self.ratio(scenario),
-                });
-            }
-        }
+        let to_index = [
+            (on_2(ByRequests, 10_000), 1.5),
+            (on_2(ByBusyness, 10_000), 2.0),
+        ];
+        let target = |scenario: Scenario, limit, unit, measured| Target {
+            what: scenario.question(),
+            limit,
+            unit,
+            measured,
+        };
+        let mut targets: Vec<Target> = Vec::new();
+        targets.extend(
+            to_floor
+                .map(|(scenario, limit)| target(scenario, limit, "× floor", self.ratio(scenario))),
+        );
+        targets.extend(to_index.map(|(scenario, limit)| {
+            target(
+                scenario,
+                limit,
+                "× shared index",
+                self.to_shared_index(scenario),
+            )
+        }));
         for (edit, name) in [
             (Edit::Drain, "drain"),
             (Edit::InsertRemove, "insert, remove"),
@@ -224,9 +231,13 @@ impl Report {
         Some(self.row(scenario)?.ratio)
     }
 
-    fn growth(&self, from: Scenario, to: Scenario) -> Option<f64> {
-        debug_assert_eq!((from.usage, to.usage), (Use::AtOnce, Use::AtOnce));
-        Some(self.row(to)?.ns / self.row(from)?.ns)
+    /// How much more it costs than the shared index, each in terms of the floor beside it.
+    fn to_shared_index(&self, scenario: Scenario) -> Option<f64> {
+        let index = Scenario {
+            who: Who::SharedIndex,
+            ..scenario
+        };
+        Some(self.ratio(scenario)? / self.ratio(index)?)
     }
 }
 

@@ -2,18 +2,21 @@
 //! `EQUIPOISE_BENCH=full`.
 
 use crate::fleet::{Method, Weights};
-use crate::lanes::Contender;
+use crate::lanes::{self, Contender};
 use crate::ours::{Ours, Use};
-use crate::references::{Counter, Floor, LeastScan, SmoothScan};
+use crate::references::{Counter, EdfHeap, Floor, LeastScan, SharedIndex, SharedLine, SmoothScan};
 use crate::tower_p2c::{Alone, Buffered};
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Who {
     Counter,
+    EdfHeap,
     Floor,
     LeastScan,
     Ours(Method),
+    SharedIndex,
+    SharedLine,
     SmoothScan,
     TowerAlone,
     TowerBuffered,
@@ -39,6 +42,9 @@ pub(crate) enum Extent {
     Trial,
 }
 
+/// Threads that pick at once.
+pub(crate) const THREADS: [usize; 4] = [1, 2, 4, 8];
+
 /// Leases that are held where leases are held.
 const HELD: usize = 100;
 
@@ -62,13 +68,21 @@ impl Scenario {
         Self { threads: 2, ..self }
     }
 
+    pub(crate) const fn used(self, usage: Use) -> Self {
+        Self { usage, ..self }
+    }
+
     /// Whether it makes sense at all.
     fn is_possible(self) -> bool {
         let plain = self.weights == Weights::Equal && self.usage == Use::AtOnce;
         match self.who {
             Who::Ours(_) => self.threads == 1 || !matches!(self.usage, Use::Holding(_)),
-            Who::SmoothScan => self.usage == Use::AtOnce,
-            Who::Counter | Who::Floor | Who::LeastScan => plain,
+            Who::EdfHeap | Who::SmoothScan => self.usage == Use::AtOnce,
+            Who::Counter | Who::Floor | Who::LeastScan | Who::SharedIndex => plain,
+            Who::SharedLine => {
+                let is_crowded = lanes::is_crowded(self.threads);
+                plain && self.threads > 1 && self.members == 10 && !is_crowded
+            }
             Who::TowerAlone | Who::TowerBuffered => plain && self.threads == 1,
         }
     }
@@ -83,7 +97,14 @@ impl Scenario {
         } = self;
         let weighed = !matches!(who, Who::Ours(Method::Heartbeat) | Who::SmoothScan);
         let busy = matches!(who, Who::Ours(Method::ByRequests | Method::ByBusyness));
+        let compared = match who {
+            Who::Ours(method) => !matches!(method, Method::Heartbeat | Method::Maglev),
+            Who::EdfHeap | Who::Floor | Who::SharedIndex | Who::SharedLine => true,
+            _ => false,
+        };
         let chosen = match (weights, usage, threads) {
+            (Weights::Equal, Use::AtOnce, 4..) => compared && matches!(members, 10 | 10_000),
+            (_, _, 4..) => false,
             (Weights::Equal, Use::AtOnce, 1) => true,
             (Weights::Equal, Use::AtOnce | Use::Sticky, _) => matches!(members, 10 | 10_000),
             (Weights::Ten, Use::AtOnce, 1) | (Weights::All, Use::AtOnce, _) => {
@@ -98,14 +119,14 @@ impl Scenario {
             && match extent {
                 Extent::Default => chosen,
                 Extent::Full => true,
-                Extent::Trial => members == 10,
+                Extent::Trial => members == 10 && threads <= 4,
             }
     }
 
     /// Every scenario of an extent, those with the same floor together.
     pub(crate) fn all(extent: Extent) -> Vec<Self> {
         let mut all = Vec::new();
-        for threads in [1, 2] {
+        for threads in THREADS {
             for members in [2, 10, 100, 1_000, 10_000] {
                 for who in Who::all() {
                     for usage in [Use::AtOnce, Use::Sticky, Use::Holding(HELD)] {
@@ -127,8 +148,8 @@ impl Scenario {
     /// The question that a group of benchmarks answers.
     pub(crate) fn group(self) -> String {
         let threads = match self.threads {
-            1 => "1_thread",
-            _ => "2_threads",
+            1 => "1_thread".to_owned(),
+            threads => format!("{threads}_threads"),
         };
         format!("pick_from_{}_members_on_{threads}", self.members)
     }
@@ -148,6 +169,13 @@ impl Scenario {
         format!("{}{weights}{usage}", self.who.name())
     }
 
+    /// All that tells it apart, in words.
+    pub(crate) fn question(self) -> String {
+        let plural = if self.threads == 1 { "" } else { "s" };
+        let (label, threads, members) = (self.label(), self.threads, self.members);
+        format!("{label}, {threads} thread{plural}, n = {members}")
+    }
+
     /// As [`label`](Self::label), fit for a command line.
     pub(crate) fn id(self) -> String {
         let label = self.label().to_lowercase();
@@ -158,9 +186,12 @@ impl Scenario {
         let count = self.members;
         match self.who {
             Who::Counter => Box::new(Counter::new(count)),
+            Who::EdfHeap => Box::new(EdfHeap::new(self.weights, count)),
             Who::Floor => Box::new(Floor::new(count)),
             Who::LeastScan => Box::new(LeastScan::new(count)),
             Who::Ours(method) => Box::new(Ours::new(method, self.weights, self.usage, count)),
+            Who::SharedIndex => Box::new(SharedIndex::new(count)),
+            Who::SharedLine => Box::new(SharedLine::default()),
             Who::SmoothScan => Box::new(SmoothScan::new(self.weights, count)),
             Who::TowerAlone => Box::new(Alone::new(count)),
             Who::TowerBuffered => Box::new(Buffered::new(count)),
@@ -172,6 +203,9 @@ impl Who {
     fn all() -> impl Iterator<Item = Self> {
         let ours = Method::ALL.map(Self::Ours);
         let references = [
+            Self::SharedLine,
+            Self::SharedIndex,
+            Self::EdfHeap,
             Self::Counter,
             Self::SmoothScan,
             Self::LeastScan,
@@ -184,6 +218,7 @@ impl Who {
     fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter modulo n",
+            Self::EdfHeap => "EDF heap in a mutex",
             Self::Floor => "floor",
             Self::LeastScan => "least in flight by scan",
             Self::Ours(Method::ByBusyness) => "ByBusyness",
@@ -191,6 +226,8 @@ impl Who {
             Self::Ours(Method::ByTraffic) => "ByTraffic",
             Self::Ours(Method::Heartbeat) => "Heartbeat",
             Self::Ours(Method::Maglev) => "Maglev",
+            Self::SharedIndex => "shared index",
+            Self::SharedLine => "one line handed over",
             Self::SmoothScan => "smooth WRR by scan",
             Self::TowerAlone => "tower p2c",
             Self::TowerBuffered => "tower p2c behind Buffer",
