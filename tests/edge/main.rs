@@ -6,6 +6,7 @@
     reason = "a proxy that cannot be set up ends its test"
 )]
 
+mod heads;
 mod in_axum;
 
 use std::convert::Infallible;
