@@ -21,11 +21,15 @@ const LONGEST: usize = 253;
 pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<Cow<'r, str>> {
     if let Some(authority) = uri.authority() {
         let text = authority.as_str();
-        return host_in(text.rsplit_once('@').map_or(text, |(_, host)| host));
+        return host_in(
+            text.rsplit_once('@')
+                .map_or(text, |(_, host)| host)
+                .as_bytes(),
+        );
     }
     let mut named = headers.get_all(HOST).iter();
     match (named.next(), named.next()) {
-        (Some(host), None) => host_in(host.to_str().ok()?.trim()),
+        (Some(host), None) => host_in(host.as_bytes().trim_ascii()),
         _ => None,
     }
 }
@@ -50,65 +54,102 @@ pub(crate) fn names_its_host(head: &Parts) -> bool {
     let mut lines = head.headers.get_all(HOST).iter();
     let header = match (lines.next(), lines.next()) {
         (None, _) => None,
-        (Some(host), None) => match host.to_str().map(str::trim) {
-            Ok(host) if host_in(host).is_some() => Some(host),
-            _ => return false,
-        },
-        (Some(_), Some(_)) => return false,
+        (Some(host), None) if is_host(host.as_bytes().trim_ascii()) => Some(host),
+        (Some(_), _) => return false,
     };
-    let Some(authority) = head.uri.authority().map(Authority::as_str) else {
+    let authority = head.uri.authority().map(Authority::as_str);
+    let Some(authority) = authority.map(str::as_bytes) else {
         return header.is_some() || head.version < Version::HTTP_11;
     };
     // User and password before the host would be treated as part of it.
-    if host_in(authority).is_none() {
+    if !is_host(authority) {
         return false;
     }
     match header {
-        Some(header) if head.version >= Version::HTTP_2 => header.eq_ignore_ascii_case(authority),
+        Some(header) if head.version >= Version::HTTP_2 => {
+            let header = header.as_bytes().trim_ascii();
+            header.eq_ignore_ascii_case(authority)
+        }
         // The authority takes precedence over the header.
         Some(_) => true,
         None => head.version != Version::HTTP_11,
     }
 }
 
-fn host_in(text: &str) -> Option<Cow<'_, str>> {
-    if let Some(behind) = text.strip_prefix('[') {
-        let (address, port) = behind.split_once(']')?;
+fn is_host(text: &[u8]) -> bool {
+    name_in(text).is_some() || host_in(text).is_some()
+}
+
+fn host_in(text: &[u8]) -> Option<Cow<'_, str>> {
+    if let Some(behind) = text.strip_prefix(b"[") {
+        let (address, port) = std::str::from_utf8(behind).ok()?.split_once(']')?;
         let address: Ipv6Addr = address.parse().ok()?;
         let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_number);
         return is_port.then(|| Cow::Owned(format!("[{address}]")));
     }
-    let colon = text.bytes().position(|byte| byte == b':');
-    let (name, port) = match colon {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, ""),
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    (is_number(port) && is_name(name)).then(|| lower(name))
+    let (name, is_lower) = name_in(text)?;
+    let name = std::str::from_utf8(name).ok()?;
+    Some(match is_lower {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(name.to_ascii_lowercase()),
+    })
 }
 
 fn is_number(port: &str) -> bool {
-    port.bytes().all(|byte| byte.is_ascii_digit())
+    is_digits(port.as_bytes())
 }
 
-/// Returns whether this is a name as in DNS, or one with underscores, which are in use.
-fn is_name(name: &str) -> bool {
-    let mut in_label = false;
-    for byte in name.bytes() {
-        match byte {
-            b'.' if in_label => in_label = false,
-            b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => in_label = true,
-            _ => return false,
+fn is_digits(port: &[u8]) -> bool {
+    port.iter().all(u8::is_ascii_digit)
+}
+
+/// What a byte is in a host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum HostByte {
+    Colon,
+    Dot,
+    /// Of a label in lower case.
+    Lower,
+    Other,
+    /// Of a label in upper case.
+    Upper,
+}
+
+/// Underscores are in use, though not in DNS.
+const HOST_BYTES: [HostByte; 256] = {
+    let (mut bytes, mut at) = ([HostByte::Other; 256], 0);
+    while at < bytes.len() {
+        bytes[at] = match at as u8 {
+            b':' => HostByte::Colon,
+            b'.' => HostByte::Dot,
+            b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' => HostByte::Lower,
+            b'A'..=b'Z' => HostByte::Upper,
+            _ => HostByte::Other,
+        };
+        at += 1;
+    }
+    bytes
+};
+
+/// Returns the name in a host, without port and trailing dot, and whether it is in lower
+/// case. This runs for each request.
+fn name_in(host: &[u8]) -> Option<(&[u8], bool)> {
+    let (mut end, mut in_label, mut is_lower) = (host.len(), false, true);
+    for (at, &byte) in host.iter().enumerate() {
+        match HOST_BYTES[usize::from(byte)] {
+            HostByte::Lower => in_label = true,
+            HostByte::Upper => (in_label, is_lower) = (true, false),
+            HostByte::Dot if in_label => in_label = false,
+            HostByte::Colon if is_digits(&host[at + 1..]) => {
+                end = at;
+                break;
+            }
+            _ => return None,
         }
     }
-    in_label && name.len() <= LONGEST
-}
-
-fn lower(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Cow::Owned(name.to_ascii_lowercase());
-    }
-    Cow::Borrowed(name)
+    let name = &host[..end];
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    (!name.is_empty() && name.len() <= LONGEST).then_some((name, is_lower))
 }
 
 /// The hosts of a rule.
@@ -151,7 +192,7 @@ impl HostPattern {
         }) {
             return Err(wrong("remove the port"));
         }
-        match host_in(name) {
+        match host_in(name.as_bytes()) {
             Some(host) if below => Ok(Self::Below(host.into())),
             Some(host) => Ok(Self::Exactly(host.into())),
             None => Err(wrong(
@@ -201,9 +242,9 @@ mod tests {
             ("a b", None),
         ];
         for (text, host) in rows {
-            assert_eq!(host_in(text).as_deref(), host, "{text}");
+            assert_eq!(host_in(text.as_bytes()).as_deref(), host, "{text}");
         }
-        assert_eq!(host_in(&"a.".repeat(200)), None);
+        assert_eq!(host_in("a.".repeat(200).as_bytes()), None);
     }
 
     #[test]
