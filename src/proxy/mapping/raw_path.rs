@@ -27,7 +27,7 @@ pub(in crate::proxy) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str
 
 /// Returns the path with each run of slashes and each escape in its shorter form.
 pub(super) fn shortened(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') && !path.contains("//") {
+    if !has_byte(path, |byte, before| byte == b'%' || is_run(byte, before)) {
         return Cow::Borrowed(path);
     }
     let mut short = Vec::with_capacity(path.len());
@@ -70,8 +70,30 @@ pub(super) fn has_broken_escape(path: &[u8]) -> bool {
 /// Returns whether a path is unambiguous: no dot segments, no broken escapes, and no
 /// escapes of control characters, at which some servers cut it off.
 pub(in crate::proxy) fn is_sound(path: &str) -> bool {
+    // This runs for each request, and one look at most paths is enough.
+    let starts = |before| matches!(before, 0 | b'/' | b'\\');
+    if !has_byte(path, |byte, before| {
+        byte == b'%' || byte == b'.' && starts(before)
+    }) {
+        return true;
+    }
     let path = path.as_bytes();
     !has_dot_segment(path) && !has_broken_escape(path) && !has_control_escape(path)
+}
+
+/// Returns whether this holds for a byte of the path and the one before it, which is 0 for
+/// the first byte.
+fn has_byte(path: &str, holds: impl Fn(u8, u8) -> bool) -> bool {
+    let mut before = 0;
+    path.bytes().any(|byte| {
+        let found = holds(byte, before);
+        before = byte;
+        found
+    })
+}
+
+fn is_run(byte: u8, before: u8) -> bool {
+    byte == b'/' && before == b'/'
 }
 
 pub(super) fn has_control_escape(path: &[u8]) -> bool {
@@ -95,7 +117,8 @@ pub(crate) struct Readings<'p> {
 
 impl<'p> Readings<'p> {
     pub(crate) fn of(path: &'p str) -> Self {
-        if !path.contains(['%', ';', '\\']) && !path.contains("//") {
+        let is_odd = |byte| matches!(byte, b'%' | b';' | b'\\');
+        if !has_byte(path, |byte, before| is_odd(byte) || is_run(byte, before)) {
             return Self {
                 httpd: Cow::Borrowed(path),
                 others: Vec::new(),
@@ -135,7 +158,8 @@ pub(in crate::proxy) struct ResolvedReadings<'p> {
 impl<'p> ResolvedReadings<'p> {
     pub(in crate::proxy) fn of(path: &'p str) -> Self {
         let readings = Readings::of(path);
-        let is_clean = readings.others.is_empty() && !path.contains("/.");
+        let is_dot = |byte, before| byte == b'.' && before == b'/';
+        let is_clean = readings.others.is_empty() && !has_byte(path, is_dot);
         if is_clean && matches!(readings.httpd, Cow::Borrowed(_)) {
             return Self {
                 first: readings.httpd,
