@@ -1,5 +1,5 @@
 //! Which header fields a proxy passes on, by name: one table for heads and trailers, of
-//! requests and responses.
+//! requests and responses; and one look over a head that finds what there is to do.
 //!
 //! Many servers read `_` in a name as `-`, so a name with underscores is treated as the
 //! name with hyphens. What does not live here: how the fields of a head are changed
@@ -14,105 +14,151 @@ pub(super) const MOST_LINES: usize = 24_576;
 /// The purpose of a field.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum HeaderField {
-    /// The connection that the message came on (RFC 9110, 7.6.1).
+    /// `Accept`, which is passed on, and read for error pages.
+    Accept,
+    /// `Transfer-Encoding`, which says where the body ends.
+    Coding,
+    /// `Connection`, which names fields of one connection (RFC 9110, 7.6.1).
     Connection,
+    /// `Expect`.
+    Expect,
     /// The client, or the path of the request. Only a trusted proxy may set it.
     Forwarded,
-    /// Where the body ends.
-    Framing,
     /// How the message is routed, authenticated, cached or interpreted. This must be known
     /// before the body, so it is allowed in heads only (RFC 9110, 6.5.1).
     Head,
+    /// The connection that the message came on (RFC 9110, 7.6.1).
+    HopByHop,
+    /// `Host`.
+    Host,
+    /// `Content-Length`.
+    Length,
     /// Anything else.
     Other,
+    /// `Trailer`.
+    Trailer,
+    /// `Upgrade`.
+    Upgrade,
 }
 
-impl HeaderField {
-    pub(super) fn of(name: &HeaderName) -> Self {
-        let name = name.as_str();
-        if name.contains('_') {
-            Self::named(&name.replace('_', "-"))
-        } else {
-            Self::named(name)
-        }
-    }
+/// The fields that are not [`Other`](HeaderField::Other), by the first letter. An asterisk
+/// is any rest.
+const KNOWN: &[(&str, HeaderField)] = &[
+    ("accept", HeaderField::Accept),
+    ("age", HeaderField::Head),
+    ("authorization", HeaderField::Head),
+    ("cache-control", HeaderField::Head),
+    ("cf-connecting-ip", HeaderField::Forwarded),
+    ("cf-connecting-ipv6", HeaderField::Forwarded),
+    ("client-ip", HeaderField::Forwarded),
+    ("connection", HeaderField::Connection),
+    ("content-encoding", HeaderField::Head),
+    ("content-length", HeaderField::Length),
+    ("content-location", HeaderField::Head),
+    ("content-range", HeaderField::Head),
+    ("content-type", HeaderField::Head),
+    ("cookie", HeaderField::Head),
+    ("cookie2", HeaderField::Head),
+    ("date", HeaderField::Head),
+    ("destination", HeaderField::Head),
+    ("expect", HeaderField::Expect),
+    ("expires", HeaderField::Head),
+    ("fastly-client-ip", HeaderField::Forwarded),
+    ("forwarded", HeaderField::Forwarded),
+    ("forwarded-for", HeaderField::Forwarded),
+    ("front-end-https", HeaderField::Forwarded),
+    ("host", HeaderField::Host),
+    ("http2-settings", HeaderField::HopByHop),
+    ("if-*", HeaderField::Head),
+    ("keep-alive", HeaderField::HopByHop),
+    ("location", HeaderField::Head),
+    ("max-forwards", HeaderField::Head),
+    ("pragma", HeaderField::Head),
+    ("proxy-authenticate", HeaderField::HopByHop),
+    ("proxy-authentication-info", HeaderField::HopByHop),
+    ("proxy-authorization", HeaderField::HopByHop),
+    ("proxy-client-ip", HeaderField::Forwarded),
+    ("proxy-connection", HeaderField::HopByHop),
+    ("range", HeaderField::Head),
+    ("refresh", HeaderField::Head),
+    ("retry-after", HeaderField::Head),
+    ("set-cookie", HeaderField::Head),
+    ("set-cookie2", HeaderField::Head),
+    ("te", HeaderField::HopByHop),
+    ("trailer", HeaderField::Trailer),
+    ("transfer-encoding", HeaderField::Coding),
+    ("true-client-ip", HeaderField::Forwarded),
+    ("upgrade", HeaderField::Upgrade),
+    ("uri", HeaderField::Head),
+    ("vary", HeaderField::Head),
+    ("via", HeaderField::Head),
+    ("warning", HeaderField::Head),
+    ("wl-proxy-client-ip", HeaderField::Forwarded),
+    ("www-authenticate", HeaderField::Head),
+    ("x-appengine-user-ip", HeaderField::Forwarded),
+    ("x-azure-clientip", HeaderField::Forwarded),
+    ("x-client-ip", HeaderField::Forwarded),
+    ("x-cluster-client-ip", HeaderField::Forwarded),
+    ("x-envoy-external-address", HeaderField::Forwarded),
+    ("x-forwarded*", HeaderField::Forwarded),
+    ("x-original-url", HeaderField::Forwarded),
+    ("x-proxyuser-ip", HeaderField::Forwarded),
+    ("x-real-ip", HeaderField::Forwarded),
+    ("x-rewrite-url", HeaderField::Forwarded),
+    ("x-url-scheme", HeaderField::Forwarded),
+];
 
-    /// Finds a field by its name in lower case and with hyphens. This runs for each field
-    /// of each message, so a name is compared only with the few that start with the same
-    /// letter.
-    fn named(name: &str) -> Self {
-        let known: &[(&str, Self)] = match name.as_bytes().first() {
-            Some(b'a') => &[("age", Self::Head), ("authorization", Self::Head)],
-            Some(b'c') => &[
-                ("cache-control", Self::Head),
-                ("cf-connecting-ip", Self::Forwarded),
-                ("cf-connecting-ipv6", Self::Forwarded),
-                ("client-ip", Self::Forwarded),
-                ("connection", Self::Connection),
-                ("content-encoding", Self::Head),
-                ("content-length", Self::Framing),
-                ("content-location", Self::Head),
-                ("content-range", Self::Head),
-                ("content-type", Self::Head),
-                ("cookie", Self::Head),
-                ("cookie2", Self::Head),
-            ],
-            Some(b'd') => &[("date", Self::Head), ("destination", Self::Head)],
-            Some(b'e') => &[("expect", Self::Head), ("expires", Self::Head)],
-            Some(b'f') => &[
-                ("fastly-client-ip", Self::Forwarded),
-                ("forwarded", Self::Forwarded),
-                ("forwarded-for", Self::Forwarded),
-                ("front-end-https", Self::Forwarded),
-            ],
-            Some(b'h') => &[("host", Self::Head), ("http2-settings", Self::Connection)],
-            Some(b'i') if name.starts_with("if-") => return Self::Head,
-            Some(b'k') => &[("keep-alive", Self::Connection)],
-            Some(b'l') => &[("location", Self::Head)],
-            Some(b'm') => &[("max-forwards", Self::Head)],
-            Some(b'p') => &[
-                ("pragma", Self::Head),
-                ("proxy-authenticate", Self::Connection),
-                ("proxy-authentication-info", Self::Connection),
-                ("proxy-authorization", Self::Connection),
-                ("proxy-client-ip", Self::Forwarded),
-                ("proxy-connection", Self::Connection),
-            ],
-            Some(b'r') => &[
-                ("range", Self::Head),
-                ("refresh", Self::Head),
-                ("retry-after", Self::Head),
-            ],
-            Some(b's') => &[("set-cookie", Self::Head), ("set-cookie2", Self::Head)],
-            Some(b't') => &[
-                ("te", Self::Connection),
-                ("trailer", Self::Head),
-                ("transfer-encoding", Self::Framing),
-                ("true-client-ip", Self::Forwarded),
-            ],
-            Some(b'u') => &[("upgrade", Self::Connection), ("uri", Self::Head)],
-            Some(b'v') => &[("vary", Self::Head), ("via", Self::Head)],
-            Some(b'w') => &[
-                ("warning", Self::Head),
-                ("wl-proxy-client-ip", Self::Forwarded),
-                ("www-authenticate", Self::Head),
-            ],
-            Some(b'x') if name.starts_with("x-forwarded") => return Self::Forwarded,
-            Some(b'x') => &[
-                ("x-appengine-user-ip", Self::Forwarded),
-                ("x-azure-clientip", Self::Forwarded),
-                ("x-client-ip", Self::Forwarded),
-                ("x-cluster-client-ip", Self::Forwarded),
-                ("x-envoy-external-address", Self::Forwarded),
-                ("x-original-url", Self::Forwarded),
-                ("x-proxyuser-ip", Self::Forwarded),
-                ("x-real-ip", Self::Forwarded),
-                ("x-rewrite-url", Self::Forwarded),
-                ("x-url-scheme", Self::Forwarded),
-            ],
-            _ => &[],
+/// The part of [`KNOWN`] with the same first letter.
+#[derive(Clone, Copy)]
+struct KnownPart {
+    from: usize,
+    to: usize,
+    /// A bit for each length of a name, so that most other names are not compared. The last
+    /// one is for all longer names.
+    lengths: u32,
+}
+
+const LONGEST: usize = 31;
+
+const PARTS: [KnownPart; 26] = {
+    let nothing = KnownPart {
+        from: 0,
+        to: 0,
+        lengths: 0,
+    };
+    let (mut parts, mut at) = ([nothing; 26], 0);
+    while at < KNOWN.len() {
+        let name = KNOWN[at].0.as_bytes();
+        let part = &mut parts[(name[0] - b'a') as usize];
+        if part.to == 0 {
+            part.from = at;
+        }
+        at += 1;
+        part.to = at;
+        let last = name.len() - 1;
+        part.lengths |= match name[last] {
+            b'*' => u32::MAX << last,
+            _ => 1 << name.len(),
         };
-        let found = known.iter().find(|(known, _)| *known == name);
+    }
+    parts
+};
+
+impl HeaderField {
+    /// This runs for each field of each message.
+    pub(super) fn of(name: &HeaderName) -> Self {
+        let name = name.as_str().as_bytes();
+        let Some(letter) = name.first().map(|first| first.wrapping_sub(b'a')) else {
+            return Self::Other;
+        };
+        let Some(part) = PARTS.get(usize::from(letter)) else {
+            return Self::Other;
+        };
+        if part.lengths >> name.len().min(LONGEST) & 1 == 0 {
+            return Self::Other;
+        }
+        let mut known = KNOWN[part.from..part.to].iter();
+        let found = known.find(|(known, _)| is_named(name, known.as_bytes()));
         found.map_or(Self::Other, |(_, field)| *field)
     }
 
@@ -121,20 +167,80 @@ impl HeaderField {
     /// they are checked elsewhere.
     pub(super) fn stops_here(self, name: &HeaderName) -> bool {
         match self {
-            Self::Connection => true,
-            Self::Framing => name != CONTENT_LENGTH,
+            Self::Coding | Self::Connection | Self::HopByHop | Self::Upgrade => true,
+            Self::Length => name != CONTENT_LENGTH,
             Self::Forwarded => name.as_str().contains('_'),
-            Self::Head | Self::Other => false,
+            _ => false,
         }
     }
+
+    /// Returns whether the field may be a trailer.
+    fn may_come_last(self) -> bool {
+        matches!(self, Self::Accept | Self::Other)
+    }
+}
+
+/// `known` is in lower case and with hyphens.
+fn is_named(name: &[u8], known: &[u8]) -> bool {
+    let (name, known) = match known.strip_suffix(b"*") {
+        Some(front) => (name.get(..front.len()).unwrap_or_default(), front),
+        None => (name, known),
+    };
+    name == known || reads_as_bytes(name, known)
 }
 
 /// Returns whether servers that read `_` as `-` treat the two names as one.
 pub(crate) fn reads_as(one: &HeaderName, other: &HeaderName) -> bool {
-    let letters = |name: &HeaderName| name.as_str().len();
-    let hyphened = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    let (ones, others) = (one.as_str().bytes(), other.as_str().bytes());
-    letters(one) == letters(other) && ones.map(hyphened).eq(others.map(hyphened))
+    reads_as_bytes(one.as_str().as_bytes(), other.as_str().as_bytes())
+}
+
+fn reads_as_bytes(one: &[u8], other: &[u8]) -> bool {
+    let hyphened = |&byte: &u8| if byte == b'_' { b'-' } else { byte };
+    one.len() == other.len() && one.iter().map(hyphened).eq(other.iter().map(hyphened))
+}
+
+/// What one look over a head has found, so that a step with nothing to do is left out. A
+/// step may have less to do than this promises, never more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FoundFields {
+    /// A bit for each [`HeaderField`].
+    kinds: u16,
+    /// The number of lines that [stop here](HeaderField::stops_here).
+    stopping: usize,
+    /// Whether a value begins or ends with whitespace.
+    padded: bool,
+}
+
+impl FoundFields {
+    /// Looks over a head, and removes whitespace around values, which HTTP/2 can carry and
+    /// which is not part of a value (RFC 9110, 5.5).
+    pub(super) fn trimmed(headers: &mut HeaderMap) -> Self {
+        let found = Self::of(headers);
+        if found.padded {
+            trim(headers);
+        }
+        found
+    }
+
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            found.padded |= is_padded(value.as_bytes());
+            let field = HeaderField::of(name);
+            found.kinds |= 1 << field as u16;
+            found.stopping += usize::from(field.stops_here(name));
+        }
+        found
+    }
+
+    pub(super) fn has(self, field: HeaderField) -> bool {
+        self.kinds & 1 << field as u16 != 0
+    }
+
+    /// Returns how many lines [stop here](HeaderField::stops_here).
+    pub(super) fn stopping(self) -> usize {
+        self.stopping
+    }
 }
 
 /// Returns the names of these fields for which `holds` holds. For most messages there are
@@ -154,7 +260,7 @@ pub(super) fn names_where(
 /// head was not allowed to have, in any spelling.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap, removed: &[HeaderName]) {
     for name in names_where(trailers, |field, name| {
-        field != HeaderField::Other || removed.iter().any(|removed| reads_as(removed, name))
+        !field.may_come_last() || removed.iter().any(|removed| reads_as(removed, name))
     }) {
         trailers.remove(name);
     }
@@ -168,7 +274,7 @@ pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]
     }
     let is_left = |name: &&[u8]| match HeaderName::from_bytes(name) {
         Ok(name) => {
-            HeaderField::of(&name) == HeaderField::Other
+            HeaderField::of(&name).may_come_last()
                 && !removed.iter().any(|removed| reads_as(removed, &name))
         }
         Err(_) => false,
@@ -182,19 +288,21 @@ pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]
     }
 }
 
-/// Removes whitespace around values, which HTTP/2 can carry and which is not part of a
-/// value (RFC 9110, 5.5).
-pub(super) fn trim(fields: &mut HeaderMap) {
-    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+fn trim(fields: &mut HeaderMap) {
     for value in fields.values_mut() {
         let bytes = value.as_bytes();
-        if is_blank(bytes.first()) || is_blank(bytes.last()) {
+        if is_padded(bytes) {
             if let Ok(mut trimmed) = HeaderValue::from_bytes(trimmed(bytes)) {
                 trimmed.set_sensitive(value.is_sensitive());
                 *value = trimmed;
             }
         }
     }
+}
+
+fn is_padded(value: &[u8]) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_blank(value.first()) || is_blank(value.last())
 }
 
 fn trimmed(bytes: &[u8]) -> &[u8] {

@@ -16,7 +16,7 @@ use http::header::{
     VIA,
 };
 
-use super::fields::{HeaderField, members, names_where};
+use super::fields::{FoundFields, HeaderField, members, names_where};
 
 /// Why a message cannot be passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,13 +29,12 @@ pub(super) enum FramingError {
 
 /// Removes hop-by-hop headers from a request, and returns the names in its `Connection`
 /// header. `TE: trailers` is kept: it is repeated on each connection.
-pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
-    one_length(headers)?;
-    if !has_any(headers) {
-        return Ok(Vec::new());
-    }
-    let trailers = accepts_trailers(headers);
-    let named = strip(headers)?;
+pub(super) fn strip_request(
+    headers: &mut HeaderMap,
+    found: FoundFields,
+) -> Result<Vec<HeaderName>, FramingError> {
+    let trailers = found.has(HeaderField::HopByHop) && accepts_trailers(headers);
+    let named = strip_response(headers, found)?;
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -44,12 +43,39 @@ pub(super) fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, 
 
 /// Removes hop-by-hop headers from a response, and returns the names in its `Connection`
 /// header.
-pub(super) fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
-    one_length(headers)?;
-    if !has_any(headers) {
+pub(super) fn strip_response(
+    headers: &mut HeaderMap,
+    found: FoundFields,
+) -> Result<Vec<HeaderName>, FramingError> {
+    if found.has(HeaderField::Length) {
+        one_length(headers)?;
+    }
+    if found.stopping() == 0 {
         return Ok(Vec::new());
     }
-    strip(headers)
+    if found.has(HeaderField::Coding) {
+        if is_coded(headers) {
+            return Err(FramingError::Coded);
+        }
+        if headers.contains_key(TRANSFER_ENCODING) {
+            headers.remove(CONTENT_LENGTH);
+        }
+    }
+    let mut named = Vec::new();
+    if found.has(HeaderField::Connection) {
+        named = named_in_connection(headers);
+        for name in &named {
+            headers.remove(name);
+        }
+        if found.stopping() == 1 {
+            headers.remove(CONNECTION);
+            return Ok(named);
+        }
+    }
+    for name in names_where(headers, HeaderField::stops_here) {
+        headers.remove(name);
+    }
+    Ok(named)
 }
 
 /// Reduces several equal lengths, in any notation, to one (RFC 9110, 8.6). Beside a
@@ -92,29 +118,6 @@ fn is_coded(headers: &HeaderMap) -> bool {
 /// Headers that are kept even if `Connection` names them.
 const END_TO_END: [HeaderName; 4] = [CONTENT_LENGTH, HOST, MAX_FORWARDS, VIA];
 
-/// One pass over the few names is cheaper than a lookup for each.
-fn has_any(headers: &HeaderMap) -> bool {
-    let mut names = headers.keys();
-    names.any(|name| HeaderField::of(name).stops_here(name))
-}
-
-fn strip(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
-    if is_coded(headers) {
-        return Err(FramingError::Coded);
-    }
-    if headers.contains_key(TRANSFER_ENCODING) {
-        headers.remove(CONTENT_LENGTH);
-    }
-    let named = named_in_connection(headers);
-    for name in &named {
-        headers.remove(name);
-    }
-    for name in names_where(headers, HeaderField::stops_here) {
-        headers.remove(name);
-    }
-    Ok(named)
-}
-
 /// Returns the headers that `Connection` names. The list is empty, and unallocated, for
 /// most clients: `keep-alive` and `close` are not headers to remove.
 fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -139,8 +142,17 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FramingError, strip_request, strip_response};
+    use super::FramingError;
+    use crate::proxy::fields::FoundFields;
     use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+    fn strip_request(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
+        super::strip_request(headers, FoundFields::of(headers))
+    }
+
+    fn strip_response(headers: &mut HeaderMap) -> Result<Vec<HeaderName>, FramingError> {
+        super::strip_response(headers, FoundFields::of(headers))
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

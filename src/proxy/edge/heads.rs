@@ -8,6 +8,8 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::net::TlsSession;
+use crate::proxy::fields::{FoundFields, HeaderField};
+use crate::proxy::forwarding::ForwardedClient;
 use crate::proxy::hop_by_hop::FramingError;
 use crate::proxy::mapping::is_sound;
 use crate::proxy::router::{host_of, names_its_host};
@@ -15,7 +17,7 @@ use crate::proxy::upgrade::{RequestedUpgrade, Upgrades};
 use crate::proxy::{
     ClientAddr, CookieMap, Forwarding, MappedPath, Origin, PathMap, ReverseMap, fields, hop_by_hop,
 };
-use crate::service::Pages;
+use crate::service::{Pages, PreferredFormat};
 
 /// The settings of an edge.
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ pub(super) struct AcceptedRequest {
     /// The fields that its trailers may not have, in addition to those that are never
     /// allowed.
     pub(super) removed: Vec<HeaderName>,
+    pub(super) wanted: PreferredFormat,
 }
 
 impl Edge {
@@ -55,7 +58,7 @@ impl Edge {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
-        fields::trim(&mut head.headers);
+        let found = FoundFields::trimmed(&mut head.headers);
         if !names_its_host(head) || !has_sound_path(head) {
             return Err(StatusCode::BAD_REQUEST);
         }
@@ -63,26 +66,42 @@ impl Edge {
             return Err(StatusCode::MISDIRECTED_REQUEST);
         }
         decrement_max_forwards(head)?;
-        handle_expect(&mut head.headers)?;
+        if found.has(HeaderField::Expect) {
+            handle_expect(&mut head.headers)?;
+        }
         if let Some(paths) = &self.paths {
             map(paths, head)?;
         }
-        let upgrade = self.upgrades.requested(head);
+        let wanted = match found.has(HeaderField::Accept) {
+            true => PreferredFormat::by(&head.method, &head.headers),
+            false => PreferredFormat::unnamed(&head.method),
+        };
+        let asks_upgrade = found.has(HeaderField::Upgrade);
+        let upgrade = asks_upgrade
+            .then(|| self.upgrades.requested(head))
+            .flatten();
         let mut removed =
-            hop_by_hop::strip_request(&mut head.headers).map_err(|why| match why {
+            hop_by_hop::strip_request(&mut head.headers, found).map_err(|why| match why {
                 FramingError::Coded => StatusCode::NOT_IMPLEMENTED,
                 FramingError::Unclear => StatusCode::BAD_REQUEST,
             })?;
         if let Some(OwnFields(names)) = head.extensions.remove() {
             removed.extend(names);
         }
-        fields::clean_announcement(&mut head.headers, &removed);
-        let peer = head.extensions.get::<ClientAddr>().map(|peer| peer.0.ip());
-        self.forwarding.apply(head, peer);
+        if found.has(HeaderField::Trailer) {
+            fields::clean_announcement(&mut head.headers, &removed);
+        }
+        let client = head.extensions.get::<ClientAddr>();
+        let client = client.map(|client| ForwardedClient::new(client.0.ip()));
+        self.forwarding.add_to(head, client.as_ref(), found);
         if let Some(upgrade) = &upgrade {
             upgrade.pass_on(&mut head.headers);
         }
-        Ok(AcceptedRequest { upgrade, removed })
+        Ok(AcceptedRequest {
+            upgrade,
+            removed,
+            wanted,
+        })
     }
 
     /// Turns a member's response into one for the client. Returns the fields that its
@@ -91,13 +110,15 @@ impl Edge {
         &self,
         head: &mut http::response::Parts,
     ) -> Result<Vec<HeaderName>, FramingError> {
-        fields::trim(&mut head.headers);
-        let removed = hop_by_hop::strip_response(&mut head.headers)?;
+        let found = FoundFields::trimmed(&mut head.headers);
+        let removed = hop_by_hop::strip_response(&mut head.headers, found)?;
         if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
             // RFC 9110, 8.6. HTTP/2 clients would reset the stream.
             head.headers.remove(CONTENT_LENGTH);
         }
-        fields::clean_announcement(&mut head.headers, &removed);
+        if found.has(HeaderField::Trailer) {
+            fields::clean_announcement(&mut head.headers, &removed);
+        }
         self.forwarding.apply_to_response(head);
         // The member's HTTP version does not concern the client: hyper would respond with
         // HTTP/1.0.
@@ -138,6 +159,9 @@ fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
         Ok(MappedPath::Excluded | MappedPath::NotMapped) => return Err(StatusCode::NOT_FOUND),
         Err(error) => return Err(error.status()),
     };
+    if head.uri.path_and_query() == Some(&path) {
+        return Ok(());
+    }
     let mut parts = std::mem::take(&mut head.uri).into_parts();
     parts.path_and_query = Some(path);
     head.uri = Uri::from_parts(parts).map_err(|_| StatusCode::BAD_REQUEST)?;
@@ -147,9 +171,6 @@ fn map(paths: &PathMap, head: &mut Parts) -> Result<(), StatusCode> {
 /// Handles `Expect` (RFC 9110, 10.1.1): the server sends 100 once the body is read, and the
 /// member gets the body in any case. hyper sends no 100 for a list, so a client would wait.
 fn handle_expect(headers: &mut HeaderMap) -> Result<(), StatusCode> {
-    if !headers.contains_key(EXPECT) {
-        return Ok(());
-    }
     let is_known = |line: &HeaderValue| line.as_bytes().eq_ignore_ascii_case(b"100-continue");
     if !headers.get_all(EXPECT).iter().all(is_known) {
         return Err(StatusCode::EXPECTATION_FAILED);

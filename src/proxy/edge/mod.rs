@@ -283,9 +283,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let wanted = PreferredFormat::by(&head.method, &head.headers);
         match self.edge.convert_request(&mut head) {
-            Ok(AcceptedRequest { upgrade, removed }) => {
+            Ok(accepted) => {
+                let AcceptedRequest {
+                    upgrade,
+                    removed,
+                    wanted,
+                } = accepted;
                 if !body.is_end_stream() && body.size_hint().exact().is_none() {
                     // Otherwise hyper's client assumes that a GET has no body.
                     let chunked = HeaderValue::from_static("chunked");
@@ -295,7 +299,10 @@ where
                 let inner = self.inner.call(Request::from_parts(head, body));
                 EdgeFuture::sent(inner, upgrade, wanted, self.edge.clone())
             }
-            Err(status) => EdgeFuture::refused(status, wanted, self.edge.clone()),
+            Err(status) => {
+                let wanted = PreferredFormat::by(&head.method, &head.headers);
+                EdgeFuture::refused(status, wanted, self.edge.clone())
+            }
         }
     }
 }

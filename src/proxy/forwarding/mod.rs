@@ -16,8 +16,9 @@ use http::request::Parts;
 use http::{Version, uri::Scheme};
 use ipnet::IpNet;
 
+use super::fields::{FoundFields, HeaderField};
 use crate::net::{TlsSession, canonical};
-use text::{address, address_in, append, host_of, is_sound, quote, remove_claims};
+use text::{address_in, append, host_of, is_sound, quote, remove_claims};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -232,20 +233,38 @@ impl Forwarding {
     /// Call it before the request is addressed to the member, while its `Host` is still the
     /// client's.
     pub fn apply(&self, head: &mut Parts, peer: Option<IpAddr>) {
-        let peer = peer.map(|peer| peer.to_canonical());
-        let trusted = peer.is_some_and(|peer| self.trusts(peer));
-        if !trusted && !self.appends {
+        let found = FoundFields::of(&head.headers);
+        self.add_to(head, peer.map(ForwardedClient::new).as_ref(), found);
+    }
+
+    /// Does the same for a head that was looked over.
+    pub(super) fn add_to(
+        &self,
+        head: &mut Parts,
+        client: Option<&ForwardedClient>,
+        found: FoundFields,
+    ) {
+        let trusted = client.is_some_and(|client| self.trusts(client.address));
+        let mut claimed = found.has(HeaderField::Forwarded);
+        if claimed && !trusted && !self.appends {
             // This includes `Forwarded`.
             remove_claims(&mut head.headers);
-        } else if !self.forwarded || !is_sound(&head.headers) {
+            claimed = false;
+        } else if claimed && (!self.forwarded || !is_sound(&head.headers)) {
             head.headers.remove(FORWARDED);
         }
         let host = host_of(head);
         let scheme = self.scheme_of(head);
         if self.x_forwarded {
-            self.x_forwarded(&mut head.headers, peer, host.as_ref(), trusted, &scheme);
+            let address = client.and_then(|client| client.text.clone());
+            if claimed {
+                self.extend_x_forwarded(&mut head.headers, address, host.clone(), trusted, &scheme);
+            } else {
+                self.x_forwarded(&mut head.headers, address, host.clone(), &scheme);
+            }
         }
         if self.forwarded {
+            let peer = client.map(|client| client.address);
             let element = self.element(peer, host.as_ref(), &scheme);
             if let Some(Ok(element)) = element.map(HeaderValue::try_from) {
                 append(&mut head.headers, FORWARDED, element);
@@ -310,34 +329,48 @@ impl Forwarding {
         self.trusted.iter().any(|net| net.contains(&peer))
     }
 
+    /// For a head that has no such header.
     fn x_forwarded(
         &self,
         headers: &mut HeaderMap,
-        peer: Option<IpAddr>,
-        host: Option<&HeaderValue>,
+        address: Option<HeaderValue>,
+        host: Option<HeaderValue>,
+        scheme: &Scheme,
+    ) {
+        let values = [
+            (X_FORWARDED_FOR, address),
+            (X_FORWARDED_HOST, host),
+            (X_FORWARDED_PROTO, value_of(scheme)),
+            (X_FORWARDED_SERVER, self.server.clone()),
+        ];
+        for (name, value) in values {
+            if let Some(value) = value {
+                headers.append(name, value);
+            }
+        }
+    }
+
+    /// For a head whose own headers stand.
+    fn extend_x_forwarded(
+        &self,
+        headers: &mut HeaderMap,
+        address: Option<HeaderValue>,
+        host: Option<HeaderValue>,
         trusted: bool,
         scheme: &Scheme,
     ) {
-        if let Some(peer) = peer.and_then(address) {
-            append(headers, X_FORWARDED_FOR, peer);
+        if let Some(address) = address {
+            append(headers, X_FORWARDED_FOR, address);
         }
         // A trusted proxy's value is kept: the client sent its request to that proxy.
         if let Some(host) = host {
             if !(trusted && headers.contains_key(&X_FORWARDED_HOST)) {
-                append(headers, X_FORWARDED_HOST, host.clone());
+                append(headers, X_FORWARDED_HOST, host);
             }
         }
         // It has a single value, so nothing can be appended.
-        let stands = trusted || self.appends;
-        if !(stands && headers.contains_key(&X_FORWARDED_PROTO)) {
-            let proto = match scheme.as_str() {
-                "http" => Ok(HeaderValue::from_static("http")),
-                "https" => Ok(HeaderValue::from_static("https")),
-                other => HeaderValue::from_str(other),
-            };
-            if let Ok(proto) = proto {
-                headers.insert(X_FORWARDED_PROTO, proto);
-            }
+        if let Some(proto) = value_of(scheme) {
+            headers.entry(X_FORWARDED_PROTO).or_insert(proto);
         }
         if let Some(server) = &self.server {
             append(headers, X_FORWARDED_SERVER, server.clone());
@@ -395,6 +428,29 @@ impl Forwarding {
 impl Default for Forwarding {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The address of a client, with its text in a header. A connection may keep it.
+#[derive(Clone, Debug)]
+pub(super) struct ForwardedClient {
+    address: IpAddr,
+    text: Option<HeaderValue>,
+}
+
+impl ForwardedClient {
+    pub(super) fn new(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let text = text::address(address);
+        Self { address, text }
+    }
+}
+
+fn value_of(scheme: &Scheme) -> Option<HeaderValue> {
+    match scheme.as_str() {
+        "http" => Some(const { HeaderValue::from_static("http") }),
+        "https" => Some(const { HeaderValue::from_static("https") }),
+        other => HeaderValue::from_str(other).ok(),
     }
 }
 
