@@ -5,7 +5,7 @@
 //! name with hyphens. What does not live here: how the fields of a head are changed
 //! (`hop_by_hop`, `forwarding`), and lists of names in a message.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER};
 
 /// The maximum number of header lines over HTTP/1.1, whatever is configured: hyper
 /// allocates that many entries before it reads one, and a [`HeaderMap`] holds no more.
@@ -108,56 +108,44 @@ const KNOWN: &[(&str, HeaderField)] = &[
     ("x-url-scheme", HeaderField::Forwarded),
 ];
 
-/// The part of [`KNOWN`] with the same first letter.
-#[derive(Clone, Copy)]
-struct KnownPart {
-    from: usize,
-    to: usize,
-    /// A bit for each length of a name, so that most other names are not compared. The last
-    /// one is for all longer names.
-    lengths: u32,
-}
-
-const LONGEST: usize = 31;
-
-const PARTS: [KnownPart; 26] = {
-    let nothing = KnownPart {
-        from: 0,
-        to: 0,
-        lengths: 0,
-    };
-    let (mut parts, mut at) = ([nothing; 26], 0);
-    while at < KNOWN.len() {
-        let name = KNOWN[at].0.as_bytes();
-        let part = &mut parts[(name[0] - b'a') as usize];
-        if part.to == 0 {
-            part.from = at;
+/// Which rows of [`KNOWN`] have a name with this first letter and length; the last length is
+/// for all longer names. So most names are compared with one other or none.
+const CANDIDATES: [[[u8; 4]; LONGEST + 1]; 26] = {
+    let (mut candidates, mut at) = ([[[u8::MAX; 4]; LONGEST + 1]; 26], 0_u8);
+    while (at as usize) < KNOWN.len() {
+        let name = KNOWN[at as usize].0.as_bytes();
+        let (mut length, mut longest) = (name.len(), name.len());
+        if name[length - 1] == b'*' {
+            (length, longest) = (length - 1, LONGEST);
+        }
+        while length <= longest {
+            let row = &mut candidates[(name[0] - b'a') as usize][length];
+            let mut free = 0;
+            while row[free] != u8::MAX {
+                free += 1;
+            }
+            row[free] = at;
+            length += 1;
         }
         at += 1;
-        part.to = at;
-        let last = name.len() - 1;
-        part.lengths |= match name[last] {
-            b'*' => u32::MAX << last,
-            _ => 1 << name.len(),
-        };
     }
-    parts
+    candidates
 };
+
+const LONGEST: usize = 31;
 
 impl HeaderField {
     /// This runs for each field of each message.
     pub(super) fn of(name: &HeaderName) -> Self {
         let name = name.as_str().as_bytes();
-        let Some(letter) = name.first().map(|first| first.wrapping_sub(b'a')) else {
+        let letter = name
+            .first()
+            .map_or(u8::MAX, |first| first.wrapping_sub(b'a'));
+        let Some(lengths) = CANDIDATES.get(usize::from(letter)) else {
             return Self::Other;
         };
-        let Some(part) = PARTS.get(usize::from(letter)) else {
-            return Self::Other;
-        };
-        if part.lengths >> name.len().min(LONGEST) & 1 == 0 {
-            return Self::Other;
-        }
-        let mut known = KNOWN[part.from..part.to].iter();
+        let candidates = lengths[name.len().min(LONGEST)].iter();
+        let mut known = candidates.map_while(|&row| KNOWN.get(usize::from(row)));
         let found = known.find(|(known, _)| is_named(name, known.as_bytes()));
         found.map_or(Self::Other, |(_, field)| *field)
     }
@@ -209,32 +197,84 @@ pub(super) struct FoundFields {
     stopping: usize,
     /// Whether a value begins or ends with whitespace.
     padded: bool,
+    /// Whether there is a `Content-Length` that is not the only one, or not plain.
+    unclear_length: bool,
+}
+
+/// One look over a head.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadLook<'h> {
+    pub(super) found: FoundFields,
+    pub(super) host: HostLines<'h>,
+}
+
+/// The `Host` lines of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HostLines<'h> {
+    pub(super) first: Option<&'h HeaderValue>,
+    pub(super) several: bool,
+}
+
+impl<'h> HeadLook<'h> {
+    pub(super) fn over(headers: &'h HeaderMap) -> Self {
+        let mut look = Self::default();
+        for (name, value) in headers {
+            let field = HeaderField::of(name);
+            look.found.add(field, name, value);
+            if field == HeaderField::Host {
+                look.host.add(value);
+            }
+        }
+        look
+    }
+}
+
+impl<'h> HostLines<'h> {
+    pub(super) fn of(headers: &'h HeaderMap) -> Self {
+        let mut lines = Self::default();
+        for line in headers.get_all(HOST) {
+            lines.add(line);
+        }
+        lines
+    }
+
+    fn add(&mut self, line: &'h HeaderValue) {
+        self.several = self.first.is_some();
+        self.first = self.first.or(Some(line));
+    }
 }
 
 impl FoundFields {
-    /// Looks over a head, and removes whitespace around values, which HTTP/2 can carry and
-    /// which is not part of a value (RFC 9110, 5.5).
-    pub(super) fn trimmed(headers: &mut HeaderMap) -> Self {
-        let found = Self::of(headers);
-        if found.padded {
-            trim(headers);
+    /// Looks over a head without its `Host`.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            found.add(HeaderField::of(name), name, value);
         }
         found
     }
 
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut found = Self::default();
-        for (name, value) in headers {
-            found.padded |= is_padded(value.as_bytes());
-            let field = HeaderField::of(name);
-            found.kinds |= 1 << field as u16;
-            found.stopping += usize::from(field.stops_here(name));
+    fn add(&mut self, field: HeaderField, name: &HeaderName, value: &HeaderValue) {
+        self.padded |= is_padded(value.as_bytes());
+        if field == HeaderField::Length {
+            self.unclear_length |= self.has(field) || !is_plain_length(value.as_bytes());
         }
-        found
+        self.kinds |= 1 << field as u16;
+        self.stopping += usize::from(field.stops_here(name));
     }
 
     pub(super) fn has(self, field: HeaderField) -> bool {
         self.kinds & 1 << field as u16 != 0
+    }
+
+    /// Returns whether [`trim`] has something to do.
+    pub(super) fn padded(self) -> bool {
+        self.padded
+    }
+
+    /// Returns whether there is a `Content-Length` that is not the only one, or not plain.
+    pub(super) fn unclear_length(self) -> bool {
+        self.unclear_length
     }
 
     /// Returns how many lines [stop here](HeaderField::stops_here).
@@ -288,7 +328,9 @@ pub(super) fn clean_announcement(headers: &mut HeaderMap, removed: &[HeaderName]
     }
 }
 
-fn trim(fields: &mut HeaderMap) {
+/// Removes whitespace around values, which HTTP/2 can carry and which is not part of a
+/// value (RFC 9110, 5.5).
+pub(super) fn trim(fields: &mut HeaderMap) {
     for value in fields.values_mut() {
         let bytes = value.as_bytes();
         if is_padded(bytes) {
@@ -303,6 +345,15 @@ fn trim(fields: &mut HeaderMap) {
 fn is_padded(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     is_blank(value.first()) || is_blank(value.last())
+}
+
+/// Returns whether this is a number in its shortest form, and certainly a `u64`.
+pub(super) fn is_plain_length(length: &[u8]) -> bool {
+    match length {
+        b"0" => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit) && rest.len() < 19,
+        _ => false,
+    }
 }
 
 fn trimmed(bytes: &[u8]) -> &[u8] {

@@ -16,7 +16,7 @@ use http::header::{
     VIA,
 };
 
-use super::fields::{FoundFields, HeaderField, members, names_where};
+use super::fields::{FoundFields, HeaderField, is_plain_length, members, names_where};
 
 /// Why a message cannot be passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,7 +47,8 @@ pub(super) fn strip_response(
     headers: &mut HeaderMap,
     found: FoundFields,
 ) -> Result<Vec<HeaderName>, FramingError> {
-    if found.has(HeaderField::Length) {
+    // Beside a transfer coding the length has no meaning, and is removed.
+    if found.unclear_length() && !headers.contains_key(TRANSFER_ENCODING) {
         one_length(headers)?;
     }
     if found.stopping() == 0 {
@@ -78,21 +79,13 @@ pub(super) fn strip_response(
     Ok(named)
 }
 
-/// Reduces several equal lengths, in any notation, to one (RFC 9110, 8.6). Beside a
-/// transfer coding the length has no meaning, and is removed later.
+/// Reduces several equal lengths, in any notation, to one (RFC 9110, 8.6).
 fn one_length(headers: &mut HeaderMap) -> Result<(), FramingError> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else {
-        return Ok(());
-    };
-    let is_plain = |length: &[u8]| match length {
-        b"0" => true,
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit) && rest.len() < 19,
-        _ => false,
-    };
-    let is_one = lengths.next().is_none() && is_plain(first.as_bytes());
-    if is_one || headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(());
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => return Ok(()),
+        (Some(line), None) if is_plain_length(line.as_bytes()) => return Ok(()),
+        _ => {}
     }
     let said = headers.get_all(CONTENT_LENGTH).iter().flat_map(members);
     let said = said.map(|length| {

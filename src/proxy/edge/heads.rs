@@ -8,11 +8,11 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::net::TlsSession;
-use crate::proxy::fields::{FoundFields, HeaderField};
+use crate::proxy::fields::{FoundFields, HeadLook, HeaderField};
 use crate::proxy::forwarding::ForwardedClient;
 use crate::proxy::hop_by_hop::FramingError;
 use crate::proxy::mapping::is_sound;
-use crate::proxy::router::{host_of, names_its_host};
+use crate::proxy::router::{host_of, names_one_host};
 use crate::proxy::upgrade::{RequestedUpgrade, Upgrades};
 use crate::proxy::{
     ClientAddr, CookieMap, Forwarding, MappedPath, Origin, PathMap, ReverseMap, fields, hop_by_hop,
@@ -58,13 +58,19 @@ impl Edge {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
-        let found = FoundFields::trimmed(&mut head.headers);
-        if !names_its_host(head) || !has_sound_path(head) {
+        let mut look = HeadLook::over(&head.headers);
+        if look.found.padded() {
+            fields::trim(&mut head.headers);
+            look = HeadLook::over(&head.headers);
+        }
+        let HeadLook { found, host } = look;
+        if !names_one_host(head, host) || !has_sound_path(head) {
             return Err(StatusCode::BAD_REQUEST);
         }
         if self.certified_only && !is_certified(head) {
             return Err(StatusCode::MISDIRECTED_REQUEST);
         }
+        let host = self.forwarding.host_of(head, host);
         decrement_max_forwards(head)?;
         if found.has(HeaderField::Expect) {
             handle_expect(&mut head.headers)?;
@@ -93,7 +99,7 @@ impl Edge {
         }
         let client = head.extensions.get::<ClientAddr>();
         let client = client.map(|client| ForwardedClient::new(client.0.ip()));
-        self.forwarding.add_to(head, client.as_ref(), found);
+        self.forwarding.add_to(head, client.as_ref(), host, found);
         if let Some(upgrade) = &upgrade {
             upgrade.pass_on(&mut head.headers);
         }
@@ -110,7 +116,10 @@ impl Edge {
         &self,
         head: &mut http::response::Parts,
     ) -> Result<Vec<HeaderName>, FramingError> {
-        let found = FoundFields::trimmed(&mut head.headers);
+        let found = FoundFields::of(&head.headers);
+        if found.padded() {
+            fields::trim(&mut head.headers);
+        }
         let removed = hop_by_hop::strip_response(&mut head.headers, found)?;
         if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
             // RFC 9110, 8.6. HTTP/2 clients would reset the stream.

@@ -16,9 +16,9 @@ use http::request::Parts;
 use http::{Version, uri::Scheme};
 use ipnet::IpNet;
 
-use super::fields::{FoundFields, HeaderField};
+use super::fields::{FoundFields, HeadLook, HeaderField, HostLines};
 use crate::net::{TlsSession, canonical};
-use text::{address_in, append, host_of, is_sound, quote, remove_claims};
+use text::{address_in, append, is_sound, quote, remove_claims};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -233,15 +233,26 @@ impl Forwarding {
     /// Call it before the request is addressed to the member, while its `Host` is still the
     /// client's.
     pub fn apply(&self, head: &mut Parts, peer: Option<IpAddr>) {
-        let found = FoundFields::of(&head.headers);
-        self.add_to(head, peer.map(ForwardedClient::new).as_ref(), found);
+        let client = peer.map(ForwardedClient::new);
+        let HeadLook { found, host } = HeadLook::over(&head.headers);
+        let host = self.host_of(head, host);
+        self.add_to(head, client.as_ref(), host, found);
     }
 
-    /// Does the same for a head that was looked over.
+    /// Returns the host that members are told, if they are.
+    pub(super) fn host_of(&self, head: &Parts, lines: HostLines<'_>) -> Option<HeaderValue> {
+        if !self.x_forwarded && !self.forwarded {
+            return None;
+        }
+        text::host_of(&head.uri, lines)
+    }
+
+    /// Does the same as [`apply`](Self::apply) for a head that was looked over.
     pub(super) fn add_to(
         &self,
         head: &mut Parts,
         client: Option<&ForwardedClient>,
+        host: Option<HeaderValue>,
         found: FoundFields,
     ) {
         let trusted = client.is_some_and(|client| self.trusts(client.address));
@@ -253,22 +264,21 @@ impl Forwarding {
         } else if claimed && (!self.forwarded || !is_sound(&head.headers)) {
             head.headers.remove(FORWARDED);
         }
-        let host = host_of(head);
         let scheme = self.scheme_of(head);
+        let element = self.forwarded.then(|| {
+            let peer = client.map(|client| client.address);
+            self.element(peer, host.as_ref(), &scheme)
+        });
         if self.x_forwarded {
             let address = client.and_then(|client| client.text.clone());
             if claimed {
-                self.extend_x_forwarded(&mut head.headers, address, host.clone(), trusted, &scheme);
+                self.extend_x_forwarded(&mut head.headers, address, host, trusted, &scheme);
             } else {
-                self.x_forwarded(&mut head.headers, address, host.clone(), &scheme);
+                self.x_forwarded(&mut head.headers, address, host, &scheme);
             }
         }
-        if self.forwarded {
-            let peer = client.map(|client| client.address);
-            let element = self.element(peer, host.as_ref(), &scheme);
-            if let Some(Ok(element)) = element.map(HeaderValue::try_from) {
-                append(&mut head.headers, FORWARDED, element);
-            }
+        if let Some(Ok(element)) = element.flatten().map(HeaderValue::try_from) {
+            append(&mut head.headers, FORWARDED, element);
         }
         self.pass_via(head.version, &mut head.headers);
     }

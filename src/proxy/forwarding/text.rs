@@ -3,10 +3,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use http::header::{Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
+use http::Uri;
+use http::header::{Entry, FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
-use crate::proxy::fields::{HeaderField, names_where};
+use crate::proxy::fields::{HeaderField, HostLines, names_where};
 
 /// Parses an address as proxies write it: alone, with a port, or in brackets.
 pub(super) fn address_in(said: &[u8]) -> Option<IpAddr> {
@@ -74,14 +74,14 @@ pub(super) fn is_sound(headers: &HeaderMap) -> bool {
 
 /// Returns the host of a request: from the request line, which takes precedence (RFC 9112,
 /// 3.2.2), or from the header.
-pub(super) fn host_of(head: &Parts) -> Option<HeaderValue> {
-    let named = head.uri.authority().map(|authority| {
+pub(super) fn host_of(uri: &Uri, lines: HostLines<'_>) -> Option<HeaderValue> {
+    let named = uri.authority().map(|authority| {
         let text = authority.as_str();
         text.rsplit_once('@').map_or(text, |(_, host)| host)
     });
     match named {
         Some(host) => HeaderValue::from_str(host).ok(),
-        None => head.headers.get(HOST).cloned(),
+        None => lines.first.cloned(),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Uri, Version};
 
 use super::RuleError;
+use crate::proxy::fields::HostLines;
 
 /// The limit of DNS. It also bounds the work of looking a name up by its suffixes.
 const LONGEST: usize = 253;
@@ -21,17 +21,12 @@ const LONGEST: usize = 253;
 pub(in crate::proxy) fn host_of<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<Cow<'r, str>> {
     if let Some(authority) = uri.authority() {
         let text = authority.as_str();
-        return host_in(
-            text.rsplit_once('@')
-                .map_or(text, |(_, host)| host)
-                .as_bytes(),
-        );
+        let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+        return host_in(host.as_bytes());
     }
-    let mut named = headers.get_all(HOST).iter();
-    match (named.next(), named.next()) {
-        (Some(host), None) => host_in(host.as_bytes().trim_ascii()),
-        _ => None,
-    }
+    let lines = HostLines::of(headers);
+    let host = lines.first.filter(|_| !lines.several)?;
+    host_in(host.as_bytes().trim_ascii())
 }
 
 /// Returns whether the scheme of a request is `http` or `https`. A scheme is
@@ -47,16 +42,17 @@ pub(crate) fn is_for_http(head: &Parts) -> bool {
 /// Returns whether the head of a request has exactly one valid host, so that every server
 /// finds the same one in it (RFC 9112, 3.2; RFC 9113, 8.3.1). A client of HTTP/1.0 may omit
 /// it.
+#[cfg(feature = "config")]
 pub(crate) fn names_its_host(head: &Parts) -> bool {
-    if !is_for_http(head) {
+    names_one_host(head, HostLines::of(&head.headers))
+}
+
+/// Does the same for a head that was looked over.
+pub(in crate::proxy) fn names_one_host(head: &Parts, lines: HostLines<'_>) -> bool {
+    let header = lines.first.map(|host| host.as_bytes().trim_ascii());
+    if !is_for_http(head) || lines.several || header.is_some_and(|host| !is_host(host)) {
         return false;
     }
-    let mut lines = head.headers.get_all(HOST).iter();
-    let header = match (lines.next(), lines.next()) {
-        (None, _) => None,
-        (Some(host), None) if is_host(host.as_bytes().trim_ascii()) => Some(host),
-        (Some(_), _) => return false,
-    };
     let authority = head.uri.authority().map(Authority::as_str);
     let Some(authority) = authority.map(str::as_bytes) else {
         return header.is_some() || head.version < Version::HTTP_11;
@@ -66,10 +62,7 @@ pub(crate) fn names_its_host(head: &Parts) -> bool {
         return false;
     }
     match header {
-        Some(header) if head.version >= Version::HTTP_2 => {
-            let header = header.as_bytes().trim_ascii();
-            header.eq_ignore_ascii_case(authority)
-        }
+        Some(header) if head.version >= Version::HTTP_2 => header.eq_ignore_ascii_case(authority),
         // The authority takes precedence over the header.
         Some(_) => true,
         None => head.version != Version::HTTP_11,
@@ -117,16 +110,16 @@ enum HostByte {
 
 /// Underscores are in use, though not in DNS.
 const HOST_BYTES: [HostByte; 256] = {
-    let (mut bytes, mut at) = ([HostByte::Other; 256], 0);
-    while at < bytes.len() {
-        bytes[at] = match at as u8 {
+    let (mut bytes, mut byte) = ([HostByte::Other; 256], 0_u8);
+    while byte < 128 {
+        bytes[byte as usize] = match byte {
             b':' => HostByte::Colon,
             b'.' => HostByte::Dot,
             b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' => HostByte::Lower,
             b'A'..=b'Z' => HostByte::Upper,
             _ => HostByte::Other,
         };
-        at += 1;
+        byte += 1;
     }
     bytes
 };

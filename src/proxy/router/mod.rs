@@ -37,7 +37,6 @@ pub use rule::Rule;
 pub use static_response::StaticResponse;
 pub use table::{Router, RouterBuilder};
 
-pub(super) use host::host_of;
+pub(super) use host::{host_of, names_one_host};
 #[cfg(feature = "config")]
-pub(crate) use host::is_for_http;
-pub(crate) use host::names_its_host;
+pub(crate) use host::{is_for_http, names_its_host};
