@@ -154,7 +154,7 @@ fn is_certified(head: &Parts) -> bool {
 fn has_sound_path(head: &Parts) -> bool {
     match head.uri.path_and_query().map(PathAndQuery::path) {
         Some("*") => head.method == Method::OPTIONS,
-        Some(path) => is_sound(path),
+        Some(path) => is_sound(path.as_bytes()),
         None => false,
     }
 }

@@ -11,9 +11,7 @@ use regex::Regex;
 
 use super::error::{MapError, MapRuleError};
 use super::join::{checked_path, join};
-use super::raw_path::{
-    Readings, has_broken_escape, has_control_escape, has_dot_segment, shortened, strip,
-};
+use super::raw_path::{Readings, has_dot_segment, is_sound, shortened, strip};
 use super::template::PathTemplate;
 
 /// The longest path with query that `http` accepts.
@@ -301,12 +299,17 @@ fn compiled(pattern: &str) -> Result<Regex, MapRuleError> {
 fn with_query(mut path: Vec<u8>, asked: &PathAndQuery) -> Result<PathAndQuery, MapError> {
     // A group may join what was separate in the request, or cut an escape.
     for path in [asked.path().as_bytes(), &path] {
-        if has_dot_segment(path) {
-            return Err(MapError::DotSegment);
+        if is_sound(path) {
+            continue;
         }
-        if has_broken_escape(path) || has_control_escape(path) {
-            return Err(MapError::Invalid);
-        }
+        return Err(match has_dot_segment(path) {
+            true => MapError::DotSegment,
+            false => MapError::Invalid,
+        });
+    }
+    let stays = path.len() == asked.path().len() && asked.as_str().as_bytes().starts_with(&path);
+    if stays && asked.as_str().len() <= MAX_LEN {
+        return Ok(asked.clone());
     }
     if let Some(query) = asked.query() {
         path.push(b'?');

@@ -27,14 +27,15 @@ pub(in crate::proxy) fn strip<'p>(prefix: &str, path: &'p str) -> Option<&'p str
 
 /// Returns the path with each run of slashes and each escape in its shorter form.
 pub(super) fn shortened(path: &str) -> Cow<'_, str> {
-    if !has_byte(path, |byte, before| byte == b'%' || is_run(byte, before)) {
+    let bytes = path.as_bytes();
+    if !has_byte(bytes, |byte, before| byte == b'%' || is_run(byte, before)) {
         return Cow::Borrowed(path);
     }
     let mut short = Vec::with_capacity(path.len());
     let mut at = 0;
-    while let Some((mark, next)) = mark(path.as_bytes(), at) {
+    while let Some((mark, next)) = mark(bytes, at) {
         match mark {
-            PathChar::Escape(_) => short.extend_from_slice(&path.as_bytes()[at..next]),
+            PathChar::Escape(_) => short.extend_from_slice(&bytes[at..next]),
             PathChar::Plain(byte) => short.push(byte),
         }
         at = next;
@@ -69,7 +70,7 @@ pub(super) fn has_broken_escape(path: &[u8]) -> bool {
 
 /// Returns whether a path is unambiguous: no dot segments, no broken escapes, and no
 /// escapes of control characters, at which some servers cut it off.
-pub(in crate::proxy) fn is_sound(path: &str) -> bool {
+pub(in crate::proxy) fn is_sound(path: &[u8]) -> bool {
     // This runs for each request, and one look at most paths is enough.
     let starts = |before| matches!(before, 0 | b'/' | b'\\');
     if !has_byte(path, |byte, before| {
@@ -77,15 +78,14 @@ pub(in crate::proxy) fn is_sound(path: &str) -> bool {
     }) {
         return true;
     }
-    let path = path.as_bytes();
     !has_dot_segment(path) && !has_broken_escape(path) && !has_control_escape(path)
 }
 
 /// Returns whether this holds for a byte of the path and the one before it, which is 0 for
 /// the first byte.
-fn has_byte(path: &str, holds: impl Fn(u8, u8) -> bool) -> bool {
+fn has_byte(path: &[u8], holds: impl Fn(u8, u8) -> bool) -> bool {
     let mut before = 0;
-    path.bytes().any(|byte| {
+    path.iter().any(|&byte| {
         let found = holds(byte, before);
         before = byte;
         found
@@ -118,13 +118,14 @@ pub(crate) struct Readings<'p> {
 impl<'p> Readings<'p> {
     pub(crate) fn of(path: &'p str) -> Self {
         let is_odd = |byte| matches!(byte, b'%' | b';' | b'\\');
-        if !has_byte(path, |byte, before| is_odd(byte) || is_run(byte, before)) {
+        let bytes = path.as_bytes();
+        if !has_byte(bytes, |byte, before| is_odd(byte) || is_run(byte, before)) {
             return Self {
                 httpd: Cow::Borrowed(path),
                 others: Vec::new(),
             };
         }
-        let mut interpretations = interpretations(path.as_bytes()).map(|way| way.read(path));
+        let mut interpretations = interpretations(bytes).map(|way| way.read(path));
         let httpd = interpretations.next().unwrap_or_default();
         let mut others = Vec::new();
         for other in interpretations {
@@ -159,7 +160,7 @@ impl<'p> ResolvedReadings<'p> {
     pub(in crate::proxy) fn of(path: &'p str) -> Self {
         let readings = Readings::of(path);
         let is_dot = |byte, before| byte == b'.' && before == b'/';
-        let is_clean = readings.others.is_empty() && !has_byte(path, is_dot);
+        let is_clean = readings.others.is_empty() && !has_byte(path.as_bytes(), is_dot);
         if is_clean && matches!(readings.httpd, Cow::Borrowed(_)) {
             return Self {
                 first: readings.httpd,
