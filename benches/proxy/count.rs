@@ -18,10 +18,12 @@ use crate::side_by_side::setting;
 use crate::targets::verdict;
 use crate::work::{Pace, Protocol, Work};
 
-/// Requests in the one run and in the other. A handshake costs a hundred requests.
+/// Requests in the one run and in the other. A connection costs a few requests, and a handshake
+/// of TLS a hundred.
 const fn requests(work: Work) -> [u32; 2] {
     match (work.task().protocol, work.task().pace) {
         (Protocol::Tls, Pace::Anew { .. }) => [200, 600],
+        (_, Pace::Anew { .. }) => [500, 2_000],
         _ => [2_000, 8_000],
     }
 }
