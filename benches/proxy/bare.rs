@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::Proxy;
+use crate::proxy::Proxy;
 use crate::side_by_side::program::listen_on;
 
 /// Serves until the process ends.

@@ -7,7 +7,7 @@ use equipoise::config::{build, parse};
 use equipoise::net::shutdown_signal;
 use equipoise::service::BoxError;
 
-use crate::Proxy;
+use crate::proxy::Proxy;
 
 /// Serves until somebody asks the process to stop.
 pub(crate) async fn serve(place: &Proxy) -> Result<(), BoxError> {

@@ -21,6 +21,7 @@ mod load;
 mod offer;
 mod ours;
 mod peers;
+mod proxy;
 mod report;
 mod rounds;
 #[path = "../side_by_side/mod.rs"]
@@ -31,7 +32,6 @@ mod tls;
 mod work;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +39,7 @@ use equipoise::proxy::HttpVersions;
 
 use contender::Contender;
 use ours::Kind;
+use proxy::Proxy;
 use side_by_side::options::Options;
 use side_by_side::role;
 use work::Work;
@@ -79,20 +80,6 @@ enum Role {
     /// The proxy of this crate, made from a configuration of Apache's
     #[cfg(feature = "config")]
     Config(Proxy),
-}
-
-/// What a proxy needs to know.
-#[derive(Debug, clap::Args)]
-struct Proxy {
-    listen: SocketAddr,
-    #[arg(required = true)]
-    upstreams: Vec<SocketAddr>,
-    /// A file with a certificate and its key, for TLS
-    #[arg(long)]
-    tls: Option<PathBuf>,
-    /// Clients speak HTTP/2; those of this crate's proxy may without it
-    #[arg(long)]
-    http2: bool,
 }
 
 fn main() -> ExitCode {

@@ -11,7 +11,7 @@ use equipoise::proxy::{
 use equipoise::service::{BalanceLayer, BoxError, RouteCookie};
 use equipoise::{Balancer, MemberSpec, StickySession};
 
-use crate::Proxy;
+use crate::proxy::Proxy;
 
 /// What stands around the members.
 #[derive(Clone, Copy, Debug)]
