@@ -64,8 +64,10 @@ impl Epoch {
     ) {
         let seen = self.shared.attention.look();
         let room = before == state.max_in_flight();
-        if !seen.is_idle() || room {
-            self.notify_end(state, seen, (before, room), generation, &ended(seen));
+        let fewer = state.is_below_note(before);
+        if !seen.is_idle() || room || fewer {
+            let room = (room, room || fewer);
+            self.notify_end(state, seen, before, room, generation, &ended(seen));
         }
     }
 
@@ -74,7 +76,8 @@ impl Epoch {
         &self,
         state: &MemberState,
         seen: AttentionWord,
-        (before, room): (u32, bool),
+        before: u32,
+        (room, fewer): (bool, bool),
         generation: u64,
         ended: &Ended,
     ) {
@@ -88,10 +91,10 @@ impl Epoch {
         let looks = room || seen.has(WAKE_ON_END);
         let _wakes = Wakes::new(&self.shared, looks, looks || before == 1);
         if seen.changes() == self.changes {
-            notify_scheduler(&*self.scheduler, state, seen, room, ended);
+            notify_scheduler(&*self.scheduler, state, seen, fewer, ended);
         } else {
             let scheduler = self.shared.scheduler();
-            notify_scheduler(&*scheduler, state, seen, room, ended);
+            notify_scheduler(&*scheduler, state, seen, fewer, ended);
         }
     }
 }

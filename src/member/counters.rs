@@ -1,5 +1,5 @@
 //! Requests in flight and number of picks, in one atomic word: a pick is one
-//! read-modify-write.
+//! read-modify-write, and one load reads both ([`Counted`]).
 //!
 //! # Orderings
 //!
@@ -34,6 +34,8 @@ pub const MAX_IN_FLIGHT: u32 = IN_FLIGHT as u32;
 /// The reason why a request could not be counted in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Uncounted {
+    /// The counters are not those that were seen.
+    Changed,
     /// The member was removed.
     Closed,
     /// The member has as many requests in flight as its cap allows.
@@ -45,6 +47,29 @@ pub(crate) enum Uncounted {
 pub(crate) struct CountedOut {
     /// Requests in flight before it.
     pub(crate) before: u32,
+}
+
+/// Requests in flight and picks at one time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Counted(u64);
+
+impl Counted {
+    #[inline]
+    pub(crate) fn in_flight(self) -> u32 {
+        low(self.0)
+    }
+
+    /// Returns the picks alone, as a number for [`picks_since`](Self::picks_since).
+    pub(crate) fn picks(self) -> u64 {
+        self.0 >> PICKED_SHIFT << PICKED_SHIFT
+    }
+
+    /// Returns how many picks there were since [`picks`](Self::picks), if there were fewer
+    /// than 2^39.
+    #[inline]
+    pub(crate) fn picks_since(self, picks: u64) -> u64 {
+        self.0.wrapping_sub(picks) >> PICKED_SHIFT
+    }
 }
 
 /// Requests in flight (24 bits), closed or not (1 bit), and picks so far (39 bits, then
@@ -63,21 +88,33 @@ impl MemberCounters {
     /// Returns the number now in flight.
     #[inline]
     pub(crate) fn count_in(&self, cap: u32) -> Result<u32, Uncounted> {
-        let mut word = self.0.load(SeqCst);
+        let mut seen = self.look();
         loop {
-            let in_flight = low(word);
-            if in_flight >= cap {
-                return Err(Uncounted::Full);
-            }
-            if word & CLOSED != 0 {
-                return Err(Uncounted::Closed);
-            }
-            let next = word.wrapping_add(ONE_PICK + 1);
-            match self.0.compare_exchange_weak(word, next, SeqCst, SeqCst) {
-                Ok(_) => return Ok(in_flight + 1),
-                Err(seen) => word = seen,
+            match self.count_in_as(seen, cap) {
+                Err(Uncounted::Changed) => seen = self.look(),
+                counted => return counted,
             }
         }
+    }
+
+    /// As [`count_in`](Self::count_in), if the counters are still as they were `seen`.
+    #[inline]
+    pub(crate) fn count_in_as(&self, seen: Counted, cap: u32) -> Result<u32, Uncounted> {
+        let in_flight = seen.in_flight();
+        if in_flight >= cap {
+            return Err(Uncounted::Full);
+        }
+        if seen.0 & CLOSED != 0 {
+            return Err(Uncounted::Closed);
+        }
+        let next = seen.0.wrapping_add(ONE_PICK + 1);
+        let done = self.0.compare_exchange(seen.0, next, SeqCst, SeqCst);
+        done.map(|_| in_flight + 1).map_err(|_| Uncounted::Changed)
+    }
+
+    #[inline]
+    pub(crate) fn look(&self) -> Counted {
+        Counted(self.0.load(SeqCst))
     }
 
     /// Counts one request out; each call matches one successful
@@ -91,7 +128,7 @@ impl MemberCounters {
 
     #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
-        low(self.0.load(SeqCst))
+        self.look().in_flight()
     }
 
     pub(crate) fn picked(&self) -> u64 {
@@ -138,6 +175,32 @@ mod tests {
         counters.open();
         assert_eq!(counters.count_in(9), Ok(1));
         assert_eq!(counters.picked(), 2);
+    }
+
+    #[test]
+    fn a_request_is_counted_in_only_as_the_counters_were_seen() {
+        let counters = MemberCounters::new();
+        let seen = counters.look();
+        assert_eq!(counters.count_in_as(seen, 9), Ok(1));
+        assert_eq!(counters.count_in_as(seen, 9), Err(Uncounted::Changed));
+        counters.count_out();
+        let changed = Err(Uncounted::Changed);
+        assert_eq!(counters.count_in_as(seen, 9), changed, "as many in flight");
+        assert_eq!(counters.look().picks_since(seen.picks()), 1);
+        assert_eq!(
+            counters.count_in_as(counters.look(), 0),
+            Err(Uncounted::Full)
+        );
+    }
+
+    #[test]
+    fn picks_are_counted_across_a_wrap() {
+        let counters = MemberCounters(AtomicU64::new(u64::MAX << PICKED_SHIFT | 5));
+        let before = counters.look().picks();
+        for _ in 0..3 {
+            assert!(counters.count_in(9).is_ok());
+        }
+        assert_eq!(counters.look().picks_since(before), 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caps::{Caps, LearnedLimits, LimitOwner};
-use super::counters::MemberCounters;
+use super::counters::{Counted, MemberCounters};
 use super::health::HealthRecord;
 use super::{Cause, CountedOut, Flag, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
@@ -48,6 +48,11 @@ pub struct MemberState {
     // without it.
     live: AtomicU64,
     caps: Caps,
+    // The requests in flight that a scheduler has noted, at most as many as there are: an
+    // end that leaves fewer notifies it. SeqCst, like the counters: the scheduler notes and
+    // then reads the counters, an end decrements them and then reads the note; one of the
+    // two sees the other.
+    noted: AtomicU32,
     // Relaxed: sums that only grow; a reader may see them slightly late.
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
@@ -82,6 +87,7 @@ impl MemberState {
             counters: MemberCounters::new(),
             live: AtomicU64::new(LiveStatus::new(spec.status(), now).word()),
             caps: Caps::new(spec.max_in_flight()),
+            noted: AtomicU32::new(0),
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             id: MemberId::new(slot),
@@ -185,6 +191,11 @@ impl MemberState {
         self.caps.smaller()
     }
 
+    /// Returns whether the member is below its cap at this moment.
+    pub(crate) fn has_room(&self) -> bool {
+        self.in_flight() < self.max_in_flight()
+    }
+
     /// Returns the limit on requests in flight that was learned while running, if there is
     /// one. It is the smallest of those set by the member's protocol, by an adaptive limit
     /// and by the trial after an ejection.
@@ -219,6 +230,44 @@ impl MemberState {
     #[inline]
     pub(crate) fn count_in(&self) -> Result<u32, Uncounted> {
         self.counters.count_in(self.caps.smaller())
+    }
+
+    /// Returns requests in flight and picks, as they are at one time.
+    #[inline]
+    pub(crate) fn look(&self) -> Counted {
+        self.counters.look()
+    }
+
+    /// Counts a request in, if the counters are still as they were `seen`.
+    #[inline]
+    pub(crate) fn count_in_as(&self, seen: Counted) -> Result<u32, Uncounted> {
+        self.counters.count_in_as(seen, self.caps.smaller())
+    }
+
+    /// Notes how many requests are in flight, for a scheduler that orders members by that
+    /// number; returns it. An end that leaves fewer clears the note and calls
+    /// [`Scheduler::on_room`](crate::Scheduler::on_room).
+    pub(crate) fn note_in_flight(&self) -> u32 {
+        let mut noted = self.in_flight();
+        loop {
+            self.noted.store(noted, SeqCst);
+            let now = self.in_flight();
+            if now >= noted {
+                return noted;
+            }
+            noted = now;
+        }
+    }
+
+    /// Returns whether an end leaves fewer requests in flight than are noted; clears the
+    /// note then. `before` were in flight before the end.
+    #[inline]
+    pub(crate) fn is_below_note(&self, before: u32) -> bool {
+        let below = before <= self.noted.load(SeqCst);
+        if below {
+            self.noted.store(0, SeqCst);
+        }
+        below
     }
 
     /// Stops counting requests in, because the member was removed.

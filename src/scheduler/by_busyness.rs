@@ -2,11 +2,10 @@
 //! robin.
 
 use super::by_requests::in_hundredths;
-use super::ranking::pick_ranked;
+use super::looks::Looks;
 use super::standings::{ClassLoad, Standings};
-use super::{Candidates, GroupChange, Needs, Pick, PickContext, Scheduler};
-use crate::member::{Ended, MemberId, MemberState};
-use crate::sync::Mutex;
+use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
+use crate::member::{MemberId, MemberState};
 
 /// Picks the member with the fewest requests in flight (`lbmethod=bybusyness`). Ties are
 /// settled by standing, as in [`ByRequests`](super::ByRequests).
@@ -15,8 +14,9 @@ use crate::sync::Mutex;
 /// requests in flight. [`weighted`](Self::weighted) compares requests in flight per unit of
 /// weight instead.
 ///
-/// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: a pick does not scan the members;
-/// each pick and each end of a request moves one entry of an ordered structure.
+/// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: up to 16 members are compared
+/// without a lock. Among more of them, a pick moves one entry of an ordered structure, and
+/// so does the end of a request that leaves fewer in flight than the structure has noted.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Debug)]
 pub struct ByBusyness {
-    standings: Mutex<Standings>,
+    looks: Looks<Standings>,
 }
 
 impl ByBusyness {
@@ -54,7 +54,7 @@ impl ByBusyness {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            standings: Mutex::new(Standings::new(ClassLoad::Plain)),
+            looks: Looks::new(Standings::new(ClassLoad::Plain), ClassLoad::Plain),
         }
     }
 
@@ -80,7 +80,7 @@ impl ByBusyness {
     #[must_use]
     pub fn weighted() -> Self {
         Self {
-            standings: Mutex::new(Standings::new(ClassLoad::PerWeight)),
+            looks: Looks::new(Standings::new(ClassLoad::PerWeight), ClassLoad::PerWeight),
         }
     }
 }
@@ -97,40 +97,33 @@ impl Scheduler for ByBusyness {
     }
 
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
-        pick_ranked(&mut *self.standings.lock(), candidates)
+        self.looks.pick(candidates)
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.standings.lock().peek(candidates)
+        self.looks.with(|standings| standings.peek(candidates))
     }
 
     fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.standings.lock().routed(member);
-    }
-
-    fn on_ended(&self, member: &MemberState, _: &Ended) {
-        self.standings.lock().update_load(member);
+        self.looks.with_many(|standings| standings.routed(member));
     }
 
     fn on_room(&self, member: &MemberState) {
-        self.standings.lock().room(member);
+        self.looks.room(member);
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.standings.lock().follow(group);
+        self.looks.follow(group);
     }
 
     fn reset(&self) {
-        self.standings.lock().reset();
+        self.looks.with(Standings::reset);
     }
 
     /// Returns the standing that settles ties, in hundredths of weight (Apache:
     /// `lbstatus`).
     fn standing(&self, member: MemberId) -> Option<i64> {
-        Some(in_hundredths(self.standings.lock().standing(member)))
-    }
-
-    fn needs(&self) -> Needs {
-        Needs::ENDED
+        let standing = self.looks.with(|standings| standings.standing(member));
+        Some(in_hundredths(standing))
     }
 }

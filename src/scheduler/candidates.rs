@@ -6,10 +6,11 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::sync::Arc;
 
 use super::claim::{Claim, ClaimError, Pick};
 use super::plan::Plan;
-use crate::member::{EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
+use crate::member::{Counted, EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Factors, Picture, Seat};
 
 /// The members that can be picked for one request.
@@ -318,20 +319,54 @@ impl<'c> Candidates<'c> {
         }
     }
 
+    /// Returns the states of all eligible members, tried ones included, in tie order: none
+    /// if there are more than [`FEW_MEMBERS`](crate::snapshot::FEW_MEMBERS).
+    #[inline]
+    pub(super) fn few(&self) -> &'c [Arc<MemberState>] {
+        &self.picture.few
+    }
+
+    /// Claims an eligible member that the request has not tried, if its counters are still
+    /// as they were `seen`; `None` if they are not.
+    #[inline]
+    pub(super) fn claim_as(
+        &self,
+        state: &'c MemberState,
+        seen: Option<Counted>,
+    ) -> Option<Result<Claim<'c>, ClaimError>> {
+        match seen {
+            Some(seen) => self.claim_by(state, |state| state.count_in_as(seen)),
+            None => self.claim_by(state, MemberState::count_in),
+        }
+        .transpose()
+    }
+
     /// Claims a member for a session; it may lie outside the eligible group.
     #[inline]
     pub(crate) fn claim_state(&self, state: &'c MemberState) -> Result<Claim<'c>, ClaimError> {
+        let claim = self.claim_by(state, MemberState::count_in)?;
+        claim.ok_or(ClaimError::NotEligible)
+    }
+
+    /// Claims a member, counted in by `count_in`; `None` if its counters have changed.
+    #[inline]
+    fn claim_by(
+        &self,
+        state: &'c MemberState,
+        count_in: impl FnOnce(&MemberState) -> Result<u32, Uncounted>,
+    ) -> Result<Option<Claim<'c>>, ClaimError> {
         if self.claimed.get().is_some() {
             return Err(ClaimError::OnePerPick);
         }
         if !state.status().is_usable() {
             return Err(ClaimError::Unusable);
         }
-        match state.count_in() {
+        match count_in(state) {
             Ok(in_flight) => {
                 self.claimed.set(Some(state));
-                Ok(Claim { state, in_flight })
+                Ok(Some(Claim { state, in_flight }))
             }
+            Err(Uncounted::Changed) => Ok(None),
             Err(Uncounted::Closed) => Err(ClaimError::NotEligible),
             Err(Uncounted::Full) => Err(ClaimError::AtCapacity),
         }
@@ -413,7 +448,7 @@ impl<'c> Candidate<'c> {
     /// Returns whether the member is below its cap at this moment; only a claim is certain.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.state().in_flight() < self.state().max_in_flight()
+        self.state().has_room()
     }
 
     /// Returns the weight that counts now: that of the spec, reduced while the member

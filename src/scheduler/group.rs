@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Candidate;
 use crate::member::MemberState;
-use crate::snapshot::{Picture, Seat};
+use crate::snapshot::{FEW_MEMBERS, Picture, Seat};
 
 /// How the eligible group changed, member by member: a change of one member costs a
 /// scheduler work for that member only.
@@ -105,6 +105,16 @@ impl<'g> GroupChange<'g> {
         picture
             .group()
             .map(|(seat, spare)| Candidate::new(picture, seat, spare))
+    }
+
+    /// Returns whether there are few members.
+    pub(super) fn is_few(&self) -> bool {
+        self.picture.group_len() <= FEW_MEMBERS
+    }
+
+    /// Returns the states of all eligible members in tie order, if they are few.
+    pub(super) fn few(&self) -> &'g Arc<[Arc<MemberState>]> {
+        &self.picture.few
     }
 
     /// Iterates over the members that are no longer eligible.

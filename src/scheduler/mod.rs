@@ -24,11 +24,13 @@ mod group;
 mod hashing;
 mod heap;
 mod heartbeat;
+mod looks;
 mod needs;
 mod plan;
 mod ranking;
 mod readings;
 mod standings;
+mod traffic;
 mod turns;
 
 use std::any::Any;
@@ -174,7 +176,8 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         let _ = (member, ended);
     }
 
-    /// Called when a member is below its cap again, or when its cap was raised.
+    /// Called when a member is below its cap again, or when its cap was raised. It may also
+    /// be called at another end of a request.
     fn on_room(&self, member: &MemberState) {
         let _ = member;
     }

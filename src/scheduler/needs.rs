@@ -34,9 +34,11 @@ bitflags! {
         /// # Examples
         ///
         /// ```
-        /// use equipoise::scheduler::{ByBusyness, Needs, Scheduler};
+        /// use equipoise::scheduler::{ByBusyness, Heartbeat, HeartbeatReadings, Needs, Scheduler};
         ///
-        /// assert_eq!(ByBusyness::new().needs(), Needs::ENDED);
+        /// let heartbeat = Heartbeat::new(&HeartbeatReadings::new());
+        /// assert!(heartbeat.needs().contains(Needs::ENDED));
+        /// assert_eq!(ByBusyness::new().needs(), Needs::NONE, "it reads the members' counters");
         /// ```
         const ENDED = 1 << 1;
         /// As [`ENDED`](Self::ENDED), with the time from pick to end.

@@ -15,6 +15,6 @@ pub use eligibility::Eligibility;
 
 pub(crate) use eligibility::{EligibilityWalk, walk, without};
 pub(crate) use factors::{FULL_WEIGHT, Factors};
-pub(crate) use picture::{Picture, PictureDiff};
+pub(crate) use picture::{FEW_MEMBERS, Picture, PictureDiff};
 pub(crate) use roster::{Overridden, Roster, Seat, SpecLayers};
 pub(crate) use slab::Slab;

@@ -6,6 +6,11 @@ use std::iter;
 use std::sync::Arc;
 
 use super::{EligibilityWalk, Factors, Roster, Seat};
+use crate::member::MemberState;
+
+/// Up to this number of members, a picture holds their states in a row. Fewer under the model
+/// checker, so that three members are many.
+pub(crate) const FEW_MEMBERS: usize = if cfg!(equipoise_loom) { 2 } else { 16 };
 
 /// One immutable state: what a request uses from its first look to its lease.
 #[derive(Clone, Debug)]
@@ -15,6 +20,9 @@ pub(crate) struct Picture {
     pub(crate) roster: Arc<Roster>,
     /// The eligible members in tie order.
     group: Vec<u32>,
+    /// The states of the eligible members in tie order; empty if there are more than
+    /// [`FEW_MEMBERS`].
+    pub(crate) few: Arc<[Arc<MemberState>]>,
     /// From here on the group's members are spares, behind all others in ties.
     spares_from: usize,
     /// One bit for each slot: whether it is in the group.
@@ -37,8 +45,12 @@ impl Picture {
         for &slot in &walk.group {
             in_group[slot as usize / 64] |= 1 << (slot % 64);
         }
+        let is_few = walk.group.len() <= FEW_MEMBERS;
+        let few = is_few.then(|| walk.group.iter()).into_iter().flatten();
+        let few = few.filter_map(|&slot| Some(roster.seat(slot as usize)?.state.clone()));
         Self {
             generation,
+            few: few.collect(),
             roster,
             spares_from: walk.spares_from,
             in_group,

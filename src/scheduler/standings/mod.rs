@@ -12,6 +12,7 @@
 //! Not here: locks, and the meaning of a load.
 
 mod class;
+mod few;
 mod kinetic;
 mod sequence;
 
@@ -90,26 +91,21 @@ impl Standings {
     pub(super) fn routed(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             self.unpark(slot);
-            self.count_pick(slot, member.in_flight());
+            self.count_pick(slot);
         }
     }
 
-    /// Reads the load of a member again.
-    pub(super) fn update_load(&mut self, member: &MemberState) {
-        if let Some(slot) = self.slot(member.id()) {
-            if self.nodes.get(slot).place.is_attached() {
-                let base = self.nodes.get(slot).base;
-                self.move_to(slot, base, member.in_flight());
-            }
-        }
-    }
-
-    /// Puts a parked member back: it is below its cap again.
+    /// Puts a parked member back if it is below its cap again; reads the load of another
+    /// member again, which may have fewer requests in flight than are noted.
     pub(super) fn room(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if self.is_parked(slot) {
-                self.nodes.get_mut(slot).load = self.load_of(member.in_flight());
-                self.unpark(slot);
+                if member.has_room() {
+                    self.nodes.get_mut(slot).load = self.note_load(member);
+                    self.unpark(slot);
+                }
+            } else if self.load != ClassLoad::Ignored {
+                self.read_load(slot, member);
             }
         }
     }
@@ -178,14 +174,21 @@ impl Standings {
             .map(|candidate| candidate.id())
     }
 
+    /// Returns the entry of a member, which is a new one if the member has none.
+    fn admit(&mut self, member: MemberId) -> &mut StandingEntry {
+        grow(&mut self.nodes.0, member.slot(), StandingEntry::EMPTY);
+        let node = &mut self.nodes.0[member.slot()];
+        if node.member != Some(member) {
+            *node = StandingEntry::EMPTY;
+            node.member = Some(member);
+        }
+        node
+    }
+
     fn join(&mut self, candidate: Candidate<'_>) {
         let at = candidate.id().slot();
-        grow(&mut self.nodes.0, at, StandingEntry::EMPTY);
+        self.admit(candidate.id());
         let node = &mut self.nodes.0[at];
-        if node.member != Some(candidate.id()) {
-            *node = StandingEntry::EMPTY;
-            node.member = Some(candidate.id());
-        }
         let weight = i64::from(candidate.weight().units());
         node.rank = candidate.rank();
         node.class = self.classes.admit(weight, self.tick + 1);
@@ -197,7 +200,7 @@ impl Standings {
             .reserve(self.members.saturating_sub(self.skipped.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         let slot = at as u32;
-        self.nodes.get_mut(slot).load = self.load_of(candidate.state().in_flight());
+        self.nodes.get_mut(slot).load = self.note_load(candidate.state());
         self.attach(slot);
     }
 
@@ -235,27 +238,42 @@ impl Standings {
         self.nodes.get_mut(slot).base += weight * self.tick;
     }
 
-    fn count_pick(&mut self, slot: u32, in_flight: u32) {
+    /// Counts a pick in the standings. The load stays as it is noted: it is at most the
+    /// requests in flight.
+    fn count_pick(&mut self, slot: u32) {
         self.tick += 1;
         if self.tick >= FOLD_AFTER {
             self.fold();
         }
-        let base = self.nodes.get(slot).base.saturating_sub(self.total);
-        self.move_to(slot, base, in_flight);
+        let node = self.nodes.get(slot);
+        let (base, load) = (node.base.saturating_sub(self.total), node.load);
+        self.move_to(slot, base, load);
+    }
+
+    /// Reads the load of an attached slot again; returns whether it has changed.
+    fn read_load(&mut self, slot: u32, state: &MemberState) -> bool {
+        let node = self.nodes.get(slot);
+        if state.in_flight() == node.load {
+            return false;
+        }
+        let (base, load) = (node.base, node.load);
+        let noted = self.note_load(state);
+        self.move_to(slot, base, noted);
+        noted != load
     }
 
     /// Gives an attached slot another key.
-    fn move_to(&mut self, slot: u32, base: i64, in_flight: u32) {
-        let load = self.load_of(in_flight);
+    fn move_to(&mut self, slot: u32, base: i64, load: u32) {
         let time = self.tick + 1;
         self.classes
             .move_to(slot, base, load, &mut self.nodes, time);
     }
 
-    fn load_of(&self, in_flight: u32) -> u32 {
+    /// Notes the load of a member: a lower bound, until the member's note is cleared.
+    fn note_load(&self, state: &MemberState) -> u32 {
         match self.load {
             ClassLoad::Ignored => 0,
-            ClassLoad::PerWeight | ClassLoad::Plain => in_flight,
+            ClassLoad::PerWeight | ClassLoad::Plain => state.note_in_flight(),
         }
     }
 
@@ -292,16 +310,25 @@ impl Ranking for Standings {
         here.then_some(member.slot() as u32)
     }
 
+    /// Reads the load of the first member again until it stays the first.
     #[inline]
-    fn first(&mut self, _: &Candidates<'_>) -> Option<(u32, MemberId)> {
-        let slot = self.classes.first(self.tick + 1);
-        let node = self.nodes.0.get(slot as usize)?;
-        Some((slot, node.member?))
+    fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
+        loop {
+            let slot = self.classes.first(self.tick + 1);
+            let member = self.nodes.0.get(slot as usize)?.member?;
+            if self.load != ClassLoad::Ignored {
+                let state = candidates.state(member);
+                if state.is_some_and(|state| self.read_load(slot, state)) {
+                    continue;
+                }
+            }
+            return Some((slot, member));
+        }
     }
 
     #[inline]
-    fn picked(&mut self, slot: u32, claim: &Claim<'_>) {
-        self.count_pick(slot, claim.in_flight());
+    fn picked(&mut self, slot: u32, _: &Claim<'_>) {
+        self.count_pick(slot);
     }
 
     fn skip(&mut self, slot: u32) {

@@ -12,7 +12,7 @@ impl Sequence for Standings {
         if slot == NONE {
             return None;
         }
-        self.count_pick(slot, 0);
+        self.count_pick(slot);
         Some(slot)
     }
 

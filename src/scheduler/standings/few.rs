@@ -1,0 +1,114 @@
+//! The ranking of few members: their standings are frozen, and a look adds what follows from
+//! their picks since.
+
+use super::{ClassLoad, Standings};
+use crate::member::{Counted, MAX_IN_FLIGHT, MemberId, MemberState};
+use crate::scheduler::GroupChange;
+use crate::scheduler::looks::{BookMode, Look, LookBooks, LookLine};
+use crate::snapshot::FEW_MEMBERS;
+
+impl LookBooks for Standings {
+    type Order = ClassLoad;
+
+    #[inline]
+    fn look(order: ClassLoad, look: &Look<'_>) -> Option<(usize, Option<Counted>)> {
+        match order {
+            ClassLoad::PerWeight => least_busy::<true>(look),
+            ClassLoad::Ignored | ClassLoad::Plain => least_busy::<false>(look),
+        }
+    }
+
+    fn follow_as(&mut self, group: &GroupChange<'_>, from: BookMode, to: BookMode) {
+        match (from, to) {
+            (_, BookMode::Few) => self.freeze_all(group),
+            (BookMode::Few, BookMode::Many) => self.join_all(group),
+            (BookMode::Many, BookMode::Many) => self.follow(group),
+        }
+    }
+
+    #[expect(clippy::cast_sign_loss, reason = "two's complement is what is stored")]
+    fn value(&self, member: &MemberState) -> u64 {
+        self.standing(member.id()) as u64
+    }
+
+    fn set_value(&mut self, member: &MemberState, standing: i64) {
+        self.set_frozen(member.id(), standing);
+    }
+
+    fn room(&mut self, member: &MemberState) {
+        self.room(member);
+    }
+}
+
+/// Standings are settled after this number of picks, long before the picks of one member
+/// wrap around.
+const SETTLE_AFTER: u64 = 1 << 34;
+
+/// Returns the member with the fewest requests in flight, and among those the one with the
+/// highest standing. The order of the members settles ties.
+#[inline]
+fn least_busy<const PER_WEIGHT: bool>(look: &Look<'_>) -> Option<(usize, Option<Counted>)> {
+    let load = |seen: Counted, line: &LookLine| {
+        let unit = if PER_WEIGHT { line.weight() } else { 1 };
+        (u64::from(seen.in_flight()), unit)
+    };
+    let mut seen = [Counted::default(); FEW_MEMBERS];
+    // The weights of this pick count already.
+    let mut picks = 1;
+    // More than any member can have.
+    let mut least = (u64::from(MAX_IN_FLIGHT) + 1, 1);
+    for (index, (state, line)) in look.members().enumerate() {
+        let now = state.look();
+        seen[index] = now;
+        picks += line.picks_until(now);
+        let load = load(now, line);
+        let is_less = load.0 * least.1 < least.0 * load.1;
+        least = if look.is_open(index) & is_less {
+            load
+        } else {
+            least
+        };
+    }
+    let (mut first, mut highest) = (FEW_MEMBERS, i64::MIN);
+    for (index, (_, line)) in look.members().enumerate() {
+        let now = seen[index];
+        let load = load(now, line);
+        let is_least = look.is_open(index) & (load.0 * least.1 == least.0 * load.1);
+        let standing = look.standing(line, picks, line.picks_until(now));
+        let is_first = is_least & (standing > highest);
+        first = if is_first { index } else { first };
+        highest = if is_first { standing } else { highest };
+    }
+    let seen = *seen.get(first).filter(|_| picks < SETTLE_AFTER)?;
+    Some((first, Some(seen)))
+}
+
+impl Standings {
+    /// Follows the group, without an order: the standings of all members are frozen.
+    fn freeze_all(&mut self, group: &GroupChange<'_>) {
+        self.generation = self.generation.max(group.generation());
+        for at in 0..self.nodes.0.len() {
+            if let Some(member) = self.nodes.0[at].member {
+                self.leave(member);
+            }
+        }
+        for candidate in group.iter() {
+            self.admit(candidate.id());
+        }
+    }
+
+    /// Follows the group, of whose members all are frozen.
+    fn join_all(&mut self, group: &GroupChange<'_>) {
+        self.generation = self.generation.max(group.generation());
+        for candidate in group.iter() {
+            self.join(candidate);
+        }
+    }
+
+    /// Sets the standing of a member that is frozen.
+    fn set_frozen(&mut self, member: MemberId, standing: i64) {
+        if let Some(node) = self.nodes.0.get_mut(member.slot()) {
+            node.base = standing;
+        }
+    }
+}
