@@ -19,6 +19,7 @@
 mod capacity;
 mod drain;
 mod keeping;
+mod looks;
 mod membership;
 mod observers;
 mod plans;
