@@ -17,6 +17,7 @@ mod methods;
 mod model;
 mod operator;
 mod ops;
+mod plain_loops;
 mod twins;
 
 use methods::Method;
@@ -75,6 +76,18 @@ proptest! {
     #[test]
     fn members_of_extreme_weights_live_by_the_model(
         scenario in small(hundredths(select(vec![1, 2, 6_553_499, 6_553_500]))).scenario(0..=6, 0..=200)
+    ) {
+        Twins::live(&scenario);
+    }
+
+    #[test]
+    fn members_that_are_few_and_then_many_live_by_the_model(
+        scenario in World {
+            names: 22,
+            picks: 25,
+            ..small(hundredths(select(vec![100, 100, 300])))
+        }
+        .scenario(13..=22, 0..=200)
     ) {
         Twins::live(&scenario);
     }

@@ -8,7 +8,6 @@
     reason = "a test that cannot go on has failed"
 )]
 
-mod at_once;
 mod bodies;
 mod broken;
 mod causes;
