@@ -77,15 +77,11 @@ impl EndpointBody {
 
     /// Returns the connection to the pool.
     fn return_to_pool(&mut self) {
-        let alarm = std::mem::take(&mut self.alarm);
-        let (endpoint, mut connection) = match self.connection.take() {
-            Some((endpoint, MemberConnection::Http1(connection))) => (endpoint, connection),
-            Some((_, MemberConnection::Http2(connection))) => {
-                return connection.return_alarm(alarm);
-            }
-            None => return,
+        let Some((endpoint, MemberConnection::Http1(mut connection))) = self.connection.take()
+        else {
+            return;
         };
-        connection.alarm = alarm;
+        connection.alarm = std::mem::take(&mut self.alarm);
         if self.upload.goes_on() {
             // A member that responds early may close next. The rest of the upload may still be
             // sent.
@@ -94,16 +90,7 @@ impl EndpointBody {
         }
         if connection.sender.is_ready() || connection.is_alive() && connection.sender.is_ready() {
             endpoint.pool.put(connection);
-            return;
-        }
-        if connection.sender.is_closed() {
-            return;
-        }
-        if matches!(self.upload, Progress::Complete) {
-            // The member has responded before it took the whole request.
-            connection.move_to_task();
-        }
-        if !connection.is_polled_here() {
+        } else if !connection.sender.is_closed() && !connection.is_polled_here() {
             tokio::spawn(put_when_ready(endpoint, connection));
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use super::body::{BodyTimeouts, EndpointBody};
 use super::error::{EndpointError, TimeoutStage, is_unprocessed};
 use super::member_connection::{
-    Http2Connection, HyperResponse, HyperResult, MemberConnection, for_http_1, for_http_2,
+    Http2Connection, MemberConnection, SendFailure, for_http_1, for_http_2,
 };
 use super::outgoing::Outgoing;
 use super::pool::ConnectionChoice;
@@ -31,26 +32,18 @@ pub(super) type ExchangeFuture = Pin<Box<dyn Future<Output = ExchangeResult> + S
 
 type ExchangeResult = Result<Response<EndpointBody>, EndpointError>;
 
-/// Sends a request to the member, on an open connection or a new one. On an open
-/// connection, nothing is allocated.
-pub(super) fn begin(
-    endpoint: &Arc<SharedEndpoint>,
-    mut request: Request<Outgoing>,
-) -> impl Future<Output = ExchangeResult> + Send + use<> {
-    let times = ExchangeTimes::new(endpoint);
-    if let Err(source) = endpoint.address_to_member(&mut request) {
-        let refused = EndpointError::Request { source };
-        return SentRequest::later(times, Box::pin(std::future::ready(Err(refused))));
-    }
-    let endpoint = endpoint.clone();
+/// Sends a request that is addressed to the member, on an open connection or a new one. In
+/// the common case, this is one allocation.
+pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -> ExchangeFuture {
+    let times = ExchangeTimes::new(&endpoint, request.body().progress().clone());
     if endpoint.may_be_http2() && request.headers().contains_key(UPGRADE) {
-        return SentRequest::later(times.clone(), Box::pin(switch(endpoint, request, times)));
+        return Box::pin(switch(endpoint, request, times));
     }
     let fresh = request.extensions().get::<FreshConnection>().is_some();
     let connection = if fresh { None } else { endpoint.pool.take() };
     match connection {
         Some(connection) => send(endpoint, connection, request, times, SendAttempt::First),
-        None => SentRequest::later(times.clone(), open(endpoint, request, times)),
+        None => open(endpoint, request, times),
     }
 }
 
@@ -127,8 +120,7 @@ fn again(
         // by one.
         endpoint.pool.remove_closed();
         if let Some(connection) = endpoint.pool.take() {
-            let second = SendAttempt::Second;
-            return Box::pin(send(endpoint, connection, request, times, second));
+            return send(endpoint, connection, request, times, SendAttempt::Second);
         }
     }
     open(endpoint, request, times)
@@ -155,41 +147,36 @@ fn send(
     mut request: Request<Outgoing>,
     mut times: ExchangeTimes,
     attempt: SendAttempt,
-) -> SentRequest<impl Future<Output = HyperResult> + Send + use<>> {
+) -> ExchangeFuture {
+    times.sent();
     let alarm = connection.take_alarm();
-    let mut copy = None;
-    let sent = match &mut connection {
+    match &mut connection {
         MemberConnection::Http1(one) => {
-            times.sent(request.body_mut().progress_over_http_1());
             for_http_1(&mut request);
             request.body_mut().hold(None);
             if times.upload.is_watched() {
                 one.move_to_task();
             }
-            one.interim.restart();
+            one.interim.watch(&mut request);
             let sent = one.sender.try_send_request(request);
-            Some(HyperResponse::Http1 { sent })
+            let on = ActiveConnection {
+                endpoint,
+                connection,
+            };
+            Box::pin(SentRequest::new(sent, on, None, alarm, times, attempt))
         }
         MemberConnection::Http2(two) => {
-            times.sent(request.body_mut().progress());
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
-            copy = (attempt != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
+            let copy =
+                (attempt != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
             request.body_mut().hold(two.stream());
             let sent = two.send(request);
-            sent.map(|sent| HyperResponse::Http2 { sent })
+            let on = ActiveConnection {
+                endpoint,
+                connection,
+            };
+            Box::pin(SentRequest::new(sent, on, copy, alarm, times, attempt))
         }
-    };
-    SentRequest {
-        sent,
-        on: Some(ActiveConnection {
-            endpoint,
-            connection,
-        }),
-        alarm,
-        times,
-        attempt,
-        copy,
-        again: None,
     }
 }
 
@@ -225,7 +212,7 @@ struct ExchangeTimes {
 }
 
 impl ExchangeTimes {
-    fn new(endpoint: &SharedEndpoint) -> Self {
+    fn new(endpoint: &SharedEndpoint, upload: Progress) -> Self {
         let now = Instant::now();
         Self {
             limits: BodyTimeouts {
@@ -233,17 +220,26 @@ impl ExchangeTimes {
                 whole: endpoint.whole.map(|whole| now + whole),
             },
             head: endpoint.head,
-            seen: 0,
+            seen: upload.seen(),
             head_due: None,
-            upload: Progress::None,
+            upload,
             now,
         }
     }
 
+    /// The same limits, for a request that is sent again.
+    fn for_another(&self, body: &Outgoing) -> Self {
+        let upload = body.progress().clone();
+        Self {
+            seen: upload.seen(),
+            head_due: None,
+            upload,
+            ..*self
+        }
+    }
+
     /// Starts the wait for the response.
-    fn sent(&mut self, upload: Progress) {
-        self.seen = upload.seen();
-        self.upload = upload;
+    fn sent(&mut self) {
         self.head_due = self.head.map(|head| self.now + head);
     }
 
@@ -288,8 +284,7 @@ pin_project! {
         attempt: SendAttempt,
         // The request to send again if the member has not processed it.
         copy: Option<Box<RequestCopy>>,
-        // The request on another connection, because there was none, or it turned out to be
-        // closed.
+        // The request on another connection, because this one turned out to be closed.
         again: Option<ExchangeFuture>,
     }
 }
@@ -301,23 +296,29 @@ struct ActiveConnection {
 }
 
 impl<F> SentRequest<F> {
-    /// A request for which there is no open connection.
-    fn later(times: ExchangeTimes, sent: ExchangeFuture) -> Self {
+    fn new(
+        sent: F,
+        on: ActiveConnection,
+        copy: Option<Box<RequestCopy>>,
+        alarm: ExchangeAlarm,
+        times: ExchangeTimes,
+        attempt: SendAttempt,
+    ) -> Self {
         Self {
-            sent: None,
-            on: None,
-            alarm: ExchangeAlarm::default(),
+            sent: Some(sent),
+            on: Some(on),
+            alarm,
             times,
-            attempt: SendAttempt::Fresh,
-            copy: None,
-            again: Some(sent),
+            attempt,
+            copy,
+            again: None,
         }
     }
 }
 
 impl<F> Future for SentRequest<F>
 where
-    F: Future<Output = HyperResult>,
+    F: Future<Output = Result<Response<Incoming>, SendFailure>>,
 {
     type Output = ExchangeResult;
 
@@ -431,7 +432,7 @@ where
                         let copied = || copy.filter(|_| unprocessed)?.request();
                         match (unsent.or_else(copied), this.attempt.after(two)) {
                             (Some(request), Some((choice, attempt))) => {
-                                let times = times.clone();
+                                let times = times.for_another(request.body());
                                 let sent = open_and_send(endpoint, request, times, choice, attempt);
                                 Ok(Box::pin(sent) as ExchangeFuture)
                             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
@@ -11,7 +11,6 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
-use pin_project_lite::pin_project;
 use tokio::task::AbortHandle;
 
 use super::error::EndpointError;
@@ -21,11 +20,10 @@ use super::peer::Peer;
 use super::permit::{Http2ConnectionState, StreamPermit};
 use super::progress::ExchangeAlarm;
 use crate::service::{host_of, join_cookies};
-use crate::sync::{AtomicU32, Mutex, Relaxed};
+use crate::sync::{AtomicU32, Relaxed};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HOP_BY_HOP: [HeaderName; 4] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING];
 
 /// A connection that accepts requests.
 #[derive(Debug)]
@@ -61,7 +59,6 @@ impl Http2Connection {
             most,
             number,
             streams: AtomicU32::new(0),
-            alarms: Mutex::default(),
         };
         Self {
             sender: Some(sender),
@@ -80,23 +77,25 @@ impl Http2Connection {
         }
     }
 
-    /// Sends the request that this handle was created for; `None` if it was sent already.
+    /// Sends the request that this handle was created for.
     pub(super) fn send(
         &mut self,
         request: Request<Outgoing>,
-    ) -> Option<impl Future<Output = HyperResult> + Send + use<>> {
-        let mut sender = self.sender.take()?;
-        Some(sender.try_send_request(request))
+    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + Send + use<> {
+        let sender = self.sender.take();
+        let sent = sender.map(|mut sender| sender.try_send_request(request));
+        async move {
+            match sent {
+                Some(sent) => sent.await,
+                // The handle is for one request.
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Shares the stream with an upload, which may last longer than the response.
     pub(super) fn stream(&self) -> Option<Arc<StreamPermit>> {
         self.stream.clone()
-    }
-
-    /// Keeps the alarm of an exchange that has ended for another one.
-    pub(super) fn return_alarm(&self, alarm: ExchangeAlarm) {
-        self.shared.alarms.lock().push(alarm);
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -241,42 +240,12 @@ impl fmt::Debug for ConnectionDriver {
 /// A request that was not sent, or why there is no response.
 pub(super) type SendFailure = TrySendError<Request<Outgoing>>;
 
-/// What hyper returns for a request.
-pub(super) type HyperResult = Result<Response<Incoming>, SendFailure>;
-
-pin_project! {
-    /// The response, from hyper, over either version. The types of the futures have no name.
-    #[project = HyperResponseProjected]
-    pub(super) enum HyperResponse<A, B> {
-        Http1 { #[pin] sent: A },
-        Http2 { #[pin] sent: B },
-    }
-}
-
-impl<A, B> Future for HyperResponse<A, B>
-where
-    A: Future,
-    B: Future<Output = A::Output>,
-{
-    type Output = A::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<A::Output> {
-        match self.project() {
-            HyperResponseProjected::Http1 { sent } => sent.poll(context),
-            HyperResponseProjected::Http2 { sent } => sent.poll(context),
-        }
-    }
-}
-
 impl MemberConnection {
-    /// Takes an alarm that an earlier exchange has set, if there is one.
+    /// Takes the connection's alarm; a shared connection has none.
     pub(super) fn take_alarm(&mut self) -> ExchangeAlarm {
         match self {
             Self::Http1(connection) => std::mem::take(&mut connection.alarm),
-            Self::Http2(connection) => {
-                let alarm = connection.shared.alarms.lock().pop();
-                alarm.unwrap_or_default()
-            }
+            Self::Http2(_) => ExchangeAlarm::default(),
         }
     }
 
@@ -315,11 +284,8 @@ pub(super) fn for_http_1(request: &mut Request<Outgoing>) {
 pub(super) fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
-    // Most requests have none of them.
-    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
-        for name in HOP_BY_HOP {
-            headers.remove(name);
-        }
+    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING] {
+        headers.remove(name);
     }
     // The value of `Host` goes into the authority.
     let host = headers.remove(HOST);

@@ -37,27 +37,19 @@ impl ExchangeAlarm {
     }
 }
 
-/// How a request body advances.
+/// How many frames of a request body have been taken; `None` if there is no body.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Progress {
-    /// There is no body, or it is not sent yet.
-    #[default]
-    None,
-    /// All of it had arrived before the request was sent.
-    Complete,
-    /// How many of its frames have been taken.
-    Frames(Arc<AtomicU32>),
-}
+pub(super) struct Progress(Option<Arc<AtomicU32>>);
 
 const ENDED: u32 = u32::MAX;
 
 impl Progress {
     pub(super) fn watched() -> Self {
-        Self::Frames(Arc::default())
+        Self(Some(Arc::default()))
     }
 
     pub(super) fn note(&self) {
-        if let Self::Frames(frames) = self {
+        if let Some(frames) = &self.0 {
             // Relaxed: it only has to change.
             frames.fetch_add(1, Relaxed);
         }
@@ -65,7 +57,7 @@ impl Progress {
 
     /// Records that the last frame has been taken.
     pub(super) fn end(&self) {
-        if let Self::Frames(frames) = self {
+        if let Some(frames) = &self.0 {
             frames.store(ENDED, Relaxed);
         }
     }
@@ -76,13 +68,10 @@ impl Progress {
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        matches!(self, Self::Frames(_))
+        self.0.is_some()
     }
 
     pub(super) fn seen(&self) -> u32 {
-        match self {
-            Self::Frames(frames) => frames.load(Relaxed),
-            Self::None | Self::Complete => 0,
-        }
+        self.0.as_ref().map_or(0, |frames| frames.load(Relaxed))
     }
 }
