@@ -49,9 +49,10 @@ pub struct Outage {
 /// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Health {
-    ejected: Option<Outage>,
-    failed_check: Option<Outage>,
-    in_error: Option<Outage>,
+    // Boxed, because most members have none.
+    ejected: Option<Box<Outage>>,
+    failed_check: Option<Box<Outage>>,
+    in_error: Option<Box<Outage>>,
     errors: u32,
 }
 
@@ -60,11 +61,15 @@ impl Health {
     /// health.
     #[must_use]
     pub const fn outage(&self, flag: Flag) -> Option<&Outage> {
-        match flag {
-            Flag::Ejected => self.ejected.as_ref(),
-            Flag::FailedCheck => self.failed_check.as_ref(),
-            Flag::InError => self.in_error.as_ref(),
-            _ => None,
+        let outage = match flag {
+            Flag::Ejected => &self.ejected,
+            Flag::FailedCheck => &self.failed_check,
+            Flag::InError => &self.in_error,
+            _ => return None,
+        };
+        match outage {
+            Some(outage) => Some(outage),
+            None => None,
         }
     }
 
@@ -158,11 +163,11 @@ impl HealthRecord {
         for (flag, outage) in outages {
             match (before.contains(flag), after.contains(flag)) {
                 (false, true) => {
-                    *outage = Some(Outage {
+                    *outage = Some(Box::new(Outage {
                         since: now,
                         until: None,
                         cause: cause.cloned(),
-                    });
+                    }));
                 }
                 (true, false) => *outage = None,
                 _ => {}

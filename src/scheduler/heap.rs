@@ -13,10 +13,15 @@ pub(super) trait HeapKey: Copy {
 }
 
 /// Makes room for an element at index `at`, with a margin of an eighth instead of doubling.
-pub(super) fn grow<T: Clone>(list: &mut Vec<T>, at: usize, empty: T) {
+pub(super) fn make_room<T>(list: &mut Vec<T>, at: usize) {
     if at >= list.capacity() {
         list.reserve_exact(at + 1 + at / 8 - list.len());
     }
+}
+
+/// Fills a list up to index `at`.
+pub(super) fn grow<T: Clone>(list: &mut Vec<T>, at: usize, empty: T) {
+    make_room(list, at);
     if at >= list.len() {
         list.resize(at + 1, empty);
     }
