@@ -96,11 +96,26 @@ impl<W> Balancer<W> {
     /// ```
     #[inline]
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        let picked = self.pick_without_events(request);
-        if let Err(error) = &picked {
-            self.report_refused(request, error);
+        if self.shared().is_observed_or_has_line() {
+            return self.pick_with_events(request);
         }
-        picked
+        self.pick_at_once(request, |missed| {
+            self.report_if_refused(request, self.try_again(request, missed))
+        })
+    }
+
+    #[cold]
+    fn pick_with_events(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+        self.report_if_refused(request, self.pick_without_events(request))
+    }
+
+    #[cold]
+    fn report_if_refused(
+        &self,
+        request: &PickRequest<'_>,
+        picked: Result<Lease<W>, PickError>,
+    ) -> Result<Lease<W>, PickError> {
+        picked.inspect_err(|error| self.report_refused(request, error))
     }
 
     /// As [`pick`](Self::pick), without reporting a failure to observers.
@@ -124,26 +139,27 @@ impl<W> Balancer<W> {
         if self.shared().reports_picks() {
             return self.attempt_and_report(request);
         }
-        self.attempt_quietly(request)
+        self.pick_at_once(request, |missed| self.try_again(request, missed))
     }
 
     #[cold]
     fn attempt_and_report(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
-        let picked = self.attempt_quietly(request);
+        let picked = self.pick_at_once(request, |missed| self.try_again(request, missed));
         if let Ok(lease) = &picked {
             self.report_pick(lease, request);
         }
         picked
     }
 
-    /// The lease is built where the caller wants it: to move it would cost as much as an
-    /// atomic operation.
+    /// Picks without events; `otherwise` is called if the first try finds no member.
     #[inline]
-    fn attempt_quietly(&self, request: &PickRequest<'_>) -> Result<Lease<W>, PickError> {
+    fn pick_at_once(
+        &self,
+        request: &PickRequest<'_>,
+        otherwise: impl FnOnce(Missed) -> Result<Lease<W>, PickError>,
+    ) -> Result<Lease<W>, PickError> {
         self.apply_timed_changes();
-        self.pick_on_view(request, QueuePosition::Served, None, |missed| {
-            self.try_again(request, missed)
-        })
+        self.pick_on_view(request, QueuePosition::Served, None, otherwise)
     }
 
     /// Other requests wait: the only request served is one of a session whose member could
@@ -274,6 +290,9 @@ impl<W> Balancer<W> {
     /// One pick on one view, and what `otherwise` returns if that finds no member. If a
     /// dropped claim must wake waiters, that is done through `wakes`, or at once if there
     /// is none.
+    ///
+    /// Together with its callers it builds a lease where the user wants it: to move one
+    /// would cost as much as an atomic operation.
     #[inline]
     fn pick_on_view<E>(
         &self,

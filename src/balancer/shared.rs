@@ -167,6 +167,12 @@ impl Shared {
         self.attention.look().has(LINE)
     }
 
+    /// Returns whether picks have more to do than to find a member.
+    #[inline]
+    pub(super) fn is_observed_or_has_line(&self) -> bool {
+        self.attention.look().has(LINE | PICKS_WANTED)
+    }
+
     /// Returns whether an observer wants picks.
     #[inline]
     pub(super) fn reports_picks(&self) -> bool {

@@ -5,7 +5,8 @@
 //! Whatever else concerns the order, such as a session's pick or a change of the group, asks
 //! for the books: then the turns that nobody has taken are withdrawn and their elections
 //! undone, the last one first. So the books are exact whenever they are looked at, and a
-//! sequence of picks is the same as if each had been elected when it came.
+//! sequence of picks is the same as if each had been elected when it came. While no turns
+//! are made, a session's pick is noted, and booked before the books are looked at.
 //!
 //! As many turns are made as there were picks since the last time: nothing much is lost
 //! where turns are often withdrawn.
@@ -15,6 +16,7 @@
 use super::ranking::{Ranking, pick_ranked};
 use super::turns::{Turn, Turns};
 use super::{Candidates, Pick};
+use crate::member::MemberState;
 use crate::sync::Mutex;
 
 /// So many picks in a row must come before turns are made ahead.
@@ -40,6 +42,12 @@ pub(super) trait Sequence: Ranking {
     /// Undoes an election of the member that has this slot.
     fn undo(&mut self, slot: u32);
 
+    /// Counts a pick by a session of the member that has this slot, if it is in the group.
+    fn session_pick(&mut self, slot: u32);
+
+    /// Returns a number that is greater than every slot.
+    fn slots(&self) -> usize;
+
     /// Returns after how many elections the state may be the same again; `None` if that is
     /// not known.
     fn round(&self) -> Option<usize>;
@@ -61,8 +69,12 @@ struct Books<S> {
     /// The turns that were made are elected here, except those that repeat a round.
     sequence: S,
     round: Round,
+    /// The first of the turns that were made and not opened.
+    closed: u64,
     /// The number of the next turn that is made.
     end: u64,
+    /// Whether turns can be taken.
+    is_open: bool,
     /// How many picks there were, and turns were made, since turns were last withdrawn.
     calm: u64,
 }
@@ -76,7 +88,7 @@ struct Round {
     /// computed yet.
     length: Option<usize>,
     /// How many turns repeat the round; `None` until it is whole.
-    repeated: Option<usize>,
+    repeated: Option<u64>,
     /// The index of the next slot to be repeated.
     at: usize,
 }
@@ -88,7 +100,9 @@ impl<S: Sequence> Ahead<S> {
             books: Mutex::new(Books {
                 sequence,
                 round: Round::new(),
+                closed: 0,
                 end: 0,
+                is_open: false,
                 calm: 0,
             }),
         }
@@ -119,6 +133,16 @@ impl<S: Sequence> Ahead<S> {
         let mut books = self.books.lock();
         books.withdraw(&self.turns);
         run(&mut books.sequence)
+    }
+
+    /// Counts a pick by a session: at once, or before the order is needed again.
+    #[inline]
+    pub(super) fn session_pick(&self, member: &MemberState) {
+        let slot = member.id().slot();
+        if !self.turns.note(slot) {
+            #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+            self.settled(|sequence| sequence.session_pick(slot as u32));
+        }
     }
 
     /// Picks under the lock; `refused` is a turn that was taken and whose member could not
@@ -165,8 +189,11 @@ impl<S: Sequence> Ahead<S> {
 
 impl<S: Sequence> Books<S> {
     /// Takes a turn, after making some if there is none; `None` if the order is not calm
-    /// yet.
+    /// yet. Then no turn is made, and no session's pick is left to be booked.
     fn turn(&mut self, turns: &Turns) -> Option<Turn> {
+        if turns.has_notes() {
+            self.withdraw(turns);
+        }
         loop {
             // Another pick may have made turns while this one waited for the lock.
             let turn = turns.take();
@@ -181,16 +208,27 @@ impl<S: Sequence> Books<S> {
         if self.calm < CALM {
             return false;
         }
-        let count = self.calm.min(MOST).min(turns.room(self.end));
+        let first = self.end;
+        let count = self.calm.min(MOST).min(turns.room(first));
         for at in 0..count {
             let Some(slot) = self.next() else {
-                return at > 0;
+                break;
             };
             turns.make(self.end, at == count / 2, slot);
             self.end += 1;
         }
-        self.calm += count;
-        count > 0
+        self.calm += self.end - first;
+        if first == self.end {
+            return false;
+        }
+        if !self.is_open {
+            self.is_open = turns.open(first);
+            if !self.is_open {
+                // A session has picked meanwhile.
+                self.withdraw(turns);
+            }
+        }
+        self.is_open
     }
 
     /// Returns the slot of the next turn that is made.
@@ -227,19 +265,25 @@ impl<S: Sequence> Books<S> {
     }
 
     /// Withdraws the turns that are not taken: their elections are undone, the last one
-    /// first, and the repetitions that are taken are elected.
+    /// first, and the repetitions that are taken are elected. Then the picks of sessions
+    /// are booked.
     fn withdraw(&mut self, turns: &Turns) {
-        self.calm = 0;
-        let left = turns.withdraw(self.end);
+        let withdrawn = turns.withdraw(self.sequence.slots());
+        let next = withdrawn.next.unwrap_or(self.closed);
         let repeated = self.round.repeated.unwrap_or(0);
-        let taken = repeated.saturating_sub(left.len());
-        for _ in 0..taken % self.round.slots.len().max(1) {
+        let taken = repeated.saturating_sub(self.end - next);
+        for _ in 0..taken % (self.round.slots.len() as u64).max(1) {
             let _ = self.sequence.elect();
         }
-        for turn in left.skip(repeated) {
-            self.sequence.undo(turn.slot());
+        let elected = next..(self.end - repeated).max(next);
+        for number in elected.rev() {
+            self.sequence.undo(turns.slot(number));
         }
         self.round.clear();
+        (self.closed, self.is_open, self.calm) = (self.end, false, 0);
+        for slot in withdrawn.notes() {
+            self.sequence.session_pick(slot);
+        }
     }
 }
 

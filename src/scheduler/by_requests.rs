@@ -15,6 +15,7 @@ use crate::member::{EffectiveWeight, MemberId, MemberState};
 ///
 /// Source: `lbmethod_byrequests.c` of Apache httpd; nginx uses the same rule. Cost: a pick
 /// does not scan the members; it compares only the first member of each distinct weight.
+/// After some picks in a row, elections are made ahead, and picks take them without a lock.
 ///
 /// # Examples
 ///
@@ -75,7 +76,7 @@ impl Scheduler for ByRequests {
     }
 
     fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.standings.settled(|it| it.routed(member));
+        self.standings.session_pick(member);
     }
 
     fn on_room(&self, member: &MemberState) {

@@ -1,24 +1,28 @@
 //! Turns made ahead: the next elections of an exact order, which picks take without a lock
-//! ([`Turns`]).
+//! ([`Turns`]). While there are none, it notes the picks of sessions in their place.
 //!
 //! ```text
-//!                 next: whose turn it is         end: the first turn that is not made yet
-//!                   ▼                              ▼
-//!  … │ taken │ taken │ b │ a │ c │ a* │ a │ b │ a │ not made …
-//!                                  ▲ whoever takes the middle turn has more made
+//!            next: whose turn it is                 end: the first turn that is not made yet
+//!              ▼                                      ▼
+//!  … │ taken │ b │ a │ c │ a* │ a │ b │ a │ c │ not made …
+//!                          ▲ whoever takes the middle turn has more made
 //! ```
 //!
 //! Turns have numbers, and no number is used twice. A turn is a cell of a ring with its
 //! number and a member. A pick reads the cell first and then takes the turn, by moving
-//! `next` on by one; so it does not matter how long a pick sleeps in between, or what
-//! becomes of the cell: if another has taken that turn, the move fails. Turns are withdrawn
-//! by moving `next` to `end`. Nothing is allocated, and no pick waits for another.
+//! `next` on by one. So it does not matter how long a pick sleeps in between, or what
+//! becomes of the cell: if the turn was taken or withdrawn meanwhile, the move fails.
+//!
+//! `next` is also where turns are withdrawn: whoever has the lock replaces the number by a
+//! word that says *closed*, and learns which turns were taken. In that word sessions note
+//! their picks, some in a row, so that they need no lock either. Turns cannot be opened over
+//! notes: so all that concerns the order has one order itself, that of this one word.
+//! Nothing is allocated, and no pick waits for another.
 //!
 //! # Orderings
 //!
-//! A cell is one word, so what a pick reads in it is never mixed; its number says whether it
-//! is out of date. `next` is changed by read-modify-writes only: they have one order, which
-//! is the order of the picks.
+//! `next` is changed by read-modify-writes only. A cell is one word, so what a pick reads in
+//! it is never mixed; its number says whether it is out of date.
 //!
 //! Not here: what is elected, and when turns are made and withdrawn (`ahead.rs`).
 
@@ -43,7 +47,8 @@ pub(super) struct Turns {
     cells: Box<[AtomicU64]>,
 }
 
-/// Each pick changes it: it shares its line with nothing.
+/// The number of the next turn, or a [`ClosedWord`]. Each pick changes it: it shares its
+/// line with nothing.
 #[repr(align(128))]
 struct NextTurn(AtomicU64);
 
@@ -79,10 +84,74 @@ impl Turn {
     }
 }
 
+/// That no turn can be taken, and the slots of the members that sessions have picked since,
+/// the last one in the lowest bits.
+///
+/// One bit, then the notes, then how many bits a note has. A note is a slot plus one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct ClosedWord(u64);
+
+const CLOSED: u64 = 1 << 63;
+const WIDTH_BITS: u32 = 5;
+const NOTES_BITS: u32 = 63 - WIDTH_BITS;
+
+impl ClosedWord {
+    /// Room for notes of slots that are less than `slots`.
+    fn new(slots: usize) -> Self {
+        let width = usize::BITS - slots.leading_zeros();
+        Self(CLOSED | u64::from(width))
+    }
+
+    fn of(word: u64) -> Option<Self> {
+        (word & CLOSED != 0).then_some(Self(word))
+    }
+
+    fn width(self) -> u64 {
+        self.0 % (1 << WIDTH_BITS)
+    }
+
+    fn notes(self) -> u64 {
+        (self.0 & !CLOSED) >> WIDTH_BITS
+    }
+
+    /// Adds a note, if there is room.
+    fn with(self, slot: usize) -> Option<Self> {
+        let (note, width, notes) = (slot as u64 + 1, self.width(), self.notes());
+        let fits = note >> width == 0 && notes >> (u64::from(NOTES_BITS) - width) == 0;
+        let notes = notes << width | note;
+        fits.then_some(Self(CLOSED | notes << WIDTH_BITS | width))
+    }
+
+    /// Returns the slots, the first one first.
+    fn slots(self) -> impl Iterator<Item = u32> {
+        let (width, notes) = (self.width(), self.notes());
+        let bits = u64::from(u64::BITS - notes.leading_zeros());
+        let count = bits.div_ceil(width.max(1));
+        let note = move |at: u64| notes >> (at * width) & ((1 << width) - 1);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits")]
+        (0..count).rev().map(move |at| (note(at) - 1) as u32)
+    }
+}
+
+/// What was found when turns were withdrawn.
+#[derive(Debug)]
+pub(super) struct Withdrawn {
+    /// The first turn that was not taken, if turns could be taken.
+    pub(super) next: Option<u64>,
+    notes: ClosedWord,
+}
+
+impl Withdrawn {
+    /// Returns the slots of the members that sessions have picked, the first one first.
+    pub(super) fn notes(&self) -> impl Iterator<Item = u32> {
+        self.notes.slots()
+    }
+}
+
 impl Turns {
     pub(super) fn new() -> Self {
         Self {
-            next: NextTurn(AtomicU64::new(0)),
+            next: NextTurn(AtomicU64::new(ClosedWord::new(0).0)),
             cells: (0..RING).map(|_| AtomicU64::new(Turn::NONE.0)).collect(),
         }
     }
@@ -94,7 +163,7 @@ impl Turns {
         let mut number = self.next.0.load(Relaxed);
         loop {
             let turn = Turn(self.cell(number).load(Acquire));
-            if !turn.has_number(number) {
+            if number & CLOSED != 0 || !turn.has_number(number) {
                 return None;
             }
             let next = number + 1;
@@ -105,9 +174,32 @@ impl Turns {
         }
     }
 
+    /// Notes that a session has picked the member that has this slot, unless turns can be
+    /// taken, which must be withdrawn first, or there is no room.
+    #[inline]
+    pub(super) fn note(&self, slot: usize) -> bool {
+        let mut word = self.next.0.load(Relaxed);
+        while let Some(noted) = ClosedWord::of(word).and_then(|word| word.with(slot)) {
+            match (self.next.0).compare_exchange_weak(word, noted.0, SeqCst, Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => word = seen,
+            }
+        }
+        false
+    }
+
+    /// Returns whether there are notes. Relaxed: those of picks that came before are seen.
+    pub(super) fn has_notes(&self) -> bool {
+        let closed = ClosedWord::of(self.next.0.load(Relaxed));
+        closed.is_some_and(|word| word.notes() != 0)
+    }
+
     /// Returns how many more turns fit, if the next to be made is `end`.
     pub(super) fn room(&self, end: u64) -> u64 {
-        RING as u64 - (end - self.next.0.load(Relaxed))
+        match self.next.0.load(Relaxed) {
+            word if word & CLOSED != 0 => RING as u64,
+            next => RING as u64 - (end - next),
+        }
     }
 
     /// Makes the turn with the number `end`: from now on it can be taken.
@@ -116,17 +208,33 @@ impl Turns {
             .store(Turn::new(end, is_middle, slot).0, Release);
     }
 
-    /// Withdraws the turns before `end` that are not taken, and returns them, the last one
-    /// first.
-    pub(super) fn withdraw(&self, end: u64) -> impl ExactSizeIterator<Item = Turn> {
-        // Relaxed: only whoever calls this makes turns, so no turn is left if this finds
-        // none.
-        let next = match self.next.0.load(Relaxed) {
-            next if next == end => next,
-            _ => self.next.0.swap(end, SeqCst),
+    /// Returns the slot of a turn that was made and not taken.
+    pub(super) fn slot(&self, number: u64) -> u32 {
+        Turn(self.cell(number).load(Relaxed)).slot()
+    }
+
+    /// Lets turns be taken, from `first` on; fails if there are notes.
+    pub(super) fn open(&self, first: u64) -> bool {
+        let word = self.next.0.load(Relaxed);
+        ClosedWord::of(word).is_some_and(|word| word.notes() == 0)
+            && (self.next.0)
+                .compare_exchange(word, first, SeqCst, Relaxed)
+                .is_ok()
+    }
+
+    /// Lets no turn be taken, and takes the notes; from now on there is room for notes of
+    /// slots that are less than `slots`.
+    pub(super) fn withdraw(&self, slots: usize) -> Withdrawn {
+        let empty = ClosedWord::new(slots);
+        let word = match self.next.0.load(Relaxed) {
+            word if word == empty.0 => word,
+            _ => self.next.0.swap(empty.0, SeqCst),
         };
-        let left = usize::try_from(end - next).unwrap_or(RING);
-        (0..left).map(move |back| Turn(self.cell(end - 1 - back as u64).load(Relaxed)))
+        let notes = ClosedWord::of(word);
+        Withdrawn {
+            next: notes.is_none().then_some(word),
+            notes: notes.unwrap_or(empty),
+        }
     }
 
     #[inline]
@@ -141,5 +249,76 @@ impl fmt::Debug for Turns {
         f.debug_struct("Turns")
             .field("next", &self.next.0.load(Relaxed))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests {
+    use super::{ClosedWord, RING, Turns};
+
+    #[test]
+    fn notes_come_back_in_their_order_as_many_as_fit() {
+        for (slots, room) in [
+            (1, 58),
+            (10, 14),
+            (15, 14),
+            (16, 11),
+            (10_000, 4),
+            (1 << 26, 2),
+        ] {
+            let mut word = ClosedWord::new(slots);
+            let mut noted = Vec::new();
+            for pick in 0.. {
+                let slot = if pick % 2 == 0 {
+                    slots - 1
+                } else {
+                    pick % slots
+                };
+                match word.with(slot) {
+                    Some(next) => word = next,
+                    None => break,
+                }
+                noted.push(u32::try_from(slot).unwrap());
+            }
+            assert_eq!(noted.len(), room, "{slots}");
+            assert_eq!(word.slots().collect::<Vec<_>>(), noted);
+            assert_eq!(ClosedWord::new(slots).slots().count(), 0);
+        }
+        assert_eq!(ClosedWord::new(0).with(0), None);
+        assert_eq!(ClosedWord::new(3).with(3), None, "there is no such slot");
+    }
+
+    #[test]
+    fn a_turn_is_taken_once_and_in_its_order() {
+        let turns = Turns::new();
+        assert!(turns.take().is_none());
+        for number in 0..RING as u64 {
+            turns.make(number, number == 7, 5);
+        }
+        assert!(turns.take().is_none(), "they are not opened");
+        assert!(turns.open(0));
+        for number in 0..RING as u64 {
+            assert_eq!(turns.room(RING as u64), number);
+            let turn = turns.take().unwrap();
+            assert_eq!((turn.slot(), turn.is_middle()), (5, number == 7));
+        }
+        assert!(turns.take().is_none());
+    }
+
+    #[test]
+    fn turns_are_not_opened_over_the_note_of_a_session() {
+        let turns = Turns::new();
+        assert_eq!(turns.withdraw(4).next, None);
+        turns.make(0, false, 1);
+        assert!(turns.note(3));
+        assert!(!turns.open(0));
+        assert!(turns.take().is_none());
+        let withdrawn = turns.withdraw(4);
+        assert_eq!(withdrawn.notes().collect::<Vec<_>>(), [3]);
+        turns.make(1, false, 1);
+        assert!(turns.open(1));
+        assert!(!turns.note(3), "turns must be withdrawn first");
+        assert_eq!(turns.withdraw(4).next, Some(1));
+        assert!(turns.take().is_none());
     }
 }

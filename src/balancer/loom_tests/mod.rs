@@ -16,6 +16,7 @@
     reason = "clippy knows tests by their attribute, and helpers have none"
 )]
 
+mod ahead;
 mod capacity;
 mod drain;
 mod keeping;

@@ -227,8 +227,9 @@ impl Class {
 
     /// Makes room for one more member, so that later moves of it need no allocation.
     pub(super) fn admit(&mut self) {
-        self.members += 1;
+        // Beside strays there is always one in the queue.
         self.strays.reserve(self.members);
+        self.members += 1;
     }
 
     /// Inserts a slot in order.

@@ -25,7 +25,7 @@ pub(super) use class::ClassLoad;
 use class::{Class, ClassFront, ClassPosition, NONE, StandingEntries, StandingEntry, StandingLine};
 use kinetic::{NO_CONTESTANT, Tournament};
 
-use super::heap::grow;
+use super::heap::{grow, make_room};
 use super::ranking::Ranking;
 use super::{Candidate, Candidates, Claim, GroupChange};
 use crate::member::{MemberId, MemberState};
@@ -381,10 +381,13 @@ impl Classes {
             self.list[class as usize] = Class::new(weight);
             class
         } else {
+            let at = self.list.len();
+            make_room(&mut self.list, at);
+            make_room(&mut self.fronts, at);
             self.list.push(Class::new(weight));
             self.fronts.push(ClassFront::NONE);
             #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
-            let class = (self.list.len() - 1) as u32;
+            let class = at as u32;
             let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
             if self.list.len() > room {
                 self.replay_all(time);

@@ -1,7 +1,7 @@
 //! The ranking as an order that does not depend on what becomes of the requests: elections
 //! that can be made ahead, and undone.
 
-use super::class::{ClassFront, NONE};
+use super::class::{ClassFront, ClassPosition, NONE};
 use super::{Classes, Standings};
 use crate::scheduler::ahead::Sequence;
 
@@ -26,6 +26,18 @@ impl Sequence for Standings {
             // It has left, or is at its cap, since it was elected.
             node.base = base;
         }
+    }
+
+    fn session_pick(&mut self, slot: u32) {
+        let node = self.nodes.0.get(slot as usize);
+        if node.is_some_and(|node| node.place != ClassPosition::Absent) {
+            self.unpark(slot);
+            self.count_pick(slot);
+        }
+    }
+
+    fn slots(&self) -> usize {
+        self.nodes.0.len()
     }
 
     fn round(&self) -> Option<usize> {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::{ClassLoad, FOLD_AFTER, Standings};
 use crate::clock::Timestamp;
-use crate::member::{MemberSpec, MemberState, Weight};
+use crate::member::{MemberId, MemberSpec, MemberState, Weight};
 use crate::random::Random;
-use crate::scheduler::ranking::pick_ranked;
-use crate::scheduler::{Candidates, GroupChange, Pick};
+use crate::scheduler::ahead::{Ahead, Sequence};
+use crate::scheduler::ranking::{Ranking, pick_ranked};
+use crate::scheduler::{Candidates, Claim, GroupChange, Pick};
 use crate::snapshot::{Factors, Picture, Roster, Seat, walk};
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Relaxed};
 
 fn picture(hundredths: &[u32]) -> Picture {
     let mut roster = Roster::default();
@@ -121,5 +122,112 @@ fn ten_thousand_weights_that_differ_are_one_tournament() {
     let mut plain = Plain::new(&weights);
     for _ in 0..300 {
         assert_eq!(picked(&mut standings, &picture), plain.picked());
+    }
+}
+
+/// Counts elections, also those that are undone.
+#[derive(Debug)]
+struct Counted {
+    standings: Standings,
+    elections: Arc<AtomicU64>,
+}
+
+impl Ranking for Counted {
+    fn generation(&self) -> u64 {
+        self.standings.generation()
+    }
+
+    fn slot(&self, member: MemberId) -> Option<u32> {
+        self.standings.slot(member)
+    }
+
+    fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
+        self.standings.first(candidates)
+    }
+
+    fn picked(&mut self, slot: u32, claim: &Claim<'_>) {
+        self.elections.fetch_add(1, Relaxed);
+        self.standings.picked(slot, claim);
+    }
+
+    fn skip(&mut self, slot: u32) {
+        self.standings.skip(slot);
+    }
+
+    fn restore_skipped(&mut self) {
+        self.standings.restore_skipped();
+    }
+
+    fn park(&mut self, slot: u32) {
+        self.standings.park(slot);
+    }
+
+    fn parked(&self) -> usize {
+        self.standings.parked()
+    }
+
+    fn is_parked(&self, slot: u32) -> bool {
+        self.standings.is_parked(slot)
+    }
+}
+
+impl Sequence for Counted {
+    fn elect(&mut self) -> Option<u32> {
+        self.elections.fetch_add(1, Relaxed);
+        self.standings.elect()
+    }
+
+    fn undo(&mut self, slot: u32) {
+        self.elections.fetch_add(1, Relaxed);
+        self.standings.undo(slot);
+    }
+
+    fn session_pick(&mut self, slot: u32) {
+        self.standings.session_pick(slot);
+    }
+
+    fn slots(&self) -> usize {
+        self.standings.slots()
+    }
+
+    fn round(&self) -> Option<usize> {
+        self.standings.round()
+    }
+
+    fn is_round(&mut self, slots: &[u32]) -> bool {
+        self.standings.is_round(slots)
+    }
+}
+
+#[test]
+fn no_pick_makes_or_undoes_more_than_4096_elections() {
+    let random = Random::seeded(5);
+    for weights in [vec![100; 10], (1..=22).collect(), vec![100; 1_000]] {
+        let picture = picture(&weights);
+        let mut standings = Standings::new(ClassLoad::Ignored);
+        follow(&mut standings, &picture);
+        let elections: Arc<AtomicU64> = Arc::default();
+        let ahead = Ahead::new(Counted {
+            standings,
+            elections: elections.clone(),
+        });
+        let mut plain = Plain::new(&weights);
+        let (mut most, mut picks) = (0, 0_u64);
+        for _ in 0..200 {
+            for _ in 0..random.below(1_000) {
+                let before = elections.load(Relaxed);
+                match ahead.pick(&Candidates::new(&picture, &[])) {
+                    Pick::Claimed(claim) => assert_eq!(claim.member().id().slot(), plain.picked()),
+                    other => panic!("{other:?}"),
+                }
+                most = most.max(elections.load(Relaxed) - before);
+                picks += 1;
+            }
+            let before = elections.load(Relaxed);
+            ahead.settled(|_| ());
+            most = most.max(elections.load(Relaxed) - before);
+        }
+        assert!((8..1 << 12).contains(&most), "{most}");
+        assert!(elections.load(Relaxed) < 3 * picks, "little is lost");
     }
 }

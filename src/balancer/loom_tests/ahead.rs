@@ -1,0 +1,140 @@
+//! Turns that were made ahead: they are taken without the lock, while they are made and
+//! withdrawn under it.
+
+use super::super::{Balancer, PickRequest};
+use super::{capped, check, empty, in_flight, join, picked, spawn};
+use crate::member::{Flag, MemberSpec};
+
+/// Two members of equal weight, of which "a" has a route and a cap, after enough picks that
+/// a turn of "b" and then one of "a" are made and not taken.
+fn two(cap: u32) -> Balancer<()> {
+    let balancer = empty()
+        .member("a", (), capped(cap).with_route("r"))
+        .member("b", (), MemberSpec::new())
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        drop(picked(&balancer));
+    }
+    balancer
+}
+
+fn hit(balancer: &Balancer<()>) {
+    let request = PickRequest::new().with_session(Some("r"));
+    drop(balancer.pick(&request).unwrap());
+}
+
+/// The books agree with the picks that were counted: each pick gave a member its weight, and
+/// took the total from the member that was picked.
+fn assert_exact(balancer: &Balancer<()>) {
+    let members = balancer.members();
+    let counts = members.iter().map(|member| member.picked());
+    let all: u64 = counts.sum();
+    for member in &members {
+        let own = i64::try_from(member.picked()).unwrap();
+        let standing = 100 * i64::try_from(all).unwrap() - 200 * own;
+        assert_eq!(balancer.standing(member.name()), Some(standing));
+    }
+}
+
+/// The scheduler picks as a look at all members says.
+fn assert_usable(balancer: &Balancer<()>) {
+    let sum = ["a", "b"].map(|name| balancer.standing(name).unwrap());
+    assert_eq!(sum[0] + sum[1], 0);
+    for _ in 0..3 {
+        let explained = balancer.explain(&PickRequest::new());
+        let lease = picked(balancer);
+        let expected = explained.picked().map(|member| &*member.name);
+        assert_eq!(Some(lease.member().name()), expected);
+    }
+    assert_eq!(in_flight(balancer, "a") + in_flight(balancer, "b"), 0);
+}
+
+#[test]
+fn loom_a_turn_is_taken_or_withdrawn() {
+    check(|| {
+        let balancer = two(9);
+        let other = balancer.clone();
+        let picking = spawn(move || drop(picked(&other)));
+        hit(&balancer);
+        join(picking);
+        assert_exact(&balancer);
+        assert_usable(&balancer);
+    });
+}
+
+#[test]
+fn loom_two_picks_take_two_turns_while_more_are_made() {
+    check(|| {
+        let balancer = two(9);
+        let other = balancer.clone();
+        let picking = spawn(move || {
+            drop(picked(&other));
+            drop(picked(&other));
+        });
+        drop(picked(&balancer));
+        join(picking);
+        assert_exact(&balancer);
+        let counts = balancer
+            .members()
+            .iter()
+            .map(|member| member.picked())
+            .collect::<Vec<_>>();
+        assert_eq!(counts, [3, 3]);
+    });
+}
+
+#[test]
+fn loom_turns_are_made_against_a_change_of_the_group() {
+    check(|| {
+        let balancer = two(9);
+        let other = balancer.clone();
+        let picking = spawn(move || {
+            drop(picked(&other));
+            drop(picked(&other));
+        });
+        balancer.set_flag("b", Flag::Draining).unwrap();
+        join(picking);
+        assert_eq!(picked(&balancer).member().name(), "a");
+        balancer.clear_flag("b", Flag::Draining).unwrap();
+        assert_usable(&balancer);
+    });
+}
+
+#[test]
+fn loom_a_turn_whose_member_is_full_against_a_session() {
+    check(|| {
+        let balancer = two(1);
+        // The next turn is that of "a".
+        drop(picked(&balancer));
+        let session = PickRequest::new().with_session(Some("r"));
+        let held = balancer.pick(&session).unwrap();
+        for _ in 0..3 {
+            drop(picked(&balancer));
+        }
+        let other = balancer.clone();
+        let picking = spawn(move || drop(picked(&other)));
+        drop(held);
+        hit(&balancer);
+        join(picking);
+        assert_usable(&balancer);
+    });
+}
+
+#[test]
+fn loom_a_turn_whose_member_became_full_against_a_question() {
+    check(|| {
+        let balancer = two(1);
+        // Two threads find a turn of "a", which has room for one.
+        let other = balancer.clone();
+        let picking = spawn(move || {
+            let leases = [picked(&other), picked(&other)];
+            drop(leases);
+        });
+        let _ = balancer.standing("a");
+        let lease = picked(&balancer);
+        drop(lease);
+        join(picking);
+        assert_usable(&balancer);
+    });
+}
