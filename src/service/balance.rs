@@ -12,7 +12,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::attempt::{HttpExchange, HttpSettings, Machine};
+use super::attempt::{HttpExchange, HttpSettings, HttpShared, RequestAttempts};
 use super::{
     BalanceError, BoxError, BoxResponseBody, Counted, Dispatch, ErrorPageService, LeasedBody,
     PerMember, RequestBody,
@@ -37,8 +37,7 @@ use crate::balancer::Balancer;
 /// Dropping the future cancels the attempt and ends its lease. The member may already have
 /// processed the request.
 pub struct BalanceService<W, D = PerMember, P = Counted> {
-    balancer: Balancer<W>,
-    settings: Arc<HttpSettings>,
+    shared: Arc<HttpShared<W>>,
     dispatch: D,
     bodies: P,
 }
@@ -46,13 +45,12 @@ pub struct BalanceService<W, D = PerMember, P = Counted> {
 impl<W, D, P> BalanceService<W, D, P> {
     pub(super) fn new(
         balancer: Balancer<W>,
-        settings: Arc<HttpSettings>,
+        settings: HttpSettings,
         dispatch: D,
         bodies: P,
     ) -> Self {
         Self {
-            balancer,
-            settings,
+            shared: Arc::new(HttpShared { balancer, settings }),
             dispatch,
             bodies,
         }
@@ -72,7 +70,7 @@ impl<W, D, P> BalanceService<W, D, P> {
     /// ```
     #[must_use]
     pub fn balancer(&self) -> &Balancer<W> {
-        &self.balancer
+        &self.shared.balancer
     }
 
     /// Turns errors into responses, so that the service never fails, as an axum router
@@ -84,6 +82,40 @@ impl<W, D, P> BalanceService<W, D, P> {
     /// Converts the bodies of responses to another type, such as axum's `Body`.
     pub fn box_response_body<F>(self, boxed: F) -> BoxResponseBody<Self, F> {
         BoxResponseBody::new(self, boxed)
+    }
+}
+
+impl<W, D, P> BalanceService<W, D, P> {
+    /// Returns whether functions of the user read the heads of requests.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn shows_heads(&self) -> bool {
+        self.shared.settings.affinity.shows_heads()
+    }
+
+    /// Sends a request with what [`Dispatch::hold`] returned. If it `announces` its member,
+    /// the response has a [`ServedBy`](super::ServedBy) in its extensions.
+    #[inline]
+    pub(crate) fn send<B, RB, E>(
+        &self,
+        request: Request<B>,
+        held: D::Held,
+        announces: bool,
+    ) -> BalanceFuture<W, D, P, B>
+    where
+        P: RequestBody<B>,
+        D: Dispatch<W, Request<P::Body>>,
+        D::Service: Service<Request<P::Body>, Response = Response<RB>, Error = E>,
+        RB: Body,
+        E: Into<BoxError>,
+    {
+        let (head, body) = request.into_parts();
+        let common = &self.shared.settings.common;
+        let again = common.failover.max_attempts > 1 || common.reconnects;
+        let kept = self.bodies.keep(body, again);
+        let exchange = HttpExchange::new(self.shared.clone(), &head, kept, announces);
+        BalanceFuture {
+            attempts: RequestAttempts::start(exchange, head, held),
+        }
     }
 }
 
@@ -111,23 +143,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (head, body) = request.into_parts();
-        let common = &self.settings.common;
-        let again = common.failover.max_attempts > 1 || common.reconnects;
-        let kept = self.bodies.keep(body, again);
-        let exchange = HttpExchange::new(self.settings.clone(), head, kept);
         let held = self.dispatch.hold();
-        BalanceFuture {
-            machine: Machine::start(self.balancer.clone(), exchange, held),
-        }
+        self.send(request, held, true)
     }
 }
 
 impl<W, D: Clone, P: Clone> Clone for BalanceService<W, D, P> {
     fn clone(&self) -> Self {
         Self {
-            balancer: self.balancer.clone(),
-            settings: self.settings.clone(),
+            shared: self.shared.clone(),
             dispatch: self.dispatch.clone(),
             bodies: self.bodies.clone(),
         }
@@ -137,17 +161,17 @@ impl<W, D: Clone, P: Clone> Clone for BalanceService<W, D, P> {
 impl<W, D, P: fmt::Debug> fmt::Debug for BalanceService<W, D, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BalanceService")
-            .field("balancer", &self.balancer)
-            .field("settings", &self.settings)
+            .field("balancer", &self.shared.balancer)
+            .field("settings", &self.shared.settings)
             .field("bodies", &self.bodies)
             .finish_non_exhaustive()
     }
 }
 
-/// The state machine of an HTTP request.
-type HttpMachine<W, D, P, B> = Machine<
+/// The attempts of an HTTP request.
+type HttpAttempts<W, D, P, B> = RequestAttempts<
     W,
-    HttpExchange<D, <P as RequestBody<B>>::Kept>,
+    HttpExchange<W, D, <P as RequestBody<B>>::Kept>,
     <D as Dispatch<W, Request<<P as RequestBody<B>>::Body>>>::Service,
     <<D as Dispatch<W, Request<<P as RequestBody<B>>::Body>>>::Service as Service<
         Request<<P as RequestBody<B>>::Body>,
@@ -192,7 +216,7 @@ pin_project! {
         D: Dispatch<W, Request<P::Body>>,
     {
         #[pin]
-        machine: HttpMachine<W, D, P, B>,
+        attempts: HttpAttempts<W, D, P, B>,
     }
 }
 
@@ -207,7 +231,7 @@ where
     type Output = Result<Response<LeasedBody<RB>>, BalanceError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().machine.poll_response(context)
+        self.project().attempts.poll_response(context)
     }
 }
 
@@ -218,7 +242,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BalanceFuture")
-            .field("machine", &self.machine)
+            .field("attempts", &self.attempts)
             .finish()
     }
 }

@@ -165,6 +165,12 @@ impl HttpAffinity {
         }
     }
 
+    /// Returns whether functions of the user read the heads of requests.
+    #[cfg(feature = "proxy")]
+    pub(in crate::service) fn shows_heads(&self) -> bool {
+        self.hash.is_some() || self.facts.is_some()
+    }
+
     /// Reads facts from a request's head, for all its picks.
     pub(in crate::service) fn read_facts(&self, head: &Parts) -> Option<BoxFacts> {
         self.facts.as_ref().and_then(|read| read(head))

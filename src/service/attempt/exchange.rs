@@ -28,9 +28,26 @@ pub(in crate::service) struct ServiceSettings {
     /// is then sent to the same member again, on a new connection. So the head is kept
     /// during every attempt.
     pub(in crate::service) reconnects: bool,
+    /// The first attempt starts with the call, not when its future is polled first.
+    pub(in crate::service) at_once: bool,
 }
 
 impl ServiceSettings {
+    /// Returns whether nothing needs to be kept of a request for its next attempt, after
+    /// this number of attempts was made.
+    pub(super) fn is_last(&self, attempts: u32) -> bool {
+        // Even with a single member there may be others later. Where stale connections are
+        // recognized, one that is closed does not count as an attempt; nor does a member
+        // that is full.
+        attempts >= self.failover.max_attempts && !self.reconnects
+    }
+
+    /// Returns whether a request may be sent to a second member while the first is late.
+    pub(super) fn hedges(&self) -> bool {
+        let limits = self.time_limits.as_ref();
+        limits.is_some_and(|limits| limits.timeouts.hedge.is_some())
+    }
+
     /// Returns whether a request waits if all members are full.
     pub(super) fn waits_for_room(&self) -> bool {
         let limits = self.time_limits.as_ref();
@@ -101,7 +118,12 @@ pub(in crate::service) struct Served<R, W> {
 }
 
 /// One request, with what is needed to send it again.
+///
+/// The first attempt gets the request as it came, without a copy ([`First`](Self::First)).
+/// All others get it from the exchange, after [`restore`](Self::restore).
 pub(in crate::service) trait ServiceExchange<W> {
+    /// The part of the request that the first attempt takes.
+    type First;
     type Request;
     type Service: Service<Self::Request, Response = Self::Response, Error = Self::Error>;
     type Response;
@@ -118,8 +140,13 @@ pub(in crate::service) trait ServiceExchange<W> {
 
     fn settings(&self) -> &ServiceSettings;
 
-    /// Passes to `then` what the pick needs to know.
-    fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
+    fn balancer(&self) -> &Balancer<W>;
+
+    /// Passes to `then` what the first pick needs to know.
+    fn pick_first<T>(&self, first: &Self::First, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
+
+    /// Passes to `then` what another pick needs to know.
+    fn pick<T>(&self, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
 
     /// Releases the service that was polled ready, so that other requests can use it
     /// meanwhile.
@@ -137,6 +164,21 @@ pub(in crate::service) trait ServiceExchange<W> {
     /// Returns whether the request may be sent to two members at the same time.
     fn is_shareable(&self) -> bool;
 
+    /// Returns the request for the first attempt. It can be sent again unless this is the
+    /// `last` attempt.
+    fn first_request(
+        &mut self,
+        first: Self::First,
+        lease: &mut Lease<W>,
+        last: bool,
+    ) -> Result<Self::Request, Unsendable>;
+
+    /// Keeps what the first attempt takes later, from [`request`](Self::request).
+    fn hold(&mut self, first: Self::First);
+
+    /// Makes what is kept ready for other picks and attempts.
+    fn restore(&mut self);
+
     /// Returns the request for the next attempt; nothing needs to be kept after the `last`
     /// one. With `fresh`, the request requires a new connection.
     fn request(
@@ -148,9 +190,5 @@ pub(in crate::service) trait ServiceExchange<W> {
 
     fn judge(&self, response: &Self::Response) -> Judgement;
 
-    fn respond(
-        &mut self,
-        balancer: &Balancer<W>,
-        served: Served<Self::Response, W>,
-    ) -> Self::Output;
+    fn respond(&mut self, served: Served<Self::Response, W>) -> Self::Output;
 }

@@ -10,6 +10,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::exchange::{Judgement, Served, ServiceExchange, ServiceSettings, Unsendable};
+use super::kept_head::{KeptHead, PackedHead, copy_of};
+use super::marks::FreshConnection;
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::service::affinity::{BoxFacts, HttpAffinity};
 use crate::service::failover::{Idempotent, is_idempotent};
@@ -24,34 +26,91 @@ pub(in crate::service) struct HttpSettings {
     pub(in crate::service) extensions: bool,
 }
 
+/// What all requests of a service share.
+pub(in crate::service) struct HttpShared<W> {
+    pub(in crate::service) balancer: Balancer<W>,
+    pub(in crate::service) settings: HttpSettings,
+}
+
 /// An HTTP request; `D` is the dispatch to the member, `K` the kept body.
-pub(in crate::service) struct HttpExchange<D, K> {
-    settings: Arc<HttpSettings>,
-    /// As the client sent it; `None` if it is not needed again.
-    head: Option<Parts>,
+pub(in crate::service) struct HttpExchange<W, D, K> {
+    shared: Arc<HttpShared<W>>,
     kept: K,
-    method: Method,
-    idempotent: bool,
+    head: KeptHead,
     facts: Option<BoxFacts>,
+    method: ResponseTo,
+    idempotent: bool,
+    /// The response names its member in its extensions.
+    announces: bool,
     way: PhantomData<fn() -> D>,
 }
 
-impl<D, K> HttpExchange<D, K> {
-    pub(in crate::service) fn new(settings: Arc<HttpSettings>, head: Parts, kept: K) -> Self {
-        let marked = head.extensions.get::<Idempotent>().is_some();
-        Self {
-            idempotent: marked || is_idempotent(&head.method),
-            facts: settings.affinity.read_facts(&head),
-            kept,
-            settings,
-            method: head.method.clone(),
-            head: Some(head),
-            way: PhantomData,
+/// What the method of a request says about its response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ResponseTo {
+    Head,
+    Connect,
+    Other,
+}
+
+impl ResponseTo {
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Connect,
+            _ => Self::Other,
         }
     }
 }
 
-impl<W, D, K, RB, E> ServiceExchange<W> for HttpExchange<D, K>
+impl<W, D, K> HttpExchange<W, D, K> {
+    pub(in crate::service) fn new(
+        shared: Arc<HttpShared<W>>,
+        head: &Parts,
+        kept: K,
+        announces: bool,
+    ) -> Self {
+        let marked = || head.extensions.get::<Idempotent>().is_some();
+        Self {
+            idempotent: is_idempotent(&head.method) || marked(),
+            facts: shared.settings.affinity.read_facts(head),
+            kept,
+            shared,
+            method: ResponseTo::of(&head.method),
+            head: KeptHead::Gone,
+            announces,
+            way: PhantomData,
+        }
+    }
+
+    fn pick_by<T>(&self, head: &Parts, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+        let HttpShared { balancer, settings } = &*self.shared;
+        let facts = self.facts.as_deref();
+        settings.affinity.pick(balancer, head, facts, then)
+    }
+}
+
+impl<W, D, K> HttpExchange<W, D, K>
+where
+    K: KeptBody,
+    D: Dispatch<W, Request<K::Body>>,
+{
+    /// Turns a head into the request for a member.
+    #[inline]
+    fn request_to(
+        &mut self,
+        mut head: Parts,
+        lease: &mut Lease<W>,
+    ) -> Result<Request<K::Body>, Unsendable> {
+        self.shared.settings.affinity.strip(&mut head.headers);
+        D::rewrite(lease, &mut head).map_err(Unsendable::Rewrite)?;
+        let body = self.kept.next(|| lease.sent_meter());
+        let body = body.ok_or(Unsendable::BodyGone)?;
+        Ok(Request::from_parts(head, body))
+    }
+}
+
+impl<W, D, K, RB, E> ServiceExchange<W> for HttpExchange<W, D, K>
 where
     K: KeptBody,
     D: Dispatch<W, Request<K::Body>>,
@@ -59,6 +118,7 @@ where
     RB: Body,
     E: Into<BoxError>,
 {
+    type First = Parts;
     type Request = Request<K::Body>;
     type Service = D::Service;
     type Response = Response<RB>;
@@ -70,14 +130,21 @@ where
     const RECONNECTS: bool = true;
 
     fn settings(&self) -> &ServiceSettings {
-        &self.settings.common
+        &self.shared.settings.common
     }
 
-    fn pick<T>(&self, balancer: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
-        let facts = self.facts.as_deref();
+    fn balancer(&self) -> &Balancer<W> {
+        &self.shared.balancer
+    }
+
+    fn pick_first<T>(&self, first: &Parts, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+        self.pick_by(first, then)
+    }
+
+    fn pick<T>(&self, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
         match &self.head {
-            Some(head) => self.settings.affinity.pick(balancer, head, facts, then),
-            None => then(PickRequest::new()),
+            KeptHead::Whole(head) | KeptHead::Unsent(head) => self.pick_by(head, then),
+            KeptHead::Packed(_) | KeptHead::Gone => then(PickRequest::new()),
         }
     }
 
@@ -102,11 +169,33 @@ where
     }
 
     fn is_available(&self) -> bool {
-        self.head.is_some() && self.kept.is_available()
+        !self.head.is_gone() && self.kept.is_available()
     }
 
     fn is_shareable(&self) -> bool {
-        self.head.is_some() && self.kept.is_shareable()
+        !self.head.is_gone() && self.kept.is_shareable()
+    }
+
+    #[inline]
+    fn first_request(
+        &mut self,
+        mut first: Parts,
+        lease: &mut Lease<W>,
+        last: bool,
+    ) -> Result<Request<K::Body>, Unsendable> {
+        if !last {
+            let all = self.shared.settings.extensions;
+            self.head = KeptHead::Packed(PackedHead::pack(&mut first, all));
+        }
+        self.request_to(first, lease)
+    }
+
+    fn hold(&mut self, first: Parts) {
+        self.head = KeptHead::Unsent(Box::new(first));
+    }
+
+    fn restore(&mut self) {
+        self.head.unpack();
     }
 
     fn request(
@@ -115,66 +204,60 @@ where
         last: bool,
         fresh: bool,
     ) -> Result<Request<K::Body>, Unsendable> {
-        let head = if last {
-            self.head.take()
-        } else if self.settings.extensions {
-            self.head.clone()
-        } else {
-            self.head.as_ref().map(without_extensions)
+        self.head.unpack();
+        let head = match &self.head {
+            KeptHead::Unsent(_) => {
+                let head = self.head.take().ok_or(Unsendable::BodyGone)?;
+                return self.first_request(head, lease, last);
+            }
+            KeptHead::Whole(head) if !last => Some(copy_of(head, self.shared.settings.extensions)),
+            _ => self.head.take(),
         };
         let mut head = head.ok_or(Unsendable::BodyGone)?;
-        self.settings.affinity.strip(&mut head.headers);
         if fresh {
             head.extensions.insert(FreshConnection::new());
         }
-        D::rewrite(lease, &mut head).map_err(Unsendable::Rewrite)?;
-        let body = self.kept.next(|| lease.sent_meter());
-        let body = body.ok_or(Unsendable::BodyGone)?;
-        Ok(Request::from_parts(head, body))
+        self.request_to(head, lease)
     }
 
     fn judge(&self, response: &Response<RB>) -> Judgement {
-        let failover = &self.settings.common.failover;
+        let common = &self.shared.settings.common;
+        let failover = &common.failover;
         let status = response.status();
         Judgement {
-            outcome: self
-                .settings
-                .common
-                .classify
-                .response(status, response.headers()),
+            outcome: common.classify.response(status, response.headers()),
             put_in_error: failover.fail_on.contains(&status),
             retry: failover.retry_on.contains(&status),
             status: Some(status.as_u16()),
         }
     }
 
-    fn respond(
-        &mut self,
-        balancer: &Balancer<W>,
-        served: Served<Response<RB>, W>,
-    ) -> Response<LeasedBody<RB>> {
+    #[inline]
+    fn respond(&mut self, served: Served<Response<RB>, W>) -> Response<LeasedBody<RB>> {
+        let HttpShared { balancer, settings } = &*self.shared;
         let lease = served.lease;
         let (mut head, body) = served.response.into_parts();
         if served.renew {
-            let (affinity, headers) = (&self.settings.affinity, &mut head.headers);
+            let (affinity, headers) = (&settings.affinity, &mut head.headers);
             affinity.renew(balancer, lease.member(), lease.route(), headers);
         }
-        if head.extensions.is_empty() {
-            // The extensions of the request are not needed any more; their allocation is
-            // reused.
-            let spare = self.head.as_mut().map(|head| &mut head.extensions);
-            head.extensions = spare.map(std::mem::take).unwrap_or_default();
-            head.extensions.clear();
+        if self.announces {
+            if head.extensions.is_empty() {
+                // The extensions of the request are not needed any more; their allocation
+                // is reused.
+                head.extensions = self.head.take_extensions();
+                head.extensions.clear();
+            }
+            head.extensions.insert(ServedBy {
+                member: lease.name_handle().clone(),
+                route: lease.route_handle().cloned(),
+                attempts: served.attempts,
+                session: lease.session(),
+            });
         }
-        head.extensions.insert(ServedBy {
-            member: lease.name_handle().clone(),
-            route: lease.route_handle().cloned(),
-            attempts: served.attempts,
-            session: lease.session(),
-        });
         let mut guard = Some(lease.into_guard());
-        let over = self.method == Method::HEAD || has_no_body(head.status);
-        let connected = self.method == Method::CONNECT && head.status.is_success();
+        let over = self.method == ResponseTo::Head || has_no_body(head.status);
+        let connected = self.method == ResponseTo::Connect && head.status.is_success();
         if connected || head.status == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(guard) = guard.take() {
                 head.extensions.insert(UpgradeLease::new(guard));
@@ -184,63 +267,6 @@ where
         let body = LeasedBody::new(body, guard, judged, over);
         Response::from_parts(head, body)
     }
-}
-
-/// In the extensions of a request: its member gets the client's `Host`, although it has one
-/// of its own.
-#[cfg_attr(
-    not(feature = "config"),
-    allow(dead_code, reason = "only a configuration uses it")
-)]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HostKept;
-
-/// In the extensions of a request: it requires a connection to the member that has carried
-/// no request before.
-///
-/// A `proxy::Endpoint` opens a new connection, and keeps it for later requests like any
-/// other. Over HTTP/2, the request uses the shared connection, because HTTP/2 itself
-/// reports which requests were not processed. The balancer adds this to requests that it
-/// sends again after [a stale connection was
-/// closed](crate::service::BalanceLayer::stale_if).
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::service::FreshConnection;
-///
-/// // Not to be sent twice, and not to fail for a connection that is about to be closed.
-/// let request = http::Request::post("/orders")
-///     .extension(FreshConnection::new())
-///     .body(());
-/// # assert!(request.is_ok());
-/// ```
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct FreshConnection {
-    _private: (),
-}
-
-impl FreshConnection {
-    /// Creates the mark.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { _private: () }
-    }
-}
-
-fn without_extensions(head: &Parts) -> Parts {
-    let (mut copy, ()) = Request::new(()).into_parts();
-    copy.method = head.method.clone();
-    copy.uri = head.uri.clone();
-    copy.version = head.version;
-    copy.headers = head.headers.clone();
-    if let Some(&kept) = head.extensions.get::<HostKept>() {
-        copy.extensions.insert(kept);
-    }
-    if let Some(&fresh) = head.extensions.get::<FreshConnection>() {
-        copy.extensions.insert(fresh);
-    }
-    copy
 }
 
 /// RFC 9110, 15.3.5 and 15.4.5.

@@ -2,8 +2,11 @@
 //! each kind of request provides.
 
 mod exchange;
+mod first;
 mod http;
+mod kept_head;
 mod machine;
+mod marks;
 mod next_step;
 mod progress;
 mod slot;
@@ -12,11 +15,13 @@ mod wait;
 pub(in crate::service) use exchange::{
     Judgement, Served, ServiceExchange, ServiceSettings, Unsendable,
 };
-pub use http::FreshConnection;
+pub(in crate::service) use first::RequestAttempts;
+pub(in crate::service) use http::{HttpExchange, HttpSettings, HttpShared};
+pub use marks::FreshConnection;
 #[cfg(feature = "proxy")]
-pub(crate) use http::HostKept;
-pub(in crate::service) use http::{HttpExchange, HttpSettings};
-pub(in crate::service) use machine::Machine;
+pub(crate) use marks::HostKept;
 
+#[cfg(all(test, feature = "proxy"))]
+mod start_tests;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,11 @@
 
 use std::pin::Pin;
 
-use super::exchange::{ServiceExchange, ServiceSettings};
+use super::exchange::ServiceExchange;
 use super::progress::RequestProgress;
 use super::slot::AttemptSlot;
 use super::wait::{NextService, Wait};
-use crate::balancer::{Balancer, Lease, PickError};
+use crate::balancer::{Lease, PickError};
 use crate::service::BalanceError;
 
 /// What happens after an attempt has ended.
@@ -34,15 +34,14 @@ pub(super) struct FailedAttempt<'m, W, S, F> {
 
 /// Starts the next attempt, waits for a member with room, or ends the request.
 pub(super) fn next_step<W, X, S, F>(
-    balancer: &Balancer<W>,
-    settings: &ServiceSettings,
+    exchange: &X,
     progress: &mut RequestProgress,
     after: FailedAttempt<'_, W, S, F>,
 ) -> NextStepOf<X, W, S>
 where
     X: ServiceExchange<W, Service = S>,
 {
-    let limits = settings.time_limits.as_ref();
+    let limits = exchange.settings().time_limits.as_ref();
     let max_wait = limits.and_then(|limits| limits.timeouts.member);
     let FailedAttempt {
         mut slot, service, ..
@@ -59,7 +58,7 @@ where
         (Some(Err(PickError::AtCapacity)), Some(max_wait)) => {
             progress.keeps_route |= after.keeps_route;
             progress.failed = Some(after.failed);
-            let wait = Wait::new(balancer, NextService::Used(service), max_wait);
+            let wait = Wait::new(exchange.balancer(), NextService::Used(service), max_wait);
             NextStep::Wait(Box::new(wait))
         }
         (Some(Err(_)) | None, _) => NextStep::Return(Err(after.failed)),

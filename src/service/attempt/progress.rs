@@ -1,4 +1,4 @@
-//! SlotNumber members a request has tried, and which one it tries next.
+//! Which members a request has tried, and which one it tries next.
 
 use super::exchange::ServiceExchange;
 use crate::balancer::{Balancer, Lease, PickError, PickRequest};
@@ -6,7 +6,7 @@ use crate::member::{Cause, Flag, MemberId, Outcome};
 use crate::service::{BalanceError, Fault, RetryBudget};
 use crate::session::Session;
 
-/// SlotNumber members a pick may return.
+/// Which members a pick may return.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum PickScope {
     /// Like a first pick: if there is no other member, one in error is recovered (forced
@@ -134,27 +134,25 @@ impl RequestProgress {
     /// unless the request waits for a member: then it is reported when the wait is over.
     pub(super) fn pick<W, X: ServiceExchange<W>>(
         &mut self,
-        balancer: &Balancer<W>,
         exchange: &X,
         scope: PickScope,
     ) -> Result<Lease<W>, PickError> {
-        let picked = self.pick_unreported(balancer, exchange, scope);
+        let picked = self.pick_unreported(exchange, scope);
         let full = matches!(picked, Err(PickError::AtCapacity));
         if !(full && exchange.settings().waits_for_room()) {
-            self.report_failed_pick(balancer, exchange, &picked);
+            self.report_failed_pick(exchange, &picked);
         }
         picked
     }
 
     fn report_failed_pick<W, X: ServiceExchange<W>>(
         &self,
-        balancer: &Balancer<W>,
         exchange: &X,
         picked: &Result<Lease<W>, PickError>,
     ) {
         if let Err(error) = picked {
-            exchange.pick(balancer, |pick| {
-                balancer.report_refused(&self.of(pick), error);
+            exchange.pick(|pick| {
+                exchange.balancer().report_refused(&self.of(pick), error);
             });
         }
     }
@@ -164,33 +162,31 @@ impl RequestProgress {
     /// one that only its error excludes.
     fn pick_unreported<W, X: ServiceExchange<W>>(
         &mut self,
-        balancer: &Balancer<W>,
         exchange: &X,
         scope: PickScope,
     ) -> Result<Lease<W>, PickError> {
-        self.forget_replaced(balancer);
+        self.forget_replaced(exchange.balancer());
         let retriable = self.retriable.take();
-        let mut picked = self.pick_untried(balancer, exchange);
+        let mut picked = self.pick_untried(exchange);
         if let (Err(PickError::NoneUsable { .. }), Some(member)) = (&picked, retriable) {
             self.same_member_retried = true;
             self.tried.retain(|tried| *tried != member);
-            picked = self.pick_untried(balancer, exchange);
+            picked = self.pick_untried(exchange);
         }
         if scope == PickScope::Usable || !matches!(picked, Err(PickError::NoneUsable { .. })) {
             return picked;
         }
-        let recovered = exchange.pick(balancer, |pick| {
-            balancer.pick_with_forced_recovery(&self.of(pick))
+        let recovered = exchange.pick(|pick| {
+            exchange
+                .balancer()
+                .pick_with_forced_recovery(&self.of(pick))
         });
         recovered.map_or(picked, Ok)
     }
 
-    fn pick_untried<W, X: ServiceExchange<W>>(
-        &self,
-        balancer: &Balancer<W>,
-        exchange: &X,
-    ) -> Result<Lease<W>, PickError> {
-        exchange.pick(balancer, |pick| {
+    fn pick_untried<W, X: ServiceExchange<W>>(&self, exchange: &X) -> Result<Lease<W>, PickError> {
+        let balancer = exchange.balancer();
+        exchange.pick(|pick| {
             let pick = self.of(pick);
             let picked = balancer.pick_untried(&pick);
             match &picked {
@@ -205,7 +201,6 @@ impl RequestProgress {
     /// Picks another member for a request that may have been sent, if it may be sent again.
     pub(super) fn pick_for_retry<W, X: ServiceExchange<W>>(
         &mut self,
-        balancer: &Balancer<W>,
         exchange: &X,
         scope: PickScope,
     ) -> Option<Lease<W>> {
@@ -219,8 +214,8 @@ impl RequestProgress {
         }
         self.paid += 1;
         // A retry does not wait for a member.
-        let picked = self.pick_unreported(balancer, exchange, scope);
-        self.report_failed_pick(balancer, exchange, &picked);
+        let picked = self.pick_unreported(exchange, scope);
+        self.report_failed_pick(exchange, &picked);
         if picked.is_err() {
             self.refund(&failover.budget);
         }

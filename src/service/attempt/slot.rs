@@ -3,7 +3,7 @@
 //! Not here: which attempts are made, and what happens after one has ended (`machine`).
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http::StatusCode;
 use pin_project_lite::pin_project;
@@ -100,6 +100,47 @@ impl<W, S, F> AttemptSlot<W, S, F> {
         }
     }
 
+    /// Starts the first attempt. If its service is not ready yet, the exchange keeps the
+    /// request. Most services are always ready.
+    #[inline]
+    pub(super) fn start<X>(
+        lease: Lease<W>,
+        service: S,
+        ready: bool,
+        (exchange, first): (&mut X, X::First),
+    ) -> (Self, Option<AttemptError>)
+    where
+        X: ServiceExchange<W, Service = S>,
+        S: Service<X::Request, Response = X::Response, Error = X::Error, Future = F>,
+    {
+        let mut slot = Self::new(lease, service, ready);
+        let last = exchange.settings().is_last(1);
+        let mut watched = PanicGuard {
+            lease: &mut slot.lease,
+            returned: false,
+        };
+        let mut ended = None;
+        if let (Some(lease), Some(service)) = (&mut *watched.lease, &mut slot.service) {
+            // If it is not ready, it is polled again with the future.
+            let mut no_waker = Context::from_waker(Waker::noop());
+            match ready_to_call(service, ready, &mut no_waker, exchange) {
+                Poll::Pending => exchange.hold(first),
+                Poll::Ready(Err(error)) => {
+                    exchange.hold(first);
+                    ended = Some(error);
+                }
+                Poll::Ready(Ok(())) => match exchange.first_request(first, lease, last) {
+                    Ok(request) => slot.future = Some(service.call(request)),
+                    Err(unsendable) => ended = Some(unsendable.into()),
+                },
+            }
+        }
+        watched.returned = true;
+        drop(watched);
+        slot.ready = false;
+        (slot, ended)
+    }
+
     pub(in crate::service) fn is_busy(&self) -> bool {
         self.lease.is_some()
     }
@@ -133,6 +174,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
 
     /// Polls the attempt until there is a response. `last` means that no other attempt
     /// needs the request.
+    #[inline]
     pub(in crate::service) fn poll<X>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -169,17 +211,10 @@ impl<W, S, F> AttemptSlot<W, S, F> {
                 // It is the same attempt, with the same time limit.
                 start_timer(this.timer, exchange);
             }
-            if !*this.ready {
-                match service.poll_ready(context) {
-                    Poll::Pending => break Poll::Pending,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => {
-                        let error = error.into();
-                        let fault = exchange.settings().classify.error(&*error);
-                        let ended = AttemptError::NotReady(error, fault.and_nothing_sent());
-                        break Poll::Ready(Err(ended));
-                    }
-                }
+            match ready_to_call(service, *this.ready, context, exchange) {
+                Poll::Pending => break Poll::Pending,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
             }
             *this.ready = false;
             if !*this.fresh {
@@ -187,11 +222,7 @@ impl<W, S, F> AttemptSlot<W, S, F> {
             }
             match exchange.request(lease, last, *this.fresh) {
                 Ok(request) => this.future.set(Some(service.call(request))),
-                Err(Unsendable::Rewrite(error)) => {
-                    let status = error.status();
-                    break Poll::Ready(Err(AttemptError::Request(error.into_source(), status)));
-                }
-                Err(Unsendable::BodyGone) => break Poll::Ready(Err(AttemptError::BodyGone)),
+                Err(unsendable) => break Poll::Ready(Err(unsendable.into())),
             }
         };
         let waiting_for_response = this.future.is_some();
@@ -205,6 +236,35 @@ impl<W, S, F> AttemptSlot<W, S, F> {
         watched.returned = true;
         end
     }
+}
+
+impl From<Unsendable> for AttemptError {
+    fn from(unsendable: Unsendable) -> Self {
+        match unsendable {
+            Unsendable::Rewrite(error) => {
+                let status = error.status();
+                Self::Request(error.into_source(), status)
+            }
+            Unsendable::BodyGone => Self::BodyGone,
+        }
+    }
+}
+
+/// Polls a service for an attempt, unless it is `ready` already.
+fn ready_to_call<W, X: ServiceExchange<W>>(
+    service: &mut X::Service,
+    ready: bool,
+    context: &mut Context<'_>,
+    exchange: &X,
+) -> Poll<Result<(), AttemptError>> {
+    if ready {
+        return Poll::Ready(Ok(()));
+    }
+    service.poll_ready(context).map_err(|error| {
+        let error = error.into();
+        let fault = exchange.settings().classify.error(&*error);
+        AttemptError::NotReady(error, fault.and_nothing_sent())
+    })
 }
 
 /// Ends the request as a failure if the member panics while it is polled.

@@ -43,13 +43,13 @@ impl<W, S, H> Wait<W, S, H> {
     pub(super) fn poll<X: ServiceExchange<W>>(
         &mut self,
         context: &mut Context<'_>,
-        balancer: &Balancer<W>,
         exchange: &X,
         progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
         let tried = &*progress.tried;
+        let balancer = exchange.balancer();
         loop {
-            let picked = exchange.pick(balancer, |pick| {
+            let picked = exchange.pick(|pick| {
                 let pick = progress.of(pick);
                 let picked = self.waiter.attempt(&pick, context);
                 // The member that was waited for may have been removed meanwhile.
@@ -60,17 +60,17 @@ impl<W, S, H> Wait<W, S, H> {
                 instead.map_or(picked, Ok)
             });
             if !tried.is_empty() && balancer.has_only(tried) {
-                return self.over(picked, balancer, exchange, progress);
+                return self.over(picked, exchange, progress);
             }
             let Some(limits) = &exchange.settings().time_limits else {
-                return self.over(picked, balancer, exchange, progress);
+                return self.over(picked, exchange, progress);
             };
             if !matches!(&picked, Err(error) if may_change(error)) {
-                return self.over(picked, balancer, exchange, progress);
+                return self.over(picked, exchange, progress);
             }
             let end = self.end.get_or_insert_with(|| limits.sleep(self.max_wait));
             if end.as_mut().poll(context).is_ready() {
-                return self.over(picked, balancer, exchange, progress);
+                return self.over(picked, exchange, progress);
             }
             // No other task may notice that a member's error is over.
             let now = balancer.now();
@@ -88,12 +88,11 @@ impl<W, S, H> Wait<W, S, H> {
     fn over<X: ServiceExchange<W>>(
         &mut self,
         picked: Result<Lease<W>, PickError>,
-        balancer: &Balancer<W>,
         exchange: &X,
         progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
         if let Err(error) = &picked {
-            exchange.pick(balancer, |pick| {
+            exchange.pick(|pick| {
                 self.waiter.give_up_on(&progress.of(pick), error);
             });
         }

@@ -133,10 +133,10 @@ where
         if body.is_end_stream() {
             return KeptUntilRead { unread: None };
         }
-        let size = body.size_hint();
         let unread = UnreadContent {
-            size,
-            body: BodyLocation::Here(body),
+            size: body.size_hint(),
+            slot: Arc::new(Mutex::new(Some(body))),
+            is_new: true,
         };
         KeptUntilRead {
             unread: Some(unread),
@@ -161,29 +161,20 @@ pub struct KeptUntilRead<B> {
 
 struct UnreadContent<B> {
     size: SizeHint,
-    body: BodyLocation<B>,
+    slot: BodySlot<B>,
+    /// No attempt has received the slot.
+    is_new: bool,
 }
 
-/// Where the body is.
-enum BodyLocation<B> {
-    /// No attempt has received it.
-    Here(B),
-    /// In a slot; the first attempt that reads takes it out.
-    There(BodySlot<B>),
-    Gone,
-}
-
+/// The first attempt that reads takes the body out.
 type BodySlot<B> = Arc<Mutex<Option<B>>>;
 
 impl<B> KeptBody for KeptUntilRead<B> {
     type Body = CountedBody<B>;
 
     fn is_available(&self) -> bool {
-        match self.unread.as_ref().map(|unread| &unread.body) {
-            None | Some(BodyLocation::Here(_)) => true,
-            Some(BodyLocation::There(slot)) => slot.lock().is_some(),
-            Some(BodyLocation::Gone) => false,
-        }
+        let unread = self.unread.as_ref();
+        unread.is_none_or(|unread| unread.slot.lock().is_some())
     }
 
     fn is_shareable(&self) -> bool {
@@ -197,17 +188,14 @@ impl<B> KeptBody for KeptUntilRead<B> {
                 meter: None,
             });
         };
-        let body = match std::mem::replace(&mut unread.body, BodyLocation::Gone) {
-            BodyLocation::Here(body) => body,
-            BodyLocation::There(slot) => slot.lock().take()?,
-            BodyLocation::Gone => return None,
-        };
-        // A new slot: the one that an earlier attempt still holds is empty.
-        let slot = Arc::new(Mutex::new(Some(body)));
-        unread.body = BodyLocation::There(slot.clone());
+        if !std::mem::take(&mut unread.is_new) {
+            let body = unread.slot.lock().take()?;
+            // A new slot: the one that an earlier attempt still holds is empty.
+            unread.slot = Arc::new(Mutex::new(Some(body)));
+        }
         let state = CountState::Unread {
             size: unread.size,
-            body: slot,
+            body: unread.slot.clone(),
         };
         Some(CountedBody {
             state,

@@ -20,7 +20,7 @@ pub use leased::Leased;
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::member::Outcome;
 use crate::service::attempt::{
-    Judgement, Machine, Served, ServiceExchange, ServiceSettings, Unsendable,
+    Judgement, RequestAttempts, Served, ServiceExchange, ServiceSettings, Unsendable,
 };
 use crate::service::failover::{ByCause, TimeLimits};
 use crate::service::{Affinity, BalanceError, BoxError, Classify, Failover, Timeouts};
@@ -65,6 +65,7 @@ impl<W> Balancer<W> {
                     time_limits: None,
                     retries_same_member: false,
                     reconnects: false,
+                    at_once: false,
                 },
                 affinity: None,
             }
@@ -258,13 +259,14 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         let exchange = CallExchange {
+            balancer: self.balancer.clone(),
             settings: self.settings.clone(),
             idempotent: self.keep.is_idempotent(&request),
             request: Some(request),
             keep: self.keep.clone(),
         };
         CallFuture {
-            machine: Machine::start(self.balancer.clone(), exchange, ()),
+            attempts: RequestAttempts::start(exchange, (), ()),
         }
     }
 }
@@ -289,20 +291,22 @@ impl<W, R, K: fmt::Debug> fmt::Debug for CallService<W, R, K> {
     }
 }
 
-struct CallExchange<R, K> {
+struct CallExchange<W, R, K> {
+    balancer: Balancer<W>,
     settings: Arc<CallSettings<R>>,
     request: Option<R>,
     idempotent: bool,
     keep: K,
 }
 
-impl<W, R, K> ServiceExchange<W> for CallExchange<R, K>
+impl<W, R, K> ServiceExchange<W> for CallExchange<W, R, K>
 where
     W: Service<R> + Clone,
     W::Error: Into<BoxError>,
     R: 'static,
     K: KeepRequest<R>,
 {
+    type First = ();
     type Request = R;
     type Service = W;
     type Response = W::Response;
@@ -317,7 +321,15 @@ where
         &self.settings.common
     }
 
-    fn pick<T>(&self, _: &Balancer<W>, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+    fn balancer(&self) -> &Balancer<W> {
+        &self.balancer
+    }
+
+    fn pick_first<T>(&self, (): &(), then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+        self.pick(then)
+    }
+
+    fn pick<T>(&self, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
         let mut pick = PickRequest::new();
         if let (Some(affinity), Some(request)) = (&self.settings.affinity, &self.request) {
             pick = pick.with_session(affinity.route(request));
@@ -357,6 +369,14 @@ where
         self.request.is_some()
     }
 
+    fn first_request(&mut self, (): (), lease: &mut Lease<W>, last: bool) -> Result<R, Unsendable> {
+        self.request(lease, last, false)
+    }
+
+    fn hold(&mut self, (): ()) {}
+
+    fn restore(&mut self) {}
+
     fn request(&mut self, _: &mut Lease<W>, last: bool, _: bool) -> Result<R, Unsendable> {
         let copy = self.request.as_ref().filter(|_| !last);
         let copy = copy.and_then(|request| self.keep.copy(request));
@@ -373,7 +393,7 @@ where
         }
     }
 
-    fn respond(&mut self, _: &Balancer<W>, served: Served<W::Response, W>) -> Leased<W::Response> {
+    fn respond(&mut self, served: Served<W::Response, W>) -> Leased<W::Response> {
         Leased::new(served.response, served.lease.into_guard())
     }
 }
@@ -390,7 +410,7 @@ pin_project! {
         W: Service<R>,
     {
         #[pin]
-        machine: Machine<W, CallExchange<R, K>, W, W::Future, ()>,
+        attempts: RequestAttempts<W, CallExchange<W, R, K>, W, W::Future, ()>,
     }
 }
 
@@ -404,7 +424,7 @@ where
     type Output = Result<Leased<W::Response>, BalanceError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().machine.poll_response(context)
+        self.project().attempts.poll_response(context)
     }
 }
 
@@ -414,7 +434,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallFuture")
-            .field("machine", &self.machine)
+            .field("attempts", &self.attempts)
             .finish()
     }
 }

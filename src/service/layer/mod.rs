@@ -72,6 +72,7 @@ impl<W> BalanceLayer<W> {
             time_limits: None,
             retries_same_member: false,
             reconnects: false,
+            at_once: false,
         };
         Self {
             balancer,
@@ -221,12 +222,19 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
+    /// Starts the first attempt with the call, for members whose `call` only prepares it.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn at_once(mut self) -> Self {
+        self.settings.common.at_once = true;
+        self
+    }
+
     /// Creates the service for members that are services themselves.
     pub fn over_members(self) -> BalanceService<W, PerMember, P>
     where
         W: Clone,
     {
-        let settings = Arc::new(self.settings);
+        let settings = self.settings;
         settings.affinity.report_not_kept(&self.balancer);
         BalanceService::new(self.balancer, settings, PerMember::default(), self.bodies)
     }
@@ -324,7 +332,7 @@ where
     type Service = BalanceService<W, Rewrite<S>, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let settings = Arc::new(self.settings.clone());
+        let settings = self.settings.clone();
         settings.affinity.report_not_kept(&self.balancer);
         let dispatch = Rewrite::new(inner);
         BalanceService::new(

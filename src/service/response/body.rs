@@ -43,6 +43,12 @@ impl<B> ResponseBody<B> {
         }
     }
 
+    /// Returns whether this is the body of the inner service.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_of_inner(&self) -> bool {
+        matches!(self.content, ResponseContent::Member { .. })
+    }
+
     /// Creates a body from that of an inner service.
     pub(crate) fn inner(inner: B) -> Self {
         let content = ResponseContent::Member { inner };
