@@ -46,14 +46,6 @@ pub struct ClientAddr(pub SocketAddr);
 #[expect(clippy::exhaustive_structs, reason = "a wrapper, and nothing else")]
 pub struct ServerAddr(pub SocketAddr);
 
-/// In the extensions of the first request of a client's connection.
-#[cfg_attr(
-    not(feature = "config"),
-    allow(dead_code, reason = "only a configuration uses it")
-)]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FirstRequest;
-
 impl ClientAddr {
     /// Returns the address; `::ffff:10.0.0.1`, which a dual-stack listener reports, becomes
     /// `10.0.0.1`.

@@ -11,6 +11,7 @@
 
 mod client;
 mod client_layer;
+mod connection_facts;
 mod edge;
 mod empty_frames;
 mod endpoint;
@@ -18,6 +19,7 @@ mod fields;
 mod forwarding;
 mod frames;
 mod hop_by_hop;
+mod known_client;
 mod mapping;
 mod reverse_proxy;
 mod router;
@@ -26,9 +28,9 @@ mod server;
 mod system_tls;
 mod upgrade;
 
-pub(crate) use client::FirstRequest;
 pub use client::{ClientAddr, ServerAddr};
 pub use client_layer::{ClientAddrLayer, ClientAddrService};
+pub(crate) use connection_facts::ConnectionFacts;
 pub use edge::{EdgeBody, EdgeFuture, EdgeLayer, EdgeService};
 #[cfg(feature = "config")]
 pub(crate) use edge::{OwnFields, RejectedResponse};
@@ -39,6 +41,7 @@ pub use endpoint::{
 #[cfg(feature = "config")]
 pub(crate) use fields::reads_as;
 pub use forwarding::{Forwarding, ProxyNameError};
+pub(crate) use known_client::KnownClient;
 #[cfg(feature = "config")]
 pub(crate) use mapping::Readings;
 pub use mapping::{

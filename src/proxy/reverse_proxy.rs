@@ -11,11 +11,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    EdgeBody, EdgeFuture, EdgeLayer, EdgeService, Endpoint, EndpointBody, EndpointError, Forwarding,
+    ConnectionFacts, EdgeBody, EdgeFuture, EdgeLayer, EdgeService, Endpoint, EndpointBody,
+    EndpointError, Forwarding,
 };
 use crate::balancer::Balancer;
 use crate::service::{
@@ -142,7 +144,8 @@ impl<P> ReverseProxy<P> {
             .not_member_fault_if(EndpointError::is_idle_close)
             .stale_if(EndpointError::is_stale)
             .cause_by(EndpointError::cause)
-            .without_extensions();
+            .without_extensions()
+            .at_once();
         Self {
             inner: edge.before(balance.over_members()),
         }
@@ -153,7 +156,7 @@ impl<P, B> Service<Request<B>> for ReverseProxy<P>
 where
     P: RequestBody<EdgeBody<B>>,
     P::Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    B: Body,
+    B: Body + 'static,
 {
     type Response = Response<ProxyBody>;
     type Error = Infallible;
@@ -165,9 +168,47 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let edge = self.inner.call(request);
+        // Right behind a server, nobody reads the extensions of the response.
+        let announces = ConnectionFacts::beside(request.body()).is_none();
+        self.send(request, announces)
+    }
+}
+
+impl<P> ReverseProxy<P> {
+    /// Sends a request. If it `announces` its member, the response has a `ServedBy` in its
+    /// extensions.
+    #[inline]
+    pub(crate) fn send<B>(
+        &self,
+        request: Request<B>,
+        announces: bool,
+    ) -> ReverseProxyFuture<BalanceFuture<Endpoint, PerMember, P, EdgeBody<B>>>
+    where
+        P: RequestBody<EdgeBody<B>>,
+        P::Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        B: Body + 'static,
+    {
+        let request = if self.inner.inner().shows_heads() {
+            with_facts_in_extensions(request)
+        } else {
+            request
+        };
+        let edge = self.inner.send(request, |balance, request| {
+            balance.send(request, (), announces)
+        });
         ReverseProxyFuture { edge }
     }
+}
+
+/// Puts what is known beside a request into its extensions, where functions of the user
+/// look for it.
+fn with_facts_in_extensions<B: 'static>(request: Request<B>) -> Request<B> {
+    let (mut head, body) = request.into_parts();
+    if let Some(facts) = ConnectionFacts::beside(&body) {
+        let tunnel = head.extensions.get::<OnUpgrade>().is_some();
+        facts.insert_into(&mut head.extensions, tunnel);
+    }
+    Request::from_parts(head, body)
 }
 
 pin_project! {
@@ -192,8 +233,10 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut edge = self.project().edge;
-        let answered = ready!(edge.as_mut().poll(context));
-        Poll::Ready(Ok(answered.unwrap_or_else(|error| edge.answer_of(error))))
+        Poll::Ready(Ok(match ready!(edge.as_mut().poll(context)) {
+            Ok(response) => response,
+            Err(error) => edge.answer_of(error),
+        }))
     }
 }
 

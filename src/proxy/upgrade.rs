@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use crate::balancer::Guard;
 use crate::member::Outcome;
 use crate::net::TunnelCutoff;
+use crate::proxy::{ConnectionFacts, KnownClient};
 use crate::service::UpgradeLease;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::timer::{Deadline, timeout};
@@ -52,7 +53,11 @@ pub(super) struct RequestedUpgrade {
 impl Upgrades {
     /// Takes the requested upgrade out of the head of a request; `None` if there is none,
     /// or if it is not allowed.
-    pub(super) fn requested(&self, head: &mut Parts) -> Option<RequestedUpgrade> {
+    pub(super) fn requested(
+        &self,
+        head: &mut Parts,
+        beside: Option<&ConnectionFacts>,
+    ) -> Option<RequestedUpgrade> {
         // The server adds this if the connection can be switched.
         head.extensions.get::<OnUpgrade>()?;
         let protocol = head.headers.get(UPGRADE)?;
@@ -66,7 +71,7 @@ impl Upgrades {
         Some(RequestedUpgrade {
             protocol: protocol.clone(),
             client: head.extensions.remove::<OnUpgrade>()?,
-            cut: head.extensions.remove::<TunnelCutoff>(),
+            cut: KnownClient::new(&head.extensions, beside).tunnel_cutoff(),
             idle: self.idle,
         })
     }

@@ -189,7 +189,7 @@ fn bind(address: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
 }
 
 fn server(config: &Config, tls: Option<&ServerTls>, local: SocketAddr) -> Server {
-    let mut server = Server::new();
+    let mut server = Server::new().facts_beside();
     if let Some(timeout) = config.server.timeout {
         server = server.body_timeout(timeout).write_timeout(timeout);
     } else {

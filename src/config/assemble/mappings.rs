@@ -92,12 +92,12 @@ pub(super) fn destination(
         let edge = EdgeLayer::new(forwarding).upgrades(upgrades(config));
         clients.push(MemberClient {
             forwarded_headers,
-            balancer: balancer.clone(),
             proxy: ReverseProxy::from_parts(layer, edge),
         });
     }
     Some(HostDestination {
         name: used.is_named.then(|| config.name.clone()),
+        balancer: balancer.clone(),
         sticky,
         clients,
     })

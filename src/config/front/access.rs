@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::Extensions;
 use ipnet::IpNet;
 
 use crate::config::AccessRule;
@@ -23,8 +22,7 @@ impl AccessCheck {
     /// Returns whether the client of a request has access, by the client address that its
     /// server has recorded and the local address `here`. A client without a known address
     /// has access only if all clients have.
-    pub(super) fn allows(&self, extensions: &Extensions, here: SocketAddr) -> bool {
-        let client = extensions.get::<ClientAddr>();
+    pub(super) fn allows(&self, client: Option<ClientAddr>, here: SocketAddr) -> bool {
         let client = client.map(|client| client.0.ip().to_canonical());
         let here = here.ip().to_canonical();
         self.rules.iter().any(|rule| match (rule, client) {
@@ -56,13 +54,11 @@ mod tests {
     use super::AccessCheck;
     use crate::config::AccessRule;
     use crate::proxy::ClientAddr;
-    use http::Extensions;
 
     fn allows(rules: &[AccessRule], client: &str) -> bool {
-        let mut extensions = Extensions::new();
-        extensions.insert(ClientAddr(client.parse().unwrap()));
+        let client = Some(ClientAddr(client.parse().unwrap()));
         let here = "192.0.2.7:80".parse().unwrap();
-        AccessCheck::new(rules).unwrap().allows(&extensions, here)
+        AccessCheck::new(rules).unwrap().allows(client, here)
     }
 
     #[test]
@@ -83,17 +79,17 @@ mod tests {
 
     #[test]
     fn an_unknown_client_has_access_only_if_all_clients_have() {
-        let nobody = Extensions::new();
+        let nobody = None;
         let here = "127.0.0.1:80".parse().unwrap();
         assert!(
             !AccessCheck::new(&[AccessRule::Local])
                 .unwrap()
-                .allows(&nobody, here)
+                .allows(nobody, here)
         );
         assert!(
             AccessCheck::new(&[AccessRule::Granted])
                 .unwrap()
-                .allows(&nobody, here)
+                .allows(nobody, here)
         );
         assert!(AccessCheck::new(&[]).is_none());
     }

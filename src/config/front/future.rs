@@ -27,8 +27,8 @@ pin_project! {
 pin_project! {
     #[project = FrontStateProjected]
     enum FrontState {
-        // `None` once it has been returned.
-        Ready { response: Option<FrontResponse> },
+        // Boxed, because most requests are sent on. `None` once it has been returned.
+        Ready { response: Option<Box<FrontResponse>> },
         Reported { #[pin] form: HeartbeatServiceFuture<ClientBody>, context: RequestContext },
         Sent { #[pin] sent: DispatchFuture, context: RequestContext },
     }
@@ -36,7 +36,7 @@ pin_project! {
 
 impl FrontFuture {
     pub(super) fn ready(response: FrontResponse) -> Self {
-        let response = Some(response);
+        let response = Some(Box::new(response));
         Self {
             state: FrontState::Ready { response },
         }
@@ -64,7 +64,7 @@ impl Future for FrontFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             FrontStateProjected::Ready { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
+                Some(response) => Poll::Ready(Ok(*response)),
                 None => panic!("a future was polled after it had completed"),
             },
             FrontStateProjected::Reported { form, context } => {

@@ -28,8 +28,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::net::TlsSession;
-use crate::proxy::{ClientBody, ProxyBody, ServerAddr};
+use crate::proxy::{ClientBody, ConnectionFacts, KnownClient, ProxyBody};
 use crate::sync::Published;
 
 pub(super) use access::AccessCheck;
@@ -75,11 +74,15 @@ impl Service<Request<ClientBody>> for AddressService {
     }
 
     fn call(&mut self, request: Request<ClientBody>) -> FrontFuture {
-        let here = request.extensions().get::<ServerAddr>();
+        let client = KnownClient::new(
+            request.extensions(),
+            ConnectionFacts::beside(request.body()),
+        );
+        let here = client.server_address();
         let here = here.map_or(self.here, |here| here.0);
         let hosts = self.hosts.load();
         let site = hosts.find(here, &request);
-        let session = request.extensions().get::<TlsSession>();
+        let session = client.tls();
         // HTTP/2 clients use one connection for all hosts of a certificate. For a host with
         // another certificate they must open another connection.
         let misdirected = session.is_some_and(|session| {

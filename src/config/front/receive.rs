@@ -17,9 +17,9 @@ use super::site::{RequestRoute, Site, ViaHandling};
 use crate::config::Handler;
 use crate::config::model::INITIAL_NOT_POOLED;
 use crate::heartbeat::HeartbeatService;
-use crate::net::TlsSession;
 use crate::proxy::{
-    ClientAddr, ClientBody, FirstRequest, Origin, OwnFields, Readings, is_for_http, names_its_host,
+    ClientBody, ConnectionFacts, KnownClient, Origin, OwnFields, Readings, is_for_http,
+    names_its_host,
 };
 use crate::service::{ErrorPage, FreshConnection, HostKept, PreferredFormat};
 
@@ -34,7 +34,9 @@ pub(super) fn receive(
     let (mut head, body) = request.into_parts();
     let wanted = PreferredFormat::by(&head.method, &head.headers);
     let mut context = RequestContext::new(site.clone(), wanted);
-    context.secure = head.extensions.get::<TlsSession>().is_some();
+    let beside = ConnectionFacts::beside(&body);
+    let client = KnownClient::new(&head.extensions, beside);
+    context.secure = client.tls().is_some();
     if head.method == Method::CONNECT {
         return refuse(
             &context,
@@ -61,7 +63,7 @@ pub(super) fn receive(
     }
     let readings = Readings::of(head.uri.path());
     context.locations = site.locations_of(&readings.httpd);
-    if !site.allows(&readings, &head.extensions, here) {
+    if !site.allows(&readings, client.address(), here) {
         return refuse(&context, StatusCode::FORBIDDEN, "access is denied");
     }
     let layers = site.layers(&context.locations);
@@ -105,7 +107,7 @@ pub(super) fn receive(
     if layers.top(|layer| layer.preserve_host) == Some(true) {
         head.extensions.insert(HostKept);
     }
-    let first = head.extensions.get::<FirstRequest>().is_some();
+    let first = body.is_of_first_request();
     if first && layers.variable(INITIAL_NOT_POOLED).is_some() {
         head.extensions.insert(FreshConnection::new());
     }
@@ -130,8 +132,10 @@ pub(super) fn receive(
             "the mapping has no target",
         );
     };
-    let sent = client.proxy.clone().call(Request::from_parts(head, body));
-    context.balancer = Some(client.balancer.clone());
+    // The name of the member is only needed for headers of the response.
+    let sent = client
+        .proxy
+        .send(Request::from_parts(head, body), edits_response);
     context.destination = Some(destination);
     FrontFuture::sent(sent, context)
 }
@@ -148,8 +152,12 @@ fn report(context: RequestContext, request: Request<ClientBody>) -> FrontFuture 
         let why = "this server does not receive heartbeats";
         return refuse(&context, StatusCode::SERVICE_UNAVAILABLE, why);
     };
-    let client = |known: &Extensions| known.get::<ClientAddr>().map(|it| it.0.ip());
-    let form = HeartbeatService::new(monitor, client).call(request);
+    let client = {
+        let beside = ConnectionFacts::beside(request.body());
+        KnownClient::new(request.extensions(), beside).address()
+    };
+    let client = client.map(|client| client.0.ip());
+    let form = HeartbeatService::new(monitor, move |_: &Extensions| client).call(request);
     FrontFuture::reported(form, context)
 }
 

@@ -8,9 +8,8 @@ use http::{Response, StatusCode};
 
 use super::layer::{HostLayer, RequestLayers};
 use super::site::{HostDestination, Site};
-use crate::balancer::Balancer;
 use crate::config::ErrorOverride;
-use crate::proxy::{Endpoint, Origin, ProxyBody, RejectedResponse};
+use crate::proxy::{Origin, ProxyBody, RejectedResponse};
 use crate::service::{BalanceError, ErrorPage, PreferredFormat, ServedBy};
 use crate::session;
 
@@ -35,7 +34,6 @@ pub(super) struct RequestContext {
     pub(super) locations: Vec<usize>,
     pub(super) secure: bool,
     pub(super) destination: Option<Arc<HostDestination>>,
-    pub(super) balancer: Option<Balancer<Endpoint>>,
     pub(super) origin: Option<Origin>,
     pub(super) presented: Option<RequestSession>,
 }
@@ -71,7 +69,6 @@ impl RequestContext {
             locations: Vec::new(),
             secure: false,
             destination: None,
-            balancer: None,
             origin: None,
             presented: None,
         }
@@ -81,7 +78,7 @@ impl RequestContext {
     pub(super) fn finish(&self, response: FrontResponse) -> FrontResponse {
         let layers = self.site.layers(&self.locations);
         let picked = self.picked(&response);
-        let mut delivered = response.extensions().get::<ServedBy>().is_some();
+        let mut delivered = response.body().is_of_inner();
         let mut response = self.with_status_of_httpd(response);
         if delivered && is_overridden(&layers, response.status()) {
             let mut page: FrontResponse =
@@ -193,7 +190,7 @@ impl RequestContext {
         else {
             return None;
         };
-        let spec = self.balancer.as_ref()?.spec(member);
+        let spec = self.destination.as_ref()?.balancer.spec(member);
         let route = spec
             .as_ref()
             .and_then(|spec| spec.route())

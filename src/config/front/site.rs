@@ -6,15 +6,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::Uri;
 use http::uri::PathAndQuery;
-use http::{Extensions, Uri};
 
 use super::access::AccessCheck;
 use super::layer::{HostLayer, RequestLayers};
 use super::paths::Paths;
 use crate::balancer::Balancer;
 use crate::heartbeat::HeartbeatMonitor;
-use crate::proxy::{Endpoint, MapError, MappedPath, PathMap, Readings, ReverseProxy};
+use crate::proxy::{ClientAddr, Endpoint, MapError, MappedPath, PathMap, Readings, ReverseProxy};
 use crate::session::StickySession;
 
 /// A host: the main server, or a virtual host with its inherited settings.
@@ -57,6 +57,7 @@ pub(in crate::config) struct MappingRoute {
 pub(in crate::config) struct HostDestination {
     /// The name of the balancer; `None` for a single member.
     pub(in crate::config) name: Option<String>,
+    pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) sticky: Option<StickySession>,
     /// One client for each value of `ProxyAddHeaders` in use.
     pub(in crate::config) clients: Vec<MemberClient>,
@@ -65,7 +66,6 @@ pub(in crate::config) struct HostDestination {
 /// Sends requests to the members of a destination, with or without `X-Forwarded-*`.
 pub(in crate::config) struct MemberClient {
     pub(in crate::config) forwarded_headers: bool,
-    pub(in crate::config) balancer: Balancer<Endpoint>,
     pub(in crate::config) proxy: ReverseProxy,
 }
 
@@ -123,7 +123,7 @@ impl Site {
     pub(super) fn allows(
         &self,
         path: &Readings<'_>,
-        client: &Extensions,
+        client: Option<ClientAddr>,
         here: SocketAddr,
     ) -> bool {
         let mut checks = path.all().filter_map(|reading| self.access_check(reading));

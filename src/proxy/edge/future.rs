@@ -70,11 +70,11 @@ where
             }
             Poll::Ready(Ok(response))
         };
-        let (response, upgrade) = match this.state.project() {
+        let (inner, upgrade) = match this.state.project() {
             EdgeStateProjected::Refused { status } => return refused(*status, None),
-            EdgeStateProjected::Sent { inner, upgrade } => (ready!(inner.poll(context))?, upgrade),
+            EdgeStateProjected::Sent { inner, upgrade } => (inner, upgrade),
         };
-        let (mut head, body) = response.into_parts();
+        let (mut head, body) = ready!(inner.poll(context))?.into_parts();
         let served = |head: &mut http::response::Parts| head.extensions.remove::<ServedBy>();
         let mut switched = None;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {

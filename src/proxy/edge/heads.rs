@@ -7,7 +7,6 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
-use crate::net::TlsSession;
 use crate::proxy::fields::{FoundFields, HeadLook, HeaderField};
 use crate::proxy::forwarding::ForwardedClient;
 use crate::proxy::hop_by_hop::FramingError;
@@ -15,7 +14,8 @@ use crate::proxy::mapping::is_sound;
 use crate::proxy::router::{host_of, names_one_host};
 use crate::proxy::upgrade::{RequestedUpgrade, Upgrades};
 use crate::proxy::{
-    ClientAddr, CookieMap, Forwarding, MappedPath, Origin, PathMap, ReverseMap, fields, hop_by_hop,
+    ConnectionFacts, CookieMap, Forwarding, KnownClient, MappedPath, Origin, PathMap, ReverseMap,
+    fields, hop_by_hop,
 };
 use crate::service::{Pages, PreferredFormat};
 
@@ -54,7 +54,11 @@ pub(super) struct AcceptedRequest {
 impl Edge {
     /// Turns a client's request into one for a member, or returns the status to reject it
     /// with.
-    pub(super) fn convert_request(&self, head: &mut Parts) -> Result<AcceptedRequest, StatusCode> {
+    pub(super) fn convert_request(
+        &self,
+        head: &mut Parts,
+        beside: Option<&ConnectionFacts>,
+    ) -> Result<AcceptedRequest, StatusCode> {
         if head.method == Method::CONNECT {
             return Err(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -67,7 +71,7 @@ impl Edge {
         if !names_one_host(head, host) || !has_sound_path(head) {
             return Err(StatusCode::BAD_REQUEST);
         }
-        if self.certified_only && !is_certified(head) {
+        if self.certified_only && !is_certified(head, beside) {
             return Err(StatusCode::MISDIRECTED_REQUEST);
         }
         let host = self.forwarding.host_of(head, host);
@@ -84,7 +88,7 @@ impl Edge {
         };
         let asks_upgrade = found.has(HeaderField::Upgrade);
         let upgrade = asks_upgrade
-            .then(|| self.upgrades.requested(head))
+            .then(|| self.upgrades.requested(head, beside))
             .flatten();
         let mut removed =
             hop_by_hop::strip_request(&mut head.headers, found).map_err(|why| match why {
@@ -97,9 +101,11 @@ impl Edge {
         if found.has(HeaderField::Trailer) {
             fields::clean_announcement(&mut head.headers, &removed);
         }
-        let client = head.extensions.get::<ClientAddr>();
-        let client = client.map(|client| ForwardedClient::new(client.0.ip()));
-        self.forwarding.add_to(head, client.as_ref(), host, found);
+        let client = KnownClient::new(&head.extensions, beside);
+        let secure = client.tls().is_some();
+        let client = client.to_forward();
+        self.forwarding
+            .add_to(head, client.as_deref(), secure, host, found);
         if let Some(upgrade) = &upgrade {
             upgrade.pass_on(&mut head.headers);
         }
@@ -143,8 +149,8 @@ impl Edge {
 }
 
 /// Returns whether the server's certificate is valid for the host; true without TLS.
-fn is_certified(head: &Parts) -> bool {
-    let Some(session) = head.extensions.get::<TlsSession>() else {
+fn is_certified(head: &Parts, beside: Option<&ConnectionFacts>) -> bool {
+    let Some(session) = KnownClient::new(&head.extensions, beside).tls() else {
         return true;
     };
     let host = host_of(&head.uri, &head.headers);

@@ -31,7 +31,7 @@ pub(crate) use future::RejectedResponse;
 pub(crate) use heads::OwnFields;
 
 use super::upgrade::Upgrades;
-use super::{CookieMap, Forwarding, Origin, PathMap, ReverseMap};
+use super::{ConnectionFacts, CookieMap, Forwarding, Origin, PathMap, ReverseMap};
 use crate::service::{ErrorPage, Pages, PreferredFormat, ResponseBody};
 use heads::{AcceptedRequest, Edge};
 
@@ -271,7 +271,7 @@ pub struct EdgeService<S> {
 impl<S, B, RB> Service<Request<B>> for EdgeService<S>
 where
     S: Service<Request<EdgeBody<B>>, Response = Response<RB>>,
-    B: Body,
+    B: Body + 'static,
 {
     type Response = Response<ResponseBody<EdgeBody<RB>>>;
     type Error = S::Error;
@@ -282,27 +282,61 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut head, body) = request.into_parts();
-        match self.edge.convert_request(&mut head) {
-            Ok(accepted) => {
-                let AcceptedRequest {
-                    upgrade,
-                    removed,
-                    wanted,
-                } = accepted;
-                if !body.is_end_stream() && body.size_hint().exact().is_none() {
-                    // Otherwise hyper's client assumes that a GET has no body.
-                    let chunked = HeaderValue::from_static("chunked");
-                    head.headers.insert(TRANSFER_ENCODING, chunked);
-                }
-                let body = EdgeBody::new(body, removed);
-                let inner = self.inner.call(Request::from_parts(head, body));
-                EdgeFuture::sent(inner, upgrade, wanted, self.edge.clone())
+        let inner = &mut self.inner;
+        pass(&self.edge, request, |request| inner.call(request))
+    }
+}
+
+impl<S> EdgeService<S> {
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Passes a request to the inner service as `call` sends it.
+    #[inline]
+    pub(super) fn send<B, F>(
+        &self,
+        request: Request<B>,
+        call: impl FnOnce(&S, Request<EdgeBody<B>>) -> F,
+    ) -> EdgeFuture<F>
+    where
+        B: Body + 'static,
+    {
+        pass(&self.edge, request, |request| call(&self.inner, request))
+    }
+}
+
+/// Turns a client's request into one for a member and sends it, or rejects it.
+#[inline]
+fn pass<B, F>(
+    edge: &Arc<Edge>,
+    request: Request<B>,
+    send: impl FnOnce(Request<EdgeBody<B>>) -> F,
+) -> EdgeFuture<F>
+where
+    B: Body + 'static,
+{
+    let (mut head, body) = request.into_parts();
+    let beside = ConnectionFacts::beside(&body);
+    match edge.convert_request(&mut head, beside) {
+        Ok(accepted) => {
+            let AcceptedRequest {
+                upgrade,
+                removed,
+                wanted,
+            } = accepted;
+            if !body.is_end_stream() && body.size_hint().exact().is_none() {
+                // Otherwise hyper's client assumes that a GET has no body.
+                let chunked = HeaderValue::from_static("chunked");
+                head.headers.insert(TRANSFER_ENCODING, chunked);
             }
-            Err(status) => {
-                let wanted = PreferredFormat::by(&head.method, &head.headers);
-                EdgeFuture::refused(status, wanted, self.edge.clone())
-            }
+            let body = EdgeBody::new(body, removed);
+            let inner = send(Request::from_parts(head, body));
+            EdgeFuture::sent(inner, upgrade, wanted, edge.clone())
+        }
+        Err(status) => {
+            let wanted = PreferredFormat::by(&head.method, &head.headers);
+            EdgeFuture::refused(status, wanted, edge.clone())
         }
     }
 }

@@ -234,9 +234,10 @@ impl Forwarding {
     /// client's.
     pub fn apply(&self, head: &mut Parts, peer: Option<IpAddr>) {
         let client = peer.map(ForwardedClient::new);
+        let secure = head.extensions.get::<TlsSession>().is_some();
         let HeadLook { found, host } = HeadLook::over(&head.headers);
         let host = self.host_of(head, host);
-        self.add_to(head, client.as_ref(), host, found);
+        self.add_to(head, client.as_ref(), secure, host, found);
     }
 
     /// Returns the host that members are told, if they are.
@@ -252,6 +253,7 @@ impl Forwarding {
         &self,
         head: &mut Parts,
         client: Option<&ForwardedClient>,
+        secure: bool,
         host: Option<HeaderValue>,
         found: FoundFields,
     ) {
@@ -264,7 +266,7 @@ impl Forwarding {
         } else if claimed && (!self.forwarded || !is_sound(&head.headers)) {
             head.headers.remove(FORWARDED);
         }
-        let scheme = self.scheme_of(head);
+        let scheme = self.scheme_of(secure);
         let element = self.forwarded.then(|| {
             let peer = client.map(|client| client.address);
             self.element(peer, host.as_ref(), &scheme)
@@ -411,10 +413,10 @@ impl Forwarding {
         Some(element)
     }
 
-    fn scheme_of(&self, head: &Parts) -> Scheme {
+    fn scheme_of(&self, secure: bool) -> Scheme {
         match &self.scheme {
             Some(scheme) => scheme.clone(),
-            None if head.extensions.get::<TlsSession>().is_some() => Scheme::HTTPS,
+            None if secure => Scheme::HTTPS,
             None => Scheme::HTTP,
         }
     }

@@ -5,21 +5,21 @@
 use std::borrow::Cow;
 
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
-use http::{Extensions, Method, Request, Uri};
+use http::{Method, Request, Uri};
 use ipnet::IpNet;
 use regex::bytes::Regex;
 
 use super::RuleError;
 use super::host::{HostPattern, host_of};
 use super::path::PathPattern;
-use crate::proxy::ClientAddr;
+use crate::proxy::{ConnectionFacts, KnownClient};
 use crate::random::Random;
 use crate::session::cookie_spans;
 
 /// The facts about a request that rules check.
 #[derive(Debug)]
 pub(super) struct RequestFacts<'r> {
-    extensions: &'r Extensions,
+    client: KnownClient<'r>,
     headers: &'r HeaderMap,
     pub(super) host: Option<Cow<'r, str>>,
     pub(super) method: &'r Method,
@@ -29,9 +29,10 @@ pub(super) struct RequestFacts<'r> {
 }
 
 impl<'r> RequestFacts<'r> {
-    pub(super) fn of<B>(request: &'r Request<B>) -> Self {
+    pub(super) fn of<B: 'static>(request: &'r Request<B>) -> Self {
+        let beside = ConnectionFacts::beside(request.body());
         Self {
-            extensions: request.extensions(),
+            client: KnownClient::new(request.extensions(), beside),
             headers: request.headers(),
             host: host_of(request.uri(), request.headers()),
             method: request.method(),
@@ -43,7 +44,7 @@ impl<'r> RequestFacts<'r> {
     /// Returns the same request with another interpretation of its path.
     pub(super) fn read_as<'s>(&'s self, path: &'s str) -> RequestFacts<'s> {
         RequestFacts {
-            extensions: self.extensions,
+            client: self.client,
             headers: self.headers,
             host: self.host.as_deref().map(Cow::Borrowed),
             method: self.method,
@@ -216,7 +217,7 @@ impl RouteCondition {
         match self {
             Self::AnyOf(rules) => rules.iter().any(|rule| rule.hold(facts, random)),
             Self::ClientIn(nets) => {
-                let client = facts.extensions.get::<ClientAddr>();
+                let client = facts.client.address();
                 client.is_some_and(|client| nets.iter().any(|net| net.contains(&client.ip())))
             }
             Self::Cookie { name, value } => has_cookie(facts.headers, name, value.as_deref()),

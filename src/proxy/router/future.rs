@@ -41,17 +41,18 @@ pin_project! {
         S: Service<R>,
     {
         #[pin]
-        state: RoutedCall<S, R, S::Future>,
+        state: RoutedCall<S, R, S::Future, S::Error>,
     }
 }
 
 pin_project! {
     #[project = RoutedCallProjected]
-    enum RoutedCall<S, R, F> {
-        // `None` once it has been returned.
-        Responded { response: Option<Response<Bytes>> },
-        // Not ready yet. The request is `None` once the service has it.
-        Chosen { service: S, request: Option<R> },
+    enum RoutedCall<S, R, F, E> {
+        // Boxed, because most requests are called at once. `None` once it has been taken.
+        Responded { response: Option<Box<Response<Bytes>>> },
+        Failed { error: Option<Box<E>> },
+        // Not ready yet.
+        Chosen { waiting: Option<Box<(S, R)>> },
         Called { #[pin] future: F },
     }
 }
@@ -61,14 +62,25 @@ where
     S: Service<R>,
 {
     pub(super) fn responded(response: Response<Bytes>) -> Self {
-        let response = Some(response);
+        let response = Some(Box::new(response));
         let state = RoutedCall::Responded { response };
         Self { state }
     }
 
     pub(super) fn chosen(service: S, request: R) -> Self {
-        let request = Some(request);
-        let state = RoutedCall::Chosen { service, request };
+        let waiting = Some(Box::new((service, request)));
+        let state = RoutedCall::Chosen { waiting };
+        Self { state }
+    }
+
+    pub(super) fn failed(error: S::Error) -> Self {
+        let error = Some(Box::new(error));
+        let state = RoutedCall::Failed { error };
+        Self { state }
+    }
+
+    pub(super) fn called(future: S::Future) -> Self {
+        let state = RoutedCall::Called { future };
         Self { state }
     }
 }
@@ -85,25 +97,32 @@ where
         loop {
             let future = match state.as_mut().project() {
                 RoutedCallProjected::Responded { response } => match response.take() {
-                    Some(response) => return Poll::Ready(Ok(response.map(ResponseBody::text))),
+                    Some(response) => return Poll::Ready(Ok((*response).map(ResponseBody::text))),
+                    None => panic!("{AGAIN}"),
+                },
+                RoutedCallProjected::Failed { error } => match error.take() {
+                    Some(error) => return Poll::Ready(Err(*error)),
                     None => panic!("{AGAIN}"),
                 },
                 RoutedCallProjected::Called { future } => {
                     let response = ready!(future.poll(context));
                     return Poll::Ready(response.map(|response| response.map(ResponseBody::inner)));
                 }
-                RoutedCallProjected::Chosen { service, request } => {
+                RoutedCallProjected::Chosen { waiting } => {
                     // A service whose `poll_ready` failed is not polled again.
-                    let Some(asked) = request.take() else {
+                    let Some(mut chosen) = waiting.take() else {
                         panic!("{AGAIN}");
                     };
-                    match service.poll_ready(context) {
+                    match chosen.0.poll_ready(context) {
                         Poll::Pending => {
-                            *request = Some(asked);
+                            *waiting = Some(chosen);
                             return Poll::Pending;
                         }
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                        Poll::Ready(Ok(())) => service.call(asked),
+                        Poll::Ready(Ok(())) => {
+                            let (mut service, asked) = *chosen;
+                            service.call(asked)
+                        }
                     }
                 }
             };
@@ -119,6 +138,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             RoutedCall::Responded { .. } => "responded",
+            RoutedCall::Failed { .. } => "failed",
             RoutedCall::Called { .. } => "called",
             RoutedCall::Chosen { .. } => "chosen",
         };

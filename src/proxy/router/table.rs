@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use tower_service::Service;
@@ -20,10 +20,10 @@ use crate::service::{PreferredFormat, ResponseBody};
 /// matches it: one of your services, which all have one type `S`, a redirect, or a fixed
 /// response. A request that matches no rule gets 404, unless you set a fallback.
 ///
-/// It is always ready: a service is cloned for each request, and made ready within its
-/// future. Errors of the services are passed on unchanged. Clones share everything. To send
-/// a router to other threads, its services must be [`Sync`], as tower's
-/// `BoxCloneSyncService` is.
+/// It is always ready: a service is cloned for each request. If the clone is not ready at
+/// once, the future waits for it. Errors of the services are passed on unchanged. Clones
+/// share everything. To send a router to other threads, its services must be [`Sync`], as
+/// tower's `BoxCloneSyncService` is.
 ///
 /// # Examples
 ///
@@ -77,6 +77,7 @@ impl<S> Router<S> {
 impl<S, B, RB> Service<Request<B>> for Router<S>
 where
     S: Service<Request<B>, Response = Response<RB>> + Clone,
+    B: 'static,
 {
     type Response = Response<ResponseBody<RB>>;
     type Error = S::Error;
@@ -94,7 +95,7 @@ where
             let response = StaticResponse::ambiguous_path().to_response(wanted());
             return RouterFuture::responded(response);
         };
-        let service = match action {
+        let mut service = match action {
             RouteAction::Respond(response) => {
                 return RouterFuture::responded(response.to_response(wanted()));
             }
@@ -103,7 +104,13 @@ where
             }
             RouteAction::Service(service) => service.clone(),
         };
-        RouterFuture::chosen(service, request)
+        // Most services are always ready. If this one is not, the future polls it again.
+        let mut no_waker = Context::from_waker(Waker::noop());
+        match service.poll_ready(&mut no_waker) {
+            Poll::Ready(Ok(())) => RouterFuture::called(service.call(request)),
+            Poll::Ready(Err(error)) => RouterFuture::failed(error),
+            Poll::Pending => RouterFuture::chosen(service, request),
+        }
     }
 }
 
@@ -389,13 +396,16 @@ impl<S> RuleTable<S> {
 
 #[cfg(test)]
 impl<S> Router<S> {
-    pub(super) fn found<B>(&self, request: &Request<B>) -> Result<Option<usize>, AmbiguousPath> {
+    pub(super) fn found<B: 'static>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<Option<usize>, AmbiguousPath> {
         let facts = RequestFacts::of(request);
         self.table.find(&facts, |facts| self.table.first(facts))
     }
 
     /// The same by a linear search, as a reference for tests.
-    pub(super) fn found_linearly<B>(
+    pub(super) fn found_linearly<B: 'static>(
         &self,
         request: &Request<B>,
     ) -> Result<Option<usize>, AmbiguousPath> {

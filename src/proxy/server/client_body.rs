@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use super::in_flight::InFlightRequest;
 use super::linger::discard;
 use super::unread::UnreadBody;
+use crate::proxy::ConnectionFacts;
 use crate::proxy::empty_frames::poll_filled;
 use crate::service::{BoxError, RequestError, cause};
 use crate::timer::Deadline;
@@ -54,6 +56,16 @@ pub struct ClientBody {
     waiting: bool,
     /// While this exists, the connection is not idle, even if the response is complete.
     busy: Option<InFlightRequest>,
+    /// `None` if they are in the extensions of the request.
+    facts: Option<FactsBeside>,
+}
+
+/// What the server knows of a request, beside it.
+#[derive(Debug)]
+pub(super) struct FactsBeside {
+    pub(super) facts: Arc<ConnectionFacts>,
+    /// It is the first request of its connection.
+    pub(super) first: bool,
 }
 
 /// The HTTP version of the body, and the state needed when it ends or is dropped.
@@ -87,7 +99,26 @@ impl ClientBody {
             alarm: None,
             waiting: false,
             busy,
+            facts: None,
         }
+    }
+
+    pub(super) fn with_facts(mut self, facts: Option<FactsBeside>) -> Self {
+        self.facts = facts;
+        self
+    }
+
+    /// Returns what the server knows of the connection, unless it is in the extensions of
+    /// the request.
+    pub(in crate::proxy) fn facts(&self) -> Option<&ConnectionFacts> {
+        self.facts.as_ref().map(|beside| &*beside.facts)
+    }
+
+    /// Returns whether the request is the first of its connection, as far as this is known
+    /// beside it.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_of_first_request(&self) -> bool {
+        self.facts.as_ref().is_some_and(|beside| beside.first)
     }
 
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {

@@ -2,6 +2,7 @@
 //!
 //! Not here: its bytes (`client_stream`) and its requests (`request`).
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tower_service::Service;
 use super::ClientBody;
 use super::client_stream::ClientStream;
 use super::connection_state::{ConnectionDue, ConnectionState};
+use super::facts_beside::finds_facts_beside;
 use super::first_bytes::first_bytes;
 use super::held_heads::HeadBudget;
 use super::options::Options;
@@ -29,7 +31,8 @@ use crate::net::{
     TlsSession,
 };
 use crate::proxy::fields::MOST_LINES;
-use crate::proxy::{ClientAddr, ServerAddr};
+use crate::proxy::forwarding::ForwardedClient;
+use crate::proxy::{ClientAddr, ConnectionFacts, ServerAddr};
 use crate::service::BoxError;
 use crate::timer::Deadline;
 
@@ -108,14 +111,19 @@ where
 {
     async fn speak(self, opened: OpenedConnection) {
         let (options, state) = (self.options, self.state);
-        let requests = RequestService {
-            service: self.service,
-            connection: state.clone(),
-            options: options.clone(),
+        let facts = ConnectionFacts {
+            to_forward: opened.client.map(|it| ForwardedClient::new(it.0.ip())),
             client: opened.client,
             here: opened.here,
             tls: opened.secured,
             cut: self.stopping.cut(),
+        };
+        let requests = RequestService {
+            service: RefCell::new(self.service),
+            connection: state.clone(),
+            options: options.clone(),
+            facts: Arc::new(facts),
+            beside: options.facts_beside || finds_facts_beside::<S>(),
             heads: opened
                 .is_two
                 .then(|| HeadBudget::new(options.head_limits, options.heads.clone())),

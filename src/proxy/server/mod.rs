@@ -16,6 +16,7 @@ mod client_body;
 mod client_stream;
 mod connection;
 mod connection_state;
+mod facts_beside;
 mod first_bytes;
 mod frame_budget;
 mod half_close;

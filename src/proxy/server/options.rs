@@ -102,6 +102,8 @@ pub struct Server {
 pub(super) struct Options {
     pub(super) opening: Opening,
     pub(super) server_addr: bool,
+    /// The service is known to find the facts of a connection beside its requests.
+    pub(super) facts_beside: bool,
     pub(super) pages: Option<Pages>,
     /// `None` for the default, which follows the system's limit.
     pub(super) max_connections: Option<u32>,
@@ -134,6 +136,7 @@ impl Server {
         let options = Options {
             opening: Opening::default(),
             server_addr: false,
+            facts_beside: false,
             pages: None,
             max_connections: None,
             max_requests: u32::MAX,

@@ -1,6 +1,7 @@
 //! The path of one request of a connection to the service and back. The server's facts are
 //! added to it, and it counts as in flight until the last frame of the response is dropped.
 
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -15,26 +16,25 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::ClientBody;
-use super::client_body::BodyTransport;
+use super::client_body::{BodyTransport, FactsBeside};
 use super::connection_state::ConnectionState;
 use super::held_heads::HeadBudget;
 use super::in_flight::InFlightRequest;
 use super::options::Options;
 use super::streams::{PIECE, Pieces};
-use crate::net::{TlsSession, TunnelCutoff};
+use crate::proxy::ConnectionFacts;
 use crate::proxy::empty_frames::poll_filled;
-use crate::proxy::{ClientAddr, FirstRequest, ServerAddr};
 use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
 
 /// The service that hyper calls for each request of one connection.
 pub(super) struct RequestService<S> {
-    pub(super) service: S,
+    /// It serves one request after the other, as far as it is ready.
+    pub(super) service: RefCell<S>,
     pub(super) connection: Arc<ConnectionState>,
     pub(super) options: Arc<Options>,
-    pub(super) client: Option<ClientAddr>,
-    pub(super) here: Option<ServerAddr>,
-    pub(super) tls: Option<TlsSession>,
-    pub(super) cut: TunnelCutoff,
+    pub(super) facts: Arc<ConnectionFacts>,
+    /// Whether the service finds the facts beside its requests.
+    pub(super) beside: bool,
     /// For HTTP/2, where a connection has many heads at a time.
     pub(super) heads: Option<Arc<HeadBudget>>,
 }
@@ -84,8 +84,10 @@ where
         if let Some((status, why)) = self.exceeded_limit(&request) {
             let wanted = PreferredFormat::by(request.method(), request.headers());
             let refusal = ErrorPage::new(status, why, wanted);
-            let response = Some(refusal.page(self.options.pages.as_ref()));
-            let state = RequestStart::Refused { response };
+            let response = refusal.page(self.options.pages.as_ref());
+            let state = RequestStart::Refused {
+                response: Some(Box::new(response)),
+            };
             // The unread body is handled as if the service had rejected the request.
             drop(request.map(|body| ClientBody::new(body, transport, most, patience, in_flight)));
             return RequestFuture {
@@ -95,36 +97,33 @@ where
                 method,
             };
         }
-        let tunnel = request.extensions().get::<OnUpgrade>().is_some();
-        let extensions = request.extensions_mut();
-        if let Some(client) = self.client {
-            extensions.insert(client);
+        let facts = self.beside.then(|| FactsBeside {
+            facts: self.facts.clone(),
+            first: self.connection.is_first(),
+        });
+        if facts.is_none() {
+            let extensions = request.extensions_mut();
+            let tunnel = extensions.get::<OnUpgrade>().is_some();
+            self.facts.insert_into(extensions, tunnel);
         }
-        if self.connection.is_first() {
-            extensions.insert(FirstRequest);
-        }
-        if let Some(here) = self.here {
-            extensions.insert(here);
-        }
-        if let Some(tls) = &self.tls {
-            extensions.insert(tls.clone());
-        }
-        if tunnel {
-            extensions.insert(self.cut.clone());
-        }
-        let request =
-            request.map(|body| ClientBody::new(body, transport, most, patience, in_flight));
-        let mut service = self.service.clone();
+        let request = request.map(|body| {
+            let body = ClientBody::new(body, transport, most, patience, in_flight);
+            body.with_facts(facts)
+        });
+        let mut service = self.service.borrow_mut();
         // Most services are always ready. If this one is not, the future polls it again.
         let mut no_waker = Context::from_waker(Waker::noop());
         let state = match service.poll_ready(&mut no_waker) {
             Poll::Ready(Ok(())) => RequestStart::Called {
                 future: service.call(request),
             },
-            Poll::Ready(Err(_)) | Poll::Pending => RequestStart::Chosen {
-                service,
-                request: Some(request),
-            },
+            Poll::Ready(Err(_)) | Poll::Pending => {
+                let another = service.clone();
+                let service = std::mem::replace(&mut *service, another);
+                RequestStart::Chosen {
+                    waiting: Some(Box::new((service, request))),
+                }
+            }
         };
         RequestFuture {
             state,
@@ -172,6 +171,7 @@ impl<S> RequestService<S> {
 
 pin_project! {
     /// A request for which a response is being created.
+    #[project = RequestFutureProjected]
     pub(super) struct RequestFuture<S, F> {
         #[pin]
         state: RequestStart<S, F>,
@@ -184,11 +184,12 @@ pin_project! {
 pin_project! {
     #[project = RequestStartProjected]
     enum RequestStart<S, F> {
-        // Options are `None` once their value has been taken.
         Called { #[pin] future: F },
+        // Boxed, because most requests are called at once. `None` once it has been taken.
+        //
         // Not ready yet, or failed; it will return the same error again.
-        Chosen { service: S, request: Option<Request<ClientBody>> },
-        Refused { response: Option<Response<Bytes>> },
+        Chosen { waiting: Option<Box<(S, Request<ClientBody>)>> },
+        Refused { response: Option<Box<Response<Bytes>>> },
         // There is no room for its head beside those that are held.
         NoRoom,
     }
@@ -204,22 +205,26 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut response = loop {
+        let response = loop {
             let future = match this.state.as_mut().project() {
                 RequestStartProjected::Called { future } => {
-                    break ready!(future.poll(context))
-                        .map_err(Into::into)?
-                        .map(ResponseBody::inner);
+                    break ready!(future.poll(context)).map_err(Into::into)?;
                 }
-                RequestStartProjected::Chosen { service, request } => {
-                    ready!(service.poll_ready(context)).map_err(Into::into)?;
-                    match request.take() {
-                        Some(request) => service.call(request),
+                RequestStartProjected::Chosen { waiting } => {
+                    let Some(chosen) = waiting else {
+                        return Poll::Pending;
+                    };
+                    ready!(chosen.0.poll_ready(context)).map_err(Into::into)?;
+                    match waiting.take().map(|chosen| *chosen) {
+                        Some((mut service, request)) => service.call(request),
                         None => return Poll::Pending,
                     }
                 }
                 RequestStartProjected::Refused { response } => match response.take() {
-                    Some(response) => break response.map(ResponseBody::text),
+                    Some(response) => {
+                        let response = (*response).map(ResponseBody::text);
+                        return Poll::Ready(Ok(this.finish(response, |body| body)));
+                    }
                     None => return Poll::Pending,
                 },
                 RequestStartProjected::NoRoom => {
@@ -230,35 +235,50 @@ where
             };
             this.state.set(RequestStart::Called { future });
         };
-        let busy = this.busy.take();
+        Poll::Ready(Ok(this.finish(response, ResponseBody::inner)))
+    }
+}
+
+impl<S, F> RequestFutureProjected<'_, S, F> {
+    /// Prepares a response for its connection.
+    #[inline]
+    fn finish<T, B>(
+        self,
+        mut response: Response<T>,
+        content: impl FnOnce(T) -> ResponseBody<B>,
+    ) -> Response<InFlightResponseBody<B>>
+    where
+        T: Body,
+    {
+        let (busy, speaks, method) = (self.busy.take(), *self.speaks, *self.method);
         if let Some(InFlightRequest { connection, .. }) =
-            busy.as_ref().filter(|_| *this.speaks != Version::HTTP_2)
+            busy.as_ref().filter(|_| speaks != Version::HTTP_2)
         {
             let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS
-                || *this.method == MethodKind::Tunnel && response.status().is_success();
+                || method == MethodKind::Tunnel && response.status().is_success();
             if switches {
                 connection.become_tunnel();
             } else {
                 let unread = connection.unread.start_discard();
-                let endless = *this.speaks == Version::HTTP_10
-                    && *this.method != MethodKind::Head
-                    && { ends_with_the_connection(&response) };
+                let endless = speaks == Version::HTTP_10 && method != MethodKind::Head && {
+                    ends_with_the_connection(&response)
+                };
                 if unread || endless || connection.has_max_requests() || connection.is_closing() {
-                    set_connection_close(&mut response, *this.speaks);
+                    set_connection_close(&mut response, speaks);
                 }
             }
         }
-        let in_pieces = *this.speaks == Version::HTTP_2;
+        let in_pieces = speaks == Version::HTTP_2;
         if in_pieces {
             // Until the first frame of the body is polled, the head is the part that waits.
             Pieces::give();
         }
-        Poll::Ready(Ok(response.map(|inner| InFlightResponseBody {
-            inner,
+        response.map(|inner| InFlightResponseBody {
+            inner: content(inner),
             rest: Bytes::new(),
             in_pieces,
             _busy: busy,
-        })))
+        })
     }
 }
 
