@@ -25,6 +25,7 @@ mod half_close;
 mod handover;
 mod header_lines;
 mod http_1_0;
+mod known;
 mod member;
 #[cfg(target_os = "linux")]
 mod nginx;
