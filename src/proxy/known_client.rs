@@ -13,8 +13,8 @@ use http::Extensions;
 
 #[cfg(feature = "config")]
 use super::ServerAddr;
-use super::{ClientAddr, ClientBody, ConnectionFacts};
 use super::forwarding::ForwardedClient;
+use super::{ClientAddr, ClientBody, ConnectionFacts};
 use crate::net::{TlsSession, TunnelCutoff};
 
 impl ConnectionFacts {
@@ -23,6 +23,17 @@ impl ConnectionFacts {
         // The compiler resolves this.
         let body = (body as &dyn Any).downcast_ref::<ClientBody>();
         body.and_then(ClientBody::facts)
+    }
+}
+
+/// Returns the client of a request as members are told of it.
+pub(super) fn client_to_forward<'b>(
+    extensions: &Extensions,
+    beside: Option<&'b ConnectionFacts>,
+) -> Option<Cow<'b, ForwardedClient>> {
+    match extensions.get::<ClientAddr>() {
+        Some(client) => Some(Cow::Owned(ForwardedClient::new(client.ip()))),
+        None => beside?.to_forward.as_ref().map(Cow::Borrowed),
     }
 }
 
@@ -47,14 +58,6 @@ impl<'r> KnownClient<'r> {
     pub(crate) fn server_address(self) -> Option<ServerAddr> {
         let here = self.extensions.get().copied();
         here.or_else(|| self.beside?.here)
-    }
-
-    /// Returns the client as members are told of it.
-    pub(super) fn to_forward(self) -> Option<Cow<'r, ForwardedClient>> {
-        match self.extensions.get::<ClientAddr>() {
-            Some(client) => Some(Cow::Owned(ForwardedClient::new(client.0.ip()))),
-            None => self.beside?.to_forward.as_ref().map(Cow::Borrowed),
-        }
     }
 
     pub(crate) fn tls(self) -> Option<&'r TlsSession> {

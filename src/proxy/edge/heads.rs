@@ -8,8 +8,8 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::proxy::fields::{FoundFields, HeadLook, HeaderField};
-use crate::proxy::forwarding::ForwardedClient;
 use crate::proxy::hop_by_hop::FramingError;
+use crate::proxy::known_client::client_to_forward;
 use crate::proxy::mapping::is_sound;
 use crate::proxy::router::{host_of, names_one_host};
 use crate::proxy::upgrade::{RequestedUpgrade, Upgrades};
@@ -101,9 +101,8 @@ impl Edge {
         if found.has(HeaderField::Trailer) {
             fields::clean_announcement(&mut head.headers, &removed);
         }
-        let client = KnownClient::new(&head.extensions, beside);
-        let secure = client.tls().is_some();
-        let client = client.to_forward();
+        let secure = KnownClient::new(&head.extensions, beside).tls().is_some();
+        let client = client_to_forward(&head.extensions, beside);
         self.forwarding
             .add_to(head, client.as_deref(), secure, host, found);
         if let Some(upgrade) = &upgrade {
