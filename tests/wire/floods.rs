@@ -138,6 +138,35 @@ async fn so_many_interim_answers_as_there_may_be_harm_nothing_again_and_again() 
 }
 
 #[tokio::test]
+async fn interim_answers_that_come_in_pieces_are_counted_as_well() {
+    // Lines may end without a carriage return.
+    let answer = "HTTP/1.1 103 Early Hints\nlink: a\n\nHTTP/1.0 102 x\r\n\r\nHTTP/1.1 100\r\n\n";
+    for (length, most, status) in [(1, 3, 200), (1, 2, 502), (9, 3, 200), (9, 2, 502)] {
+        let member = Member::scripted(move |mut talk| async move {
+            while talk.request().await.is_some_and(|request| request.whole) {
+                for piece in [answer, OK].concat().as_bytes().chunks(length) {
+                    talk.say(piece).await;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        })
+        .await;
+        let endpoint = member
+            .quick()
+            .head_timeout(Duration::from_secs(9))
+            .max_interim_responses(most);
+        let front = Front::before(Server::new(), [endpoint.build().unwrap()]);
+        let mut client = front.client().await;
+        for request in [GET, POST, GET] {
+            client.say(request).await;
+            assert_eq!(client.answer().await.status(), status);
+        }
+        drop(client);
+        front.at_rest().await;
+    }
+}
+
+#[tokio::test]
 async fn chunks_of_a_byte_without_end_are_cut_by_the_limit_of_the_whole() {
     let begin = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let extended = "1;a=b\r\ny\r\n";

@@ -133,7 +133,7 @@ impl ConnectionOpener {
 
     async fn http1_handshake(&self, stream: Stream) -> Result<MemberConnection, BoxError> {
         let interim = InterimLimit::new(self.max_interim);
-        let bytes = InterimLimited::new(TokioIo::new(stream), interim.clone());
+        let bytes = TokioIo::new(InterimLimited::new(stream, interim.clone()));
         let mut http1 = http1::Builder::new();
         http1.max_header_size(self.max_head);
         if let Some(lines) = self.max_headers {

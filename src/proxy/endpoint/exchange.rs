@@ -157,7 +157,7 @@ fn send(
             if times.upload.is_watched() {
                 one.move_to_task();
             }
-            one.interim.watch(&mut request);
+            one.interim.restart();
             let sent = one.sender.try_send_request(request);
             let on = ActiveConnection {
                 endpoint,
