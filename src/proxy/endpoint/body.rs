@@ -77,11 +77,15 @@ impl EndpointBody {
 
     /// Returns the connection to the pool.
     fn return_to_pool(&mut self) {
-        let Some((endpoint, MemberConnection::Http1(mut connection))) = self.connection.take()
-        else {
-            return;
+        let alarm = std::mem::take(&mut self.alarm);
+        let (endpoint, mut connection) = match self.connection.take() {
+            Some((endpoint, MemberConnection::Http1(connection))) => (endpoint, connection),
+            Some((_, MemberConnection::Http2(connection))) => {
+                return connection.return_alarm(alarm);
+            }
+            None => return,
         };
-        connection.alarm = std::mem::take(&mut self.alarm);
+        connection.alarm = alarm;
         if self.upload.goes_on() {
             // A member that responds early may close next. The rest of the upload may still be
             // sent.

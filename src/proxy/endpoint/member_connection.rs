@@ -20,10 +20,11 @@ use super::peer::Peer;
 use super::permit::{Http2ConnectionState, StreamPermit};
 use super::progress::ExchangeAlarm;
 use crate::service::{host_of, join_cookies};
-use crate::sync::{AtomicU32, Relaxed};
+use crate::sync::{AtomicU32, Mutex, Relaxed};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HOP_BY_HOP: [HeaderName; 4] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING];
 
 /// A connection that accepts requests.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ impl Http2Connection {
             most,
             number,
             streams: AtomicU32::new(0),
+            alarms: Mutex::default(),
         };
         Self {
             sender: Some(sender),
@@ -96,6 +98,11 @@ impl Http2Connection {
     /// Shares the stream with an upload, which may last longer than the response.
     pub(super) fn stream(&self) -> Option<Arc<StreamPermit>> {
         self.stream.clone()
+    }
+
+    /// Keeps the alarm of an exchange that has ended for another one.
+    pub(super) fn return_alarm(&self, alarm: ExchangeAlarm) {
+        self.shared.alarms.lock().push(alarm);
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -241,11 +248,14 @@ impl fmt::Debug for ConnectionDriver {
 pub(super) type SendFailure = TrySendError<Request<Outgoing>>;
 
 impl MemberConnection {
-    /// Takes the connection's alarm; a shared connection has none.
+    /// Takes an alarm that an earlier exchange has set, if there is one.
     pub(super) fn take_alarm(&mut self) -> ExchangeAlarm {
         match self {
             Self::Http1(connection) => std::mem::take(&mut connection.alarm),
-            Self::Http2(_) => ExchangeAlarm::default(),
+            Self::Http2(connection) => {
+                let alarm = connection.shared.alarms.lock().pop();
+                alarm.unwrap_or_default()
+            }
         }
     }
 
@@ -284,8 +294,11 @@ pub(super) fn for_http_1(request: &mut Request<Outgoing>) {
 pub(super) fn for_http_2(request: &mut Request<Outgoing>, authority: &Authority, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
-    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING] {
-        headers.remove(name);
+    // Most requests have none of them.
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in HOP_BY_HOP {
+            headers.remove(name);
+        }
     }
     // The value of `Host` goes into the authority.
     let host = headers.remove(HOST);

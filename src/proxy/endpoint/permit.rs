@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::peer::Peer;
-use crate::sync::{AtomicU32, Relaxed};
+use super::progress::ExchangeAlarm;
+use crate::sync::{AtomicU32, Mutex, Relaxed};
 
 /// State that the handles of a connection share.
 #[derive(Debug)]
@@ -18,6 +19,9 @@ pub(super) struct Http2ConnectionState {
     // Relaxed: it is incremented under the pool's lock; a decrement that has just happened
     // may be missed.
     pub(super) streams: AtomicU32,
+    /// The alarms of exchanges that have ended, for the next ones: a new one costs an
+    /// allocation, and its place among the timers of the runtime.
+    pub(super) alarms: Mutex<Vec<ExchangeAlarm>>,
 }
 
 /// A stream in use, until it is dropped.
