@@ -69,6 +69,12 @@ impl Front {
         members.iter().map(|member| member.in_flight()).sum()
     }
 
+    /// How many bytes of bodies were sent, to all members.
+    pub(crate) fn sent(&self) -> u64 {
+        let members = self.balancer.members();
+        members.iter().map(|member| member.bytes_sent()).sum()
+    }
+
     /// Waits until so many requests are in flight.
     pub(crate) async fn in_flight_is(&self, expected: u32) {
         within(async {

@@ -1,8 +1,13 @@
 //! Members that take too long, over each part of their answer.
 
-use equipoise::proxy::Server;
+use bytes::Bytes;
+use equipoise::proxy::{EndpointError, Server, TimeoutStage};
+use http::Request;
+use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
 
+use super::framed::FramedMember;
 use super::front::{Front, SHORT, statuses, took_about};
 use super::line::within;
 use super::member::{Member, OK};
@@ -180,6 +185,74 @@ async fn an_upload_that_goes_on_after_the_answer_reaches_the_member() {
         client.say("y").await;
     }
     assert_eq!(within(uploads.recv()).await.unwrap(), "yyyyyyyy");
+    drop(client);
+    front.at_rest().await;
+}
+
+/// Requests on one connection share its timers, one after the other.
+#[tokio::test]
+async fn over_http_2_each_request_has_the_whole_time_limit_and_no_more() {
+    let member = FramedMember::scripted(|mut talk| async move {
+        talk.settings(None).await;
+        while let Some((stream, body)) = talk.whole_request().await {
+            if body != b"silence" {
+                talk.answer(stream).await;
+            }
+        }
+    })
+    .await;
+    let endpoint = member.endpoint().head_timeout(SHORT).build().unwrap();
+    let send = |body: &'static str| {
+        let request = Request::post("/").body(Full::<Bytes>::from(body)).unwrap();
+        within(endpoint.clone().oneshot(request))
+    };
+    for _ in 0..3 {
+        for _ in 0..4 {
+            let answer = send("").await.unwrap();
+            within(answer.into_body().collect()).await.unwrap();
+            sleep(SHORT / 5).await;
+        }
+        let began = Instant::now();
+        let late = send("silence").await.unwrap_err();
+        let over = matches!(
+            late,
+            EndpointError::TimedOut {
+                over: TimeoutStage::Head,
+                ..
+            }
+        );
+        assert!(over, "{late}");
+        took_about(SHORT, began);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_was_there_at_once_leaves_the_member_its_time_and_no_more() {
+    let member = Member::scripted(|mut talk| async move {
+        while let Some(request) = talk.request().await {
+            if request.text() != "hello" {
+                talk.say(OK).await;
+            }
+        }
+    })
+    .await;
+    let front = Front::before(Server::new(), [member.quick().build().unwrap()]);
+    let mut client = front.client().await;
+    for _ in 0..3 {
+        for _ in 0..4 {
+            client
+                .say(
+                    POST.replace("connection: close\r\n", "")
+                        .replace("hello", "hallo"),
+                )
+                .await;
+            assert_eq!(client.answer().await.status(), 200);
+            sleep(SHORT / 5).await;
+        }
+        let began = Instant::now();
+        assert_eq!(statuses(&front.told(POST).await), [504]);
+        took_about(SHORT, began);
+    }
     drop(client);
     front.at_rest().await;
 }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod at_once;
 mod bodies;
 mod broken;
 mod causes;

@@ -66,6 +66,11 @@ impl<B> EdgeBody<B> {
         self.removed.extend(names);
     }
 
+    /// Returns the body as it arrives.
+    pub(in crate::proxy) fn inner_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+
     /// Creates a body that has ended.
     pub(super) fn over(inner: B) -> Self {
         Self {

@@ -94,7 +94,16 @@ impl EndpointBody {
         }
         if connection.sender.is_ready() || connection.is_alive() && connection.sender.is_ready() {
             endpoint.pool.put(connection);
-        } else if !connection.sender.is_closed() && !connection.is_polled_here() {
+            return;
+        }
+        if connection.sender.is_closed() {
+            return;
+        }
+        if matches!(self.upload, Progress::Complete) {
+            // The member has responded before it took the whole request.
+            connection.move_to_task();
+        }
+        if !connection.is_polled_here() {
             tokio::spawn(put_when_ready(endpoint, connection));
         }
     }

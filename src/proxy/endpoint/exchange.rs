@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 use super::body::{BodyTimeouts, EndpointBody};
 use super::error::{EndpointError, TimeoutStage, is_unprocessed};
 use super::member_connection::{
-    Http2Connection, MemberConnection, SendFailure, for_http_1, for_http_2,
+    Http2Connection, HyperResponse, HyperResult, MemberConnection, for_http_1, for_http_2,
 };
 use super::outgoing::Outgoing;
 use super::pool::ConnectionChoice;
@@ -32,18 +31,26 @@ pub(super) type ExchangeFuture = Pin<Box<dyn Future<Output = ExchangeResult> + S
 
 type ExchangeResult = Result<Response<EndpointBody>, EndpointError>;
 
-/// Sends a request that is addressed to the member, on an open connection or a new one. In
-/// the common case, this is one allocation.
-pub(super) fn begin(endpoint: Arc<SharedEndpoint>, request: Request<Outgoing>) -> ExchangeFuture {
-    let times = ExchangeTimes::new(&endpoint, request.body().progress().clone());
+/// Sends a request to the member, on an open connection or a new one. On an open
+/// connection, nothing is allocated.
+pub(super) fn begin(
+    endpoint: &Arc<SharedEndpoint>,
+    mut request: Request<Outgoing>,
+) -> impl Future<Output = ExchangeResult> + Send + use<> {
+    let times = ExchangeTimes::new(endpoint);
+    if let Err(source) = endpoint.address_to_member(&mut request) {
+        let refused = EndpointError::Request { source };
+        return SentRequest::later(times, Box::pin(std::future::ready(Err(refused))));
+    }
+    let endpoint = endpoint.clone();
     if endpoint.may_be_http2() && request.headers().contains_key(UPGRADE) {
-        return Box::pin(switch(endpoint, request, times));
+        return SentRequest::later(times.clone(), Box::pin(switch(endpoint, request, times)));
     }
     let fresh = request.extensions().get::<FreshConnection>().is_some();
     let connection = if fresh { None } else { endpoint.pool.take() };
     match connection {
         Some(connection) => send(endpoint, connection, request, times, SendAttempt::First),
-        None => open(endpoint, request, times),
+        None => SentRequest::later(times.clone(), open(endpoint, request, times)),
     }
 }
 
@@ -120,7 +127,8 @@ fn again(
         // by one.
         endpoint.pool.remove_closed();
         if let Some(connection) = endpoint.pool.take() {
-            return send(endpoint, connection, request, times, SendAttempt::Second);
+            let second = SendAttempt::Second;
+            return Box::pin(send(endpoint, connection, request, times, second));
         }
     }
     open(endpoint, request, times)
@@ -147,11 +155,12 @@ fn send(
     mut request: Request<Outgoing>,
     mut times: ExchangeTimes,
     attempt: SendAttempt,
-) -> ExchangeFuture {
-    times.sent();
+) -> SentRequest<impl Future<Output = HyperResult> + Send + use<>> {
     let alarm = connection.take_alarm();
-    match &mut connection {
+    let mut copy = None;
+    let sent = match &mut connection {
         MemberConnection::Http1(one) => {
+            times.sent(request.body_mut().progress_over_http_1());
             for_http_1(&mut request);
             request.body_mut().hold(None);
             if times.upload.is_watched() {
@@ -159,24 +168,28 @@ fn send(
             }
             one.interim.restart();
             let sent = one.sender.try_send_request(request);
-            let on = ActiveConnection {
-                endpoint,
-                connection,
-            };
-            Box::pin(SentRequest::new(sent, on, None, alarm, times, attempt))
+            Some(HyperResponse::Http1 { sent })
         }
         MemberConnection::Http2(two) => {
+            times.sent(request.body_mut().progress());
             for_http_2(&mut request, &endpoint.authority, &endpoint.scheme);
-            let copy =
-                (attempt != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
+            copy = (attempt != SendAttempt::Alone).then(|| Box::new(RequestCopy::of(&mut request)));
             request.body_mut().hold(two.stream());
             let sent = two.send(request);
-            let on = ActiveConnection {
-                endpoint,
-                connection,
-            };
-            Box::pin(SentRequest::new(sent, on, copy, alarm, times, attempt))
+            sent.map(|sent| HyperResponse::Http2 { sent })
         }
+    };
+    SentRequest {
+        sent,
+        on: Some(ActiveConnection {
+            endpoint,
+            connection,
+        }),
+        alarm,
+        times,
+        attempt,
+        copy,
+        again: None,
     }
 }
 
@@ -212,7 +225,7 @@ struct ExchangeTimes {
 }
 
 impl ExchangeTimes {
-    fn new(endpoint: &SharedEndpoint, upload: Progress) -> Self {
+    fn new(endpoint: &SharedEndpoint) -> Self {
         let now = Instant::now();
         Self {
             limits: BodyTimeouts {
@@ -220,26 +233,17 @@ impl ExchangeTimes {
                 whole: endpoint.whole.map(|whole| now + whole),
             },
             head: endpoint.head,
-            seen: upload.seen(),
+            seen: 0,
             head_due: None,
-            upload,
+            upload: Progress::None,
             now,
         }
     }
 
-    /// The same limits, for a request that is sent again.
-    fn for_another(&self, body: &Outgoing) -> Self {
-        let upload = body.progress().clone();
-        Self {
-            seen: upload.seen(),
-            head_due: None,
-            upload,
-            ..*self
-        }
-    }
-
     /// Starts the wait for the response.
-    fn sent(&mut self) {
+    fn sent(&mut self, upload: Progress) {
+        self.seen = upload.seen();
+        self.upload = upload;
         self.head_due = self.head.map(|head| self.now + head);
     }
 
@@ -284,7 +288,8 @@ pin_project! {
         attempt: SendAttempt,
         // The request to send again if the member has not processed it.
         copy: Option<Box<RequestCopy>>,
-        // The request on another connection, because this one turned out to be closed.
+        // The request on another connection, because there was none, or it turned out to be
+        // closed.
         again: Option<ExchangeFuture>,
     }
 }
@@ -296,29 +301,23 @@ struct ActiveConnection {
 }
 
 impl<F> SentRequest<F> {
-    fn new(
-        sent: F,
-        on: ActiveConnection,
-        copy: Option<Box<RequestCopy>>,
-        alarm: ExchangeAlarm,
-        times: ExchangeTimes,
-        attempt: SendAttempt,
-    ) -> Self {
+    /// A request for which there is no open connection.
+    fn later(times: ExchangeTimes, sent: ExchangeFuture) -> Self {
         Self {
-            sent: Some(sent),
-            on: Some(on),
-            alarm,
+            sent: None,
+            on: None,
+            alarm: ExchangeAlarm::default(),
             times,
-            attempt,
-            copy,
-            again: None,
+            attempt: SendAttempt::Fresh,
+            copy: None,
+            again: Some(sent),
         }
     }
 }
 
 impl<F> Future for SentRequest<F>
 where
-    F: Future<Output = Result<Response<Incoming>, SendFailure>>,
+    F: Future<Output = HyperResult>,
 {
     type Output = ExchangeResult;
 
@@ -432,7 +431,7 @@ where
                         let copied = || copy.filter(|_| unprocessed)?.request();
                         match (unsent.or_else(copied), this.attempt.after(two)) {
                             (Some(request), Some((choice, attempt))) => {
-                                let times = times.for_another(request.body());
+                                let times = times.clone();
                                 let sent = open_and_send(endpoint, request, times, choice, attempt);
                                 Ok(Box::pin(sent) as ExchangeFuture)
                             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
@@ -11,6 +11,7 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
+use pin_project_lite::pin_project;
 use tokio::task::AbortHandle;
 
 use super::error::EndpointError;
@@ -79,20 +80,13 @@ impl Http2Connection {
         }
     }
 
-    /// Sends the request that this handle was created for.
+    /// Sends the request that this handle was created for; `None` if it was sent already.
     pub(super) fn send(
         &mut self,
         request: Request<Outgoing>,
-    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + Send + use<> {
-        let sender = self.sender.take();
-        let sent = sender.map(|mut sender| sender.try_send_request(request));
-        async move {
-            match sent {
-                Some(sent) => sent.await,
-                // The handle is for one request.
-                None => std::future::pending().await,
-            }
-        }
+    ) -> Option<impl Future<Output = HyperResult> + Send + use<>> {
+        let mut sender = self.sender.take()?;
+        Some(sender.try_send_request(request))
     }
 
     /// Shares the stream with an upload, which may last longer than the response.
@@ -246,6 +240,33 @@ impl fmt::Debug for ConnectionDriver {
 
 /// A request that was not sent, or why there is no response.
 pub(super) type SendFailure = TrySendError<Request<Outgoing>>;
+
+/// What hyper returns for a request.
+pub(super) type HyperResult = Result<Response<Incoming>, SendFailure>;
+
+pin_project! {
+    /// The response, from hyper, over either version. The types of the futures have no name.
+    #[project = HyperResponseProjected]
+    pub(super) enum HyperResponse<A, B> {
+        Http1 { #[pin] sent: A },
+        Http2 { #[pin] sent: B },
+    }
+}
+
+impl<A, B> Future for HyperResponse<A, B>
+where
+    A: Future,
+    B: Future<Output = A::Output>,
+{
+    type Output = A::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<A::Output> {
+        match self.project() {
+            HyperResponseProjected::Http1 { sent } => sent.poll(context),
+            HyperResponseProjected::Http2 { sent } => sent.poll(context),
+        }
+    }
+}
 
 impl MemberConnection {
     /// Takes an alarm that an earlier exchange has set, if there is one.

@@ -146,6 +146,21 @@ impl Endpoint {
         &self.shared.opener.uri
     }
 
+    /// Sends a request, and returns the response. It is the service without its box.
+    pub(crate) fn exchange<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<EndpointBody>, EndpointError>> + Send + use<B>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let version = request.version();
+        exchange::begin(
+            &self.shared,
+            request.map(|body| Outgoing::new(body, version)),
+        )
+    }
+
     /// Returns what opens connections to the member.
     #[cfg(feature = "health")]
     pub(crate) fn connector(&self) -> &crate::net::Connector {
@@ -166,16 +181,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> EndpointFuture {
-        let endpoint = &self.shared;
-        let version = request.version();
-        let request = request.map(|body| Outgoing::new(body, version));
-        let exchange = match endpoint.address_to_member(request) {
-            Ok(request) => exchange::begin(endpoint.clone(), request),
-            Err(source) => {
-                let refused = EndpointError::Request { source };
-                Box::pin(std::future::ready(Err(refused)))
-            }
-        };
+        let exchange = Box::pin(self.exchange(request));
         EndpointFuture { exchange }
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::proxy) struct Outgoing {
     /// The number of bytes that must arrive before it may end.
     due: u64,
     /// The frame after those that were joined.
-    next: Option<NextFrame>,
+    next: Option<Box<NextFrame>>,
 }
 
 /// A frame, a failure, or the end.
@@ -37,6 +37,10 @@ type NextFrame = Option<Result<Frame<Bytes>, BoxError>>;
 
 /// A frame smaller than this is joined with those that follow it without a wait.
 const SMALL: usize = 1024;
+
+/// A complete body of up to this many bytes is sent without a task. It fits into the buffer
+/// of a socket, so that it does not wait for what the task that sends it waits for.
+const AT_ONCE: u64 = 16 * 1024;
 
 /// A body of which a part is kept; `None` if it is empty.
 #[derive(Debug)]
@@ -83,7 +87,7 @@ impl Outgoing {
     fn empty() -> Self {
         Self {
             content: OutgoingContent::Empty,
-            progress: Progress::default(),
+            progress: Progress::None,
             stream: None,
             due: 0,
             next: None,
@@ -94,7 +98,7 @@ impl Outgoing {
         Self {
             due: content.size_hint().lower(),
             content,
-            progress: Progress::watched(),
+            progress: Progress::None,
             stream: None,
             next: None,
         }
@@ -128,8 +132,25 @@ impl Outgoing {
         self.stream = stream.filter(|_| !matches!(self.content, OutgoingContent::Empty));
     }
 
-    pub(super) fn progress(&self) -> &Progress {
-        &self.progress
+    /// Returns how the progress of the body can be followed.
+    pub(super) fn progress(&mut self) -> Progress {
+        let followed = self.progress.is_watched();
+        if !followed && !matches!(self.content, OutgoingContent::Empty) {
+            self.progress = Progress::watched();
+        }
+        self.progress.clone()
+    }
+
+    /// The same for a request that is about to be sent over HTTP/1.1. A short body that has
+    /// arrived by then does not wait for anything.
+    pub(super) fn progress_over_http_1(&mut self) -> Progress {
+        match &self.content {
+            OutgoingContent::Client(body) if is_at_hand(body) => {
+                self.progress = Progress::Complete;
+                Progress::Complete
+            }
+            _ => self.progress(),
+        }
     }
 
     fn poll_content(&mut self, context: &mut Context<'_>) -> Poll<NextFrame> {
@@ -144,7 +165,7 @@ impl Outgoing {
     /// and the connection is shared.
     fn poll_joined(&mut self, context: &mut Context<'_>) -> Poll<NextFrame> {
         if let Some(next) = self.next.take() {
-            return Poll::Ready(next);
+            return Poll::Ready(*next);
         }
         let first = match ready!(self.poll_content(context)) {
             Some(Ok(frame)) if self.stream.is_some() => match frame.into_data() {
@@ -163,7 +184,7 @@ impl Outgoing {
                     joined.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
                 }
                 next => {
-                    self.next = Some(next);
+                    self.next = Some(Box::new(next));
                     break;
                 }
             }
@@ -175,6 +196,13 @@ impl Outgoing {
         };
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
+}
+
+/// Returns whether all of a short body has arrived.
+fn is_at_hand(body: &CountedBody<EdgeBody<ClientBody>>) -> bool {
+    let length = body.size_hint().exact();
+    length.is_some_and(|bytes| bytes <= AT_ONCE)
+        && body.look(|body| body.inner_mut().has_arrived()) == Some(true)
 }
 
 /// Returns the value as a `B`, if that is its type.

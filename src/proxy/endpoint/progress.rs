@@ -37,19 +37,27 @@ impl ExchangeAlarm {
     }
 }
 
-/// How many frames of a request body have been taken; `None` if there is no body.
+/// How a request body advances.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Option<Arc<AtomicU32>>);
+pub(super) enum Progress {
+    /// There is no body, or it is not sent yet.
+    #[default]
+    None,
+    /// All of it had arrived before the request was sent.
+    Complete,
+    /// How many of its frames have been taken.
+    Frames(Arc<AtomicU32>),
+}
 
 const ENDED: u32 = u32::MAX;
 
 impl Progress {
     pub(super) fn watched() -> Self {
-        Self(Some(Arc::default()))
+        Self::Frames(Arc::default())
     }
 
     pub(super) fn note(&self) {
-        if let Some(frames) = &self.0 {
+        if let Self::Frames(frames) = self {
             // Relaxed: it only has to change.
             frames.fetch_add(1, Relaxed);
         }
@@ -57,7 +65,7 @@ impl Progress {
 
     /// Records that the last frame has been taken.
     pub(super) fn end(&self) {
-        if let Some(frames) = &self.0 {
+        if let Self::Frames(frames) = self {
             frames.store(ENDED, Relaxed);
         }
     }
@@ -68,10 +76,13 @@ impl Progress {
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.0.is_some()
+        matches!(self, Self::Frames(_))
     }
 
     pub(super) fn seen(&self) -> u32 {
-        self.0.as_ref().map_or(0, |frames| frames.load(Relaxed))
+        match self {
+            Self::Frames(frames) => frames.load(Relaxed),
+            Self::None | Self::Complete => 0,
+        }
     }
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
-use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, StatusCode, Uri};
 use http_body::Body;
@@ -45,33 +44,38 @@ impl SharedEndpoint {
     /// HTTP version.
     pub(super) fn address_to_member(
         &self,
-        request: Request<Outgoing>,
-    ) -> Result<Request<Outgoing>, RequestError> {
-        let (mut head, body) = request.into_parts();
-        length_of_the_body(&mut head.headers, &body)?;
-        let path = self.path(&head)?;
-        let kept = head.extensions.get::<HostKept>().is_some();
-        let host = match self.host.as_ref().filter(|_| !kept) {
-            Some(host) => Some(host.clone()),
+        request: &mut Request<Outgoing>,
+    ) -> Result<(), RequestError> {
+        let exact = request.body().size_hint().exact();
+        length_of_the_body(request.headers_mut(), exact)?;
+        let kept = || request.extensions().get::<HostKept>().is_some();
+        let host = match &self.host {
+            Some(host) if !kept() => Some(host.clone()),
             // RFC 9112, 3.2.2: a host in the request line takes precedence over the header.
-            None => head.uri.authority().and_then(host_of),
+            _ => request.uri().authority().and_then(host_of),
         };
         // A client of HTTP/1.0 may omit `Host`; a proxy may not.
-        let silent = || !head.headers.contains_key(HOST);
+        let silent = || !request.headers().contains_key(HOST);
         let host = host.or_else(|| silent().then(|| host_of(&self.authority))?);
-        if let Some(host) = host {
-            head.headers.insert(HOST, host);
+        if let Some(path) = self.path(request.uri())? {
+            *request.uri_mut() = Uri::from(path);
         }
-        head.uri = Uri::from(path);
-        Ok(Request::from_parts(head, body))
+        if let Some(host) = host {
+            request.headers_mut().insert(HOST, host);
+        }
+        Ok(())
     }
 
-    fn path(&self, head: &Parts) -> Result<PathAndQuery, RequestError> {
+    /// Returns the target of the request at the member; `None` if it is this one.
+    fn path(&self, uri: &Uri) -> Result<Option<PathAndQuery>, RequestError> {
         let prefix = self.opener.uri.path();
-        match head.uri.path_and_query() {
-            Some(path) if prefix == "/" || path.path() == "*" => Ok(path.clone()),
-            Some(path) => under(prefix, path),
-            None => Ok(PathAndQuery::from_static("/")),
+        match uri.path_and_query() {
+            Some(path) if prefix == "/" || path.path() == "*" => {
+                let relative = uri.scheme().is_none() && uri.authority().is_none();
+                Ok((!relative).then(|| path.clone()))
+            }
+            Some(path) => under(prefix, path).map(Some),
+            None => Ok(Some(PathAndQuery::from_static("/"))),
         }
     }
 
@@ -141,12 +145,12 @@ impl SharedEndpoint {
 
 /// Checks that the declared length is that of the body. Otherwise the bytes that follow on
 /// the connection would become part of the body, or the body part of what follows.
-fn length_of_the_body(headers: &mut HeaderMap, body: &Outgoing) -> Result<(), RequestError> {
+fn length_of_the_body(headers: &mut HeaderMap, exact: Option<u64>) -> Result<(), RequestError> {
     let Some(said) = headers.get(CONTENT_LENGTH) else {
         return Ok(());
     };
     let said: Option<u64> = said.to_str().ok().and_then(|said| said.parse().ok());
-    match body.size_hint().exact() {
+    match exact {
         Some(0) if said != Some(0) => {
             // The body was removed before the request arrived here.
             headers.remove(CONTENT_LENGTH);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,6 +48,8 @@ use crate::timer::Deadline;
 pub struct ClientBody {
     /// `None` only during the drop.
     inner: Option<Incoming>,
+    /// The first frame, if it was read ahead.
+    ahead: Option<Result<Frame<Bytes>, RequestError>>,
     transport: BodyTransport,
     /// The number of bytes that may still arrive.
     left: u64,
@@ -93,6 +95,7 @@ impl ClientBody {
     ) -> Self {
         Self {
             inner: Some(inner),
+            ahead: None,
             transport,
             left: most,
             patience,
@@ -131,6 +134,26 @@ impl ClientBody {
             alarm.as_mut().reset(Instant::now() + patience);
         }
         alarm.as_mut().poll(context)
+    }
+
+    /// Returns whether all of the body has arrived, in one frame, which is then read ahead.
+    /// A client that waits for a 100 has sent nothing; reading would send it the 100.
+    pub(in crate::proxy) fn has_arrived(&mut self) -> bool {
+        let expects = matches!(self.transport, BodyTransport::Http1 { expects: true, .. });
+        if self.ahead.is_none() && !expects {
+            // It is polled again when it is sent.
+            let mut no_waker = Context::from_waker(Waker::noop());
+            if let Poll::Ready(ahead) = self.poll_arrived(&mut no_waker) {
+                self.ahead = ahead;
+            }
+        }
+        let data = matches!(&self.ahead, Some(Ok(frame)) if frame.is_data());
+        data && self.has_ended()
+    }
+
+    /// Returns whether no frame follows the one that was read ahead.
+    fn has_ended(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     /// Returns the state to notify of the body's end, and the body's number.
@@ -180,6 +203,44 @@ impl ClientBody {
     }
 }
 
+impl ClientBody {
+    /// Polls for a frame within the limit of size, however long it takes.
+    fn poll_arrived(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
+        self.asks();
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(poll_filled(context, |context| {
+            Pin::new(&mut *inner).poll_frame(context)
+        }));
+        let frame = match frame {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(self.lost(unreadable(error))))),
+            None if self.is_whole() => {
+                self.was_read();
+                return Poll::Ready(None);
+            }
+            None => {
+                let short = "the client ended the body early";
+                return Poll::Ready(Some(Err(self.lost(broken(short)))));
+            }
+        };
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.checked_sub(length) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Some(Err(self.lost(too_large())))),
+        }
+        // Trailers come last, and not every reader polls again after them.
+        if frame.is_trailers() || self.has_ended() {
+            self.was_read();
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
 impl Body for ClientBody {
     type Data = Bytes;
     type Error = RequestError;
@@ -189,45 +250,22 @@ impl Body for ClientBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
         let this = &mut *self;
-        this.asks();
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(None);
-        };
-        let frame = poll_filled(context, |context| Pin::new(&mut *inner).poll_frame(context));
-        let Poll::Ready(frame) = frame else {
-            return this.poll_late(context).map(|()| {
-                let late = "the next part of the body did not arrive in time";
-                let late = RequestError::new(StatusCode::REQUEST_TIMEOUT, late);
-                Some(Err(this.lost(late)))
-            });
-        };
-        this.waiting = false;
-        let frame = match frame {
-            Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(this.lost(unreadable(error))))),
-            None if this.is_whole() => {
-                this.was_read();
-                return Poll::Ready(None);
-            }
-            None => {
-                let short = "the client ended the body early";
-                return Poll::Ready(Some(Err(this.lost(broken(short)))));
-            }
-        };
-        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-        match this.left.checked_sub(length) {
-            Some(left) => this.left = left,
-            None => return Poll::Ready(Some(Err(this.lost(too_large())))),
+        if let Some(ahead) = this.ahead.take() {
+            return Poll::Ready(Some(ahead));
         }
-        // Trailers come last, and not every reader polls again after them.
-        if frame.is_trailers() || this.is_end_stream() {
-            this.was_read();
+        if let Poll::Ready(frame) = this.poll_arrived(context) {
+            this.waiting = false;
+            return Poll::Ready(frame);
         }
-        Poll::Ready(Some(Ok(frame)))
+        this.poll_late(context).map(|()| {
+            let late = "the next part of the body did not arrive in time";
+            let late = RequestError::new(StatusCode::REQUEST_TIMEOUT, late);
+            Some(Err(this.lost(late)))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.is_none() && self.has_ended()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -318,17 +318,31 @@ where
     }
 }
 
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "endpoints find out, and read ahead")
+)]
 impl<B> CountedBody<B> {
     /// Records that the client has broken off its body; `status` is the status of the
     /// response to it.
-    #[cfg_attr(
-        not(feature = "proxy"),
-        allow(dead_code, reason = "endpoints find out")
-    )]
     pub(crate) fn note_failed(&self, status: StatusCode) {
         if let Some(meter) = &self.meter {
             note_failed(meter, status);
         }
+    }
+
+    /// Looks at a body that no attempt has begun to read, which it remains. `None` if it is
+    /// read already, or empty.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&mut B) -> T) -> Option<T> {
+        let CountState::Unread { body: slot, .. } = &self.state else {
+            return None;
+        };
+        // Not under the lock. The attempts of a request with a body follow one another, so
+        // that none misses it meanwhile.
+        let mut body = slot.lock().take()?;
+        let found = at(&mut body);
+        *slot.lock() = Some(body);
+        Some(found)
     }
 }
 
