@@ -16,7 +16,7 @@ pub(super) const MOST_LINES: usize = 24_576;
 pub(super) enum HeaderField {
     /// `Accept`, which is passed on, and read for error pages.
     Accept,
-    /// `Transfer-Encoding`, which says where the body ends.
+    /// `Transfer-Encoding`, which determines where the body ends.
     Coding,
     /// `Connection`, which names fields of one connection (RFC 9110, 7.6.1).
     Connection,
