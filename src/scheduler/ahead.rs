@@ -75,6 +75,9 @@ struct Books<S> {
     end: u64,
     /// Whether turns can be taken.
     is_open: bool,
+    /// The number of the first turn since the order was last changed. An election before
+    /// that cannot be undone: the members or their weights may be others now.
+    changed: u64,
     /// How many picks there were, and turns were made, since turns were last withdrawn.
     calm: u64,
 }
@@ -103,6 +106,7 @@ impl<S: Sequence> Ahead<S> {
                 closed: 0,
                 end: 0,
                 is_open: false,
+                changed: 0,
                 calm: 0,
             }),
         }
@@ -117,9 +121,9 @@ impl<S: Sequence> Ahead<S> {
         let Some(turn) = self.turns.take() else {
             return self.pick_from_books(candidates, None);
         };
-        match candidates.claim_slot(turn.slot()) {
+        match candidates.claim_slot(turn.slot) {
             Ok(claim) => {
-                if turn.is_middle() {
+                if turn.is_middle {
                     self.make_more();
                 }
                 Pick::Claimed(claim)
@@ -128,11 +132,21 @@ impl<S: Sequence> Ahead<S> {
         }
     }
 
-    /// Calls `run` with the exact state: every election in it has been taken.
+    /// Calls `run` with the exact state: every election in it has been taken. `run` may set
+    /// members aside and take them back, but must not [`change`](Self::change) the order.
     pub(super) fn settled<R>(&self, run: impl FnOnce(&mut S) -> R) -> R {
         let mut books = self.books.lock();
         books.withdraw(&self.turns);
         run(&mut books.sequence)
+    }
+
+    /// Calls `run` with the exact state, to change members, weights or standings. Elections
+    /// before that are not undone any more, even if their members cannot be claimed.
+    pub(super) fn change(&self, run: impl FnOnce(&mut S)) {
+        let mut books = self.books.lock();
+        books.withdraw(&self.turns);
+        books.changed = books.end;
+        run(&mut books.sequence);
     }
 
     /// Counts a pick by a session: at once, or before the order is needed again.
@@ -157,7 +171,7 @@ impl<S: Sequence> Ahead<S> {
         let plain = candidates.tried().is_empty();
         if plain && refused.is_none() {
             if let Some(turn) = books.turn(&self.turns) {
-                match candidates.claim_slot(turn.slot()) {
+                match candidates.claim_slot(turn.slot) {
                     Ok(claim) => return Pick::Claimed(claim),
                     Err(_) => refused = Some(turn),
                 }
@@ -167,8 +181,10 @@ impl<S: Sequence> Ahead<S> {
         if !is_calm {
             books.withdraw(&self.turns);
         }
-        if let Some(turn) = refused {
-            books.sequence.undo(turn.slot());
+        match refused {
+            Some(turn) if turn.number >= books.changed => books.sequence.undo(turn.slot),
+            // It was elected in another group: as in Apache, the election counts.
+            Some(_) | None => {}
         }
         let pick = pick_ranked(&mut books.sequence, candidates);
         if is_calm && matches!(pick, Pick::Claimed(_)) {
@@ -312,5 +328,138 @@ impl Round {
     fn clear(&mut self) {
         self.slots.clear();
         (self.length, self.repeated, self.at) = (None, None, 0);
+    }
+}
+
+#[cfg(all(test, not(equipoise_loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+    use std::sync::Arc;
+
+    use super::super::standings::{ClassLoad, Standings};
+    use super::super::{Candidates, GroupChange, Pick};
+    use super::{Ahead, CALM, Sequence, Turn};
+    use crate::clock::Timestamp;
+    use crate::member::{MemberSpec, MemberState, Weight};
+    use crate::snapshot::{Factors, Picture, Roster, Seat, walk};
+    use crate::sync::Mutex;
+
+    /// States of members, which pictures share.
+    fn states(count: u32) -> Vec<Arc<MemberState>> {
+        let spec = MemberSpec::new();
+        let state = |slot| MemberState::new("m".into(), slot, &spec, Timestamp::ORIGIN);
+        (0..count).map(|slot| Arc::new(state(slot))).collect()
+    }
+
+    /// The group of those members that have a weight.
+    fn picture(generation: u64, states: &[Arc<MemberState>], weights: &[u32]) -> Picture {
+        let mut roster = Roster::default();
+        for ((order, state), &weight) in (0..).zip(states).zip(weights) {
+            let Ok(weight) = Weight::new(weight) else {
+                continue;
+            };
+            roster.put(Arc::new(Seat {
+                state: state.clone(),
+                spec: MemberSpec::new().with_weight(weight),
+                order,
+                owner: "".into(),
+                layers: Mutex::default(),
+            }));
+        }
+        let found = walk(&roster, |seat| seat.state.status());
+        Picture::new(generation, Arc::new(roster), found, Factors::default())
+    }
+
+    fn follow(standings: &mut Standings, picture: &Picture, old: Option<&Picture>) {
+        let diff = match old {
+            Some(old) => picture.since(old, &[0, 1, 2]),
+            None => picture.since_nothing(),
+        };
+        standings.follow(&GroupChange {
+            picture,
+            left: &diff.left,
+            joined: &diff.joined,
+            changed: &diff.changed,
+        });
+    }
+
+    fn all(standings: &Standings, states: &[Arc<MemberState>]) -> Vec<i64> {
+        let standing = |state: &Arc<MemberState>| standings.standing(state.id());
+        states.iter().map(standing).collect()
+    }
+
+    /// An order that has made turns ahead, a plain one that has elected as often, and turns
+    /// that are taken from the one and elected in the other.
+    fn with_turns(picture: &Picture, count: u64) -> (Ahead<Standings>, Standings, Vec<Turn>) {
+        let mut plain = Standings::new(ClassLoad::Ignored);
+        follow(&mut plain, picture, None);
+        let ahead = Ahead::new(Standings::new(ClassLoad::Ignored));
+        ahead.change(|standings| follow(standings, picture, None));
+        for _ in 0..3 * CALM {
+            let candidates = Candidates::new(picture, &[]);
+            assert!(matches!(ahead.pick(&candidates), Pick::Claimed(_)));
+            plain.elect().unwrap();
+        }
+        let take = |_| {
+            let turn = ahead.turns.take().unwrap();
+            assert_eq!(plain.elect(), Some(turn.slot));
+            turn
+        };
+        let turns = (0..count).map(take).collect();
+        (ahead, plain, turns)
+    }
+
+    #[test]
+    fn a_refused_turn_is_undone() {
+        let states = states(2);
+        let picture = picture(1, &states, &[3, 1]);
+        let (ahead, plain, turns) = with_turns(&picture, 3);
+        let before = all(&plain, &states);
+        for turn in turns.into_iter().rev() {
+            // It is undone, and elected again.
+            let pick = ahead.pick_from_books(&Candidates::new(&picture, &[]), Some(turn));
+            assert!(matches!(pick, Pick::Claimed(_)));
+        }
+        assert_eq!(ahead.settled(|it| all(it, &states)), before);
+    }
+
+    #[test]
+    fn a_refused_turn_of_an_earlier_group_stays_counted() {
+        for (first, then) in [
+            ([1, 1, 0], [0, 1, 1]),
+            ([1, 0, 0], [0, 1, 1]),
+            ([1, 1, 0], [1, 4, 0]),
+            ([2, 1, 0], [2, 1, 7]),
+        ] {
+            for count in 1..=3 {
+                let states = states(3);
+                let (first, then) = (picture(1, &states, &first), picture(2, &states, &then));
+                let (ahead, mut plain, turns) = with_turns(&first, count);
+                ahead.change(|standings| follow(standings, &then, Some(&first)));
+                follow(&mut plain, &then, Some(&first));
+                for turn in turns {
+                    let pick = ahead.pick_from_books(&Candidates::new(&then, &[]), Some(turn));
+                    assert!(matches!(pick, Pick::Claimed(_)));
+                    plain.elect().unwrap();
+                }
+                assert_eq!(ahead.settled(|it| all(it, &states)), all(&plain, &states));
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_turn_before_a_reset_changes_nothing() {
+        let states = states(2);
+        let picture = picture(1, &states, &[3, 1]);
+        let (ahead, mut plain, turns) = with_turns(&picture, 2);
+        ahead.change(Standings::reset);
+        plain.reset();
+        for turn in turns {
+            let pick = ahead.pick_from_books(&Candidates::new(&picture, &[]), Some(turn));
+            assert!(matches!(pick, Pick::Claimed(_)));
+            plain.elect().unwrap();
+        }
+        assert_eq!(ahead.settled(|it| all(it, &states)), all(&plain, &states));
     }
 }

@@ -84,11 +84,11 @@ impl Scheduler for ByRequests {
     }
 
     fn on_group_change(&self, group: &GroupChange<'_>) {
-        self.standings.settled(|it| it.follow(group));
+        self.standings.change(|it| it.follow(group));
     }
 
     fn reset(&self) {
-        self.standings.settled(Standings::reset);
+        self.standings.change(Standings::reset);
     }
 
     /// Returns the standing in hundredths of weight, as Apache's `lbstatus`.

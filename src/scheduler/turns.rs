@@ -28,6 +28,7 @@
 
 use std::fmt;
 
+use crate::member::MemberId;
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, SeqCst};
 
 /// How many turns fit.
@@ -36,10 +37,6 @@ const RING: usize = 256;
 /// Few, so that a model sees the end of the ring.
 #[cfg(equipoise_loom)]
 const RING: usize = 4;
-
-const SLOT_BITS: u32 = 26;
-const MIDDLE: u64 = 1 << SLOT_BITS;
-const NUMBER_SHIFT: u32 = SLOT_BITS + 1;
 
 /// The ring, and whose turn it is.
 pub(super) struct Turns {
@@ -52,12 +49,28 @@ pub(super) struct Turns {
 #[repr(align(128))]
 struct NextTurn(AtomicU64);
 
-/// A turn: the lower bits of its number, whether it is the middle one of those that were
-/// made together, and the slot of a member.
+/// A turn that was taken.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn(u64);
+pub(super) struct Turn {
+    pub(super) number: u64,
+    /// The slot of the member.
+    pub(super) slot: u32,
+    /// Whether it is the middle one of those that were made together.
+    pub(super) is_middle: bool,
+}
 
-impl Turn {
+/// A cell of the ring: the lower bits of a turn's number, whether it is a middle one, and
+/// the slot of a member.
+#[derive(Clone, Copy, Debug)]
+struct TurnWord(u64);
+
+/// A slot fits below the bit of the middle.
+const SLOT_BITS: u32 = MemberId::SLOTS.ilog2();
+const _: () = assert!(MemberId::SLOTS == 1 << SLOT_BITS);
+const MIDDLE: u64 = 1 << SLOT_BITS;
+const NUMBER_SHIFT: u32 = SLOT_BITS + 1;
+
+impl TurnWord {
     /// Before the first turn.
     const NONE: Self = Self(u64::MAX);
 
@@ -74,12 +87,12 @@ impl Turn {
     }
 
     #[inline]
-    pub(super) fn is_middle(self) -> bool {
+    fn is_middle(self) -> bool {
         self.0 & MIDDLE != 0
     }
 
     #[inline]
-    pub(super) fn slot(self) -> u32 {
+    fn slot(self) -> u32 {
         (self.0 & (MIDDLE - 1)) as u32
     }
 }
@@ -152,7 +165,9 @@ impl Turns {
     pub(super) fn new() -> Self {
         Self {
             next: NextTurn(AtomicU64::new(ClosedWord::new(0).0)),
-            cells: (0..RING).map(|_| AtomicU64::new(Turn::NONE.0)).collect(),
+            cells: (0..RING)
+                .map(|_| AtomicU64::new(TurnWord::NONE.0))
+                .collect(),
         }
     }
 
@@ -162,13 +177,19 @@ impl Turns {
         // Relaxed: an old number is found out below.
         let mut number = self.next.0.load(Relaxed);
         loop {
-            let turn = Turn(self.cell(number).load(Acquire));
+            let turn = TurnWord(self.cell(number).load(Acquire));
             if number & CLOSED != 0 || !turn.has_number(number) {
                 return None;
             }
             let next = number + 1;
             match (self.next.0).compare_exchange_weak(number, next, SeqCst, Relaxed) {
-                Ok(_) => return Some(turn),
+                Ok(_) => {
+                    return Some(Turn {
+                        number,
+                        slot: turn.slot(),
+                        is_middle: turn.is_middle(),
+                    });
+                }
                 Err(seen) => number = seen,
             }
         }
@@ -205,12 +226,12 @@ impl Turns {
     /// Makes the turn with the number `end`: from now on it can be taken.
     pub(super) fn make(&self, end: u64, is_middle: bool, slot: u32) {
         self.cell(end)
-            .store(Turn::new(end, is_middle, slot).0, Release);
+            .store(TurnWord::new(end, is_middle, slot).0, Release);
     }
 
     /// Returns the slot of a turn that was made and not taken.
     pub(super) fn slot(&self, number: u64) -> u32 {
-        Turn(self.cell(number).load(Relaxed)).slot()
+        TurnWord(self.cell(number).load(Relaxed)).slot()
     }
 
     /// Lets turns be taken, from `first` on; fails if there are notes.
@@ -300,7 +321,8 @@ mod tests {
         for number in 0..RING as u64 {
             assert_eq!(turns.room(RING as u64), number);
             let turn = turns.take().unwrap();
-            assert_eq!((turn.slot(), turn.is_middle()), (5, number == 7));
+            assert_eq!(turn.number, number);
+            assert_eq!((turn.slot, turn.is_middle), (5, number == 7));
         }
         assert!(turns.take().is_none());
     }
