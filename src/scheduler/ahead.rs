@@ -14,7 +14,7 @@
 //! Not here: how turns are taken (`turns.rs`), and the order itself.
 
 use super::ranking::{Ranking, pick_ranked};
-use super::turns::{Turn, Turns};
+use super::turns::{RING, Turn, Turns};
 use super::{Candidates, Pick};
 use crate::member::MemberState;
 use crate::sync::Mutex;
@@ -31,8 +31,13 @@ const LONGEST: usize = if cfg!(equipoise_loom) { 2 } else { 256 };
 /// So many calm picks must come before the length of a round is computed.
 const VERY_CALM: u64 = 8 * CALM;
 
-// So many elections are made or undone at most in one pick, and none is a long one.
-const _: () = assert!(MOST + LONGEST as u64 <= 1 << 12);
+/// The most elections that one pick makes and undoes: one for itself and [`MOST`] turns,
+/// which are withdrawn if a session picks meanwhile; if its own member cannot be claimed, it
+/// undoes that one and elects another. Or it finds a full ring, or a whole round, and does
+/// the same.
+#[cfg(test)]
+pub(super) const MOST_ELECTIONS: u64 = 3 + 2 * MOST;
+const _: () = assert!(RING as u64 <= 2 * MOST && LONGEST as u64 <= 2 * MOST);
 
 /// An order of elections that does not depend on what becomes of the requests.
 pub(super) trait Sequence: Ranking {
@@ -78,7 +83,8 @@ struct Books<S> {
     /// The number of the first turn since the order was last changed. An election before
     /// that cannot be undone: the members or their weights may be others now.
     changed: u64,
-    /// How many picks there were, and turns were made, since turns were last withdrawn.
+    /// How many turns are made next, if not too many: since turns were last withdrawn, there
+    /// were so many picks under the lock, and turns made for other picks.
     calm: u64,
 }
 
@@ -204,25 +210,39 @@ impl<S: Sequence> Ahead<S> {
 }
 
 impl<S: Sequence> Books<S> {
-    /// Takes a turn, after making some if there is none; `None` if the order is not calm
-    /// yet. Then no turn is made, and no session's pick is left to be booked.
+    /// Takes a turn; if there is none, elects one for this pick, and makes more for others.
+    /// `None` if the order is not calm yet: then no turn can be taken, and no session's pick
+    /// is left to be booked.
     fn turn(&mut self, turns: &Turns) -> Option<Turn> {
         if turns.has_notes() {
             self.withdraw(turns);
         }
-        loop {
-            // Another pick may have made turns while this one waited for the lock.
-            let turn = turns.take();
-            if turn.is_some() || !self.make(turns) {
-                return turn;
-            }
+        // Another pick may have made turns while this one waited for the lock.
+        let turn = turns.take();
+        if turn.is_some() || self.calm < CALM {
+            return turn;
         }
+        // No other pick can take this one. If it were made as the others are, other picks could
+        // take all of them first, again and again.
+        let (number, slot) = (self.end, self.next()?);
+        self.end += 1;
+        if self.is_open {
+            turns.pass();
+        } else {
+            self.closed = self.end;
+        }
+        self.make(turns);
+        Some(Turn {
+            number,
+            slot,
+            is_middle: false,
+        })
     }
 
-    /// Makes as many turns as there were calm picks; returns whether there are any.
-    fn make(&mut self, turns: &Turns) -> bool {
+    /// Makes as many turns as there were calm picks.
+    fn make(&mut self, turns: &Turns) {
         if self.calm < CALM {
-            return false;
+            return;
         }
         let first = self.end;
         let count = self.calm.min(MOST).min(turns.room(first));
@@ -234,9 +254,6 @@ impl<S: Sequence> Books<S> {
             self.end += 1;
         }
         self.calm += self.end - first;
-        if first == self.end {
-            return false;
-        }
         if !self.is_open {
             self.is_open = turns.open(first);
             if !self.is_open {
@@ -244,7 +261,6 @@ impl<S: Sequence> Books<S> {
                 self.withdraw(turns);
             }
         }
-        self.is_open
     }
 
     /// Returns the slot of the next turn that is made.

@@ -21,22 +21,33 @@
 //!
 //! # Orderings
 //!
-//! `next` is changed by read-modify-writes only. A cell is one word, so what a pick reads in
-//! it is never mixed; its number says whether it is out of date.
+//! Relaxed is enough, because nothing is published through a turn: the member is found in the
+//! view that the pick has, and is claimed by its own counters.
+//!
+//! * A cell is one word, which names its turn. As no number is used twice, a pick that reads
+//!   the word of a turn has the right slot, whenever it was written. A pick that reads an old
+//!   word misses a turn, and finds it under the lock.
+//! * `next` is changed by read-modify-writes only, which see its last value. So a turn is
+//!   taken once, and never after it was withdrawn, however old the number was that was read.
+//! * What is written under the lock is read under it, or is one of those words. So the holder
+//!   of the lock knows of all turns made before, and of at least those taken that an earlier
+//!   holder knew of: it never writes over a turn that can still be taken.
+//! * A change of the group closes `next` before the view is published. A pick that loads
+//!   the new view (with acquire) sees `next` as it was closed, or later.
 //!
 //! Not here: what is elected, and when turns are made and withdrawn (`ahead.rs`).
 
 use std::fmt;
 
 use crate::member::MemberId;
-use crate::sync::{Acquire, AtomicU64, Relaxed, Release, SeqCst};
+use crate::sync::{AtomicU64, Relaxed};
 
 /// How many turns fit.
 #[cfg(not(equipoise_loom))]
-const RING: usize = 256;
+pub(super) const RING: usize = 256;
 /// Few, so that a model sees the end of the ring.
 #[cfg(equipoise_loom)]
-const RING: usize = 4;
+pub(super) const RING: usize = 4;
 
 /// The ring, and whose turn it is.
 pub(super) struct Turns {
@@ -174,15 +185,15 @@ impl Turns {
     /// Takes the next turn, if it has been made.
     #[inline]
     pub(super) fn take(&self) -> Option<Turn> {
-        // Relaxed: an old number is found out below.
+        // An old number is found out below.
         let mut number = self.next.0.load(Relaxed);
         loop {
-            let turn = TurnWord(self.cell(number).load(Acquire));
+            let turn = TurnWord(self.cell(number).load(Relaxed));
             if number & CLOSED != 0 || !turn.has_number(number) {
                 return None;
             }
             let next = number + 1;
-            match (self.next.0).compare_exchange_weak(number, next, SeqCst, Relaxed) {
+            match (self.next.0).compare_exchange_weak(number, next, Relaxed, Relaxed) {
                 Ok(_) => {
                     return Some(Turn {
                         number,
@@ -201,7 +212,7 @@ impl Turns {
     pub(super) fn note(&self, slot: usize) -> bool {
         let mut word = self.next.0.load(Relaxed);
         while let Some(noted) = ClosedWord::of(word).and_then(|word| word.with(slot)) {
-            match (self.next.0).compare_exchange_weak(word, noted.0, SeqCst, Relaxed) {
+            match (self.next.0).compare_exchange_weak(word, noted.0, Relaxed, Relaxed) {
                 Ok(_) => return true,
                 Err(seen) => word = seen,
             }
@@ -209,13 +220,14 @@ impl Turns {
         false
     }
 
-    /// Returns whether there are notes. Relaxed: those of picks that came before are seen.
+    /// Returns whether there are notes. Those of picks that came before are seen.
     pub(super) fn has_notes(&self) -> bool {
         let closed = ClosedWord::of(self.next.0.load(Relaxed));
         closed.is_some_and(|word| word.notes() != 0)
     }
 
-    /// Returns how many more turns fit, if the next to be made is `end`.
+    /// Returns how many more turns fit, if the next to be made is `end`. An old `next` makes
+    /// them fewer.
     pub(super) fn room(&self, end: u64) -> u64 {
         match self.next.0.load(Relaxed) {
             word if word & CLOSED != 0 => RING as u64,
@@ -223,10 +235,15 @@ impl Turns {
         }
     }
 
+    /// Leaves out the next turn, which is not made: the holder of the lock has it.
+    pub(super) fn pass(&self) {
+        self.next.0.fetch_add(1, Relaxed);
+    }
+
     /// Makes the turn with the number `end`: from now on it can be taken.
     pub(super) fn make(&self, end: u64, is_middle: bool, slot: u32) {
         self.cell(end)
-            .store(TurnWord::new(end, is_middle, slot).0, Release);
+            .store(TurnWord::new(end, is_middle, slot).0, Relaxed);
     }
 
     /// Returns the slot of a turn that was made and not taken.
@@ -239,7 +256,7 @@ impl Turns {
         let word = self.next.0.load(Relaxed);
         ClosedWord::of(word).is_some_and(|word| word.notes() == 0)
             && (self.next.0)
-                .compare_exchange(word, first, SeqCst, Relaxed)
+                .compare_exchange(word, first, Relaxed, Relaxed)
                 .is_ok()
     }
 
@@ -249,7 +266,7 @@ impl Turns {
         let empty = ClosedWord::new(slots);
         let word = match self.next.0.load(Relaxed) {
             word if word == empty.0 => word,
-            _ => self.next.0.swap(empty.0, SeqCst),
+            _ => self.next.0.swap(empty.0, Relaxed),
         };
         let notes = ClosedWord::of(word);
         Withdrawn {
@@ -325,6 +342,17 @@ mod tests {
             assert_eq!((turn.slot, turn.is_middle), (5, number == 7));
         }
         assert!(turns.take().is_none());
+    }
+
+    #[test]
+    fn a_turn_that_is_left_out_is_not_taken() {
+        let turns = Turns::new();
+        assert!(turns.open(7));
+        turns.pass();
+        turns.make(8, false, 5);
+        assert_eq!(turns.take().unwrap().number, 8);
+        assert!(turns.take().is_none());
+        assert_eq!(turns.withdraw(6).next, Some(9));
     }
 
     #[test]

@@ -3,17 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::thread;
 
 use super::{ClassLoad, FOLD_AFTER, Standings};
 use crate::clock::Timestamp;
 use crate::member::{MemberId, MemberSpec, MemberState, Weight};
 use crate::random::Random;
-use crate::scheduler::ahead::{Ahead, Sequence};
+use crate::scheduler::ahead::{Ahead, MOST_ELECTIONS, Sequence};
 use crate::scheduler::ranking::{Ranking, pick_ranked};
 use crate::scheduler::{Candidates, Claim, GroupChange, Pick};
 use crate::snapshot::{Factors, Picture, Roster, Seat, walk};
-use crate::sync::{AtomicU64, Mutex, Relaxed};
+use crate::sync::Mutex;
 
 fn picture(hundredths: &[u32]) -> Picture {
     let mut roster = Roster::default();
@@ -125,109 +127,152 @@ fn ten_thousand_weights_that_differ_are_one_tournament() {
     }
 }
 
+thread_local! {
+    /// The elections that this thread has made or undone.
+    static ELECTIONS: Cell<u64> = const { Cell::new(0) };
+}
+
 /// Counts elections, also those that are undone.
 #[derive(Debug)]
-struct Counted {
-    standings: Standings,
-    elections: Arc<AtomicU64>,
+struct Counted(Standings);
+
+fn count_election() {
+    ELECTIONS.set(ELECTIONS.get() + 1);
 }
 
 impl Ranking for Counted {
     fn generation(&self) -> u64 {
-        self.standings.generation()
+        self.0.generation()
     }
 
     fn slot(&self, member: MemberId) -> Option<u32> {
-        self.standings.slot(member)
+        self.0.slot(member)
     }
 
     fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
-        self.standings.first(candidates)
+        self.0.first(candidates)
     }
 
     fn picked(&mut self, slot: u32, claim: &Claim<'_>) {
-        self.elections.fetch_add(1, Relaxed);
-        self.standings.picked(slot, claim);
+        count_election();
+        self.0.picked(slot, claim);
     }
 
     fn skip(&mut self, slot: u32) {
-        self.standings.skip(slot);
+        self.0.skip(slot);
     }
 
     fn restore_skipped(&mut self) {
-        self.standings.restore_skipped();
+        self.0.restore_skipped();
     }
 
     fn park(&mut self, slot: u32) {
-        self.standings.park(slot);
+        self.0.park(slot);
     }
 
     fn parked(&self) -> usize {
-        self.standings.parked()
+        self.0.parked()
     }
 
     fn is_parked(&self, slot: u32) -> bool {
-        self.standings.is_parked(slot)
+        self.0.is_parked(slot)
     }
 }
 
 impl Sequence for Counted {
     fn elect(&mut self) -> Option<u32> {
-        self.elections.fetch_add(1, Relaxed);
-        self.standings.elect()
+        count_election();
+        self.0.elect()
     }
 
     fn undo(&mut self, slot: u32) {
-        self.elections.fetch_add(1, Relaxed);
-        self.standings.undo(slot);
+        count_election();
+        self.0.undo(slot);
     }
 
     fn session_pick(&mut self, slot: u32) {
-        self.standings.session_pick(slot);
+        self.0.session_pick(slot);
     }
 
     fn slots(&self) -> usize {
-        self.standings.slots()
+        self.0.slots()
     }
 
     fn round(&self) -> Option<usize> {
-        self.standings.round()
+        self.0.round()
     }
 
     fn is_round(&mut self, slots: &[u32]) -> bool {
-        self.standings.is_round(slots)
+        self.0.is_round(slots)
     }
 }
 
 #[test]
-fn no_pick_makes_or_undoes_more_than_4096_elections() {
+fn the_elections_of_one_pick_are_bounded() {
     let random = Random::seeded(5);
     for weights in [vec![100; 10], (1..=22).collect(), vec![100; 1_000]] {
         let picture = picture(&weights);
         let mut standings = Standings::new(ClassLoad::Ignored);
         follow(&mut standings, &picture);
-        let elections: Arc<AtomicU64> = Arc::default();
-        let ahead = Ahead::new(Counted {
-            standings,
-            elections: elections.clone(),
-        });
+        let ahead = Ahead::new(Counted(standings));
         let mut plain = Plain::new(&weights);
         let (mut most, mut picks) = (0, 0_u64);
+        ELECTIONS.set(0);
         for _ in 0..200 {
             for _ in 0..random.below(1_000) {
-                let before = elections.load(Relaxed);
+                let before = ELECTIONS.get();
                 match ahead.pick(&Candidates::new(&picture, &[])) {
                     Pick::Claimed(claim) => assert_eq!(claim.member().id().slot(), plain.picked()),
                     other => panic!("{other:?}"),
                 }
-                most = most.max(elections.load(Relaxed) - before);
+                most = most.max(ELECTIONS.get() - before);
                 picks += 1;
             }
-            let before = elections.load(Relaxed);
+            let before = ELECTIONS.get();
             ahead.settled(|_| ());
-            most = most.max(elections.load(Relaxed) - before);
+            most = most.max(ELECTIONS.get() - before);
         }
-        assert!((8..1 << 12).contains(&most), "{most}");
-        assert!(elections.load(Relaxed) < 3 * picks, "little is lost");
+        assert!((8..=MOST_ELECTIONS).contains(&most), "{most}");
+        assert!(ELECTIONS.get() < 3 * picks, "little is lost");
+    }
+}
+
+#[test]
+fn the_elections_of_one_pick_are_bounded_among_other_picks() {
+    const PICKS: u32 = 30_000;
+    let weights = [300, 200, 200, 100];
+    let picture = &picture(&weights);
+    let mut standings = Standings::new(ClassLoad::Ignored);
+    follow(&mut standings, picture);
+    let ahead = &Ahead::new(Counted(standings));
+    let run = |cuts: u32| {
+        let mut picked = [0_i64; 4];
+        for at in 0..PICKS {
+            let before = ELECTIONS.get();
+            match ahead.pick(&Candidates::new(picture, &[])) {
+                Pick::Claimed(claim) => picked[claim.member().id().slot()] += 1,
+                other => panic!("{other:?}"),
+            }
+            if at % 500 < cuts {
+                let slot = picture.roster.seat(at as usize % 4).unwrap();
+                ahead.session_pick(&slot.state);
+                picked[at as usize % 4] += 1;
+            }
+            let made = ELECTIONS.get() - before;
+            assert!(made <= 2 * MOST_ELECTIONS, "{made}");
+        }
+        picked
+    };
+    let picked = thread::scope(|scope| {
+        let threads = [0, 0, 0, 3].map(|cuts| scope.spawn(move || run(cuts)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let picks: i64 = picked.iter().flatten().sum();
+    assert!(picks > 4 * i64::from(PICKS));
+    for (slot, weight) in weights.into_iter().enumerate() {
+        let own: i64 = picked.iter().map(|picked| picked[slot]).sum();
+        let id = picture.roster.seat(slot).unwrap().state.id();
+        let standing = ahead.settled(|it| it.0.standing(id));
+        assert_eq!(standing, 16 * (i64::from(weight) * picks - 800 * own));
     }
 }
