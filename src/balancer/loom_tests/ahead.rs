@@ -5,18 +5,24 @@ use super::super::{Balancer, PickRequest};
 use super::{capped, check, empty, in_flight, join, picked, spawn};
 use crate::member::{Flag, MemberSpec};
 
-/// Two members of equal weight, of which "a" has a route and a cap, after enough picks that
-/// a turn of "b" and then one of "a" are made and not taken.
-fn two(cap: u32) -> Balancer<()> {
+/// Two members of equal weight, of which "a" has a route and a cap, after so many picks. After
+/// one, the next pick makes turns, and opens them.
+fn two_after(picks: u32, cap: u32) -> Balancer<()> {
     let balancer = empty()
         .member("a", (), capped(cap).with_route("r"))
         .member("b", (), MemberSpec::new())
         .build()
         .unwrap();
-    for _ in 0..3 {
+    for _ in 0..picks {
         drop(picked(&balancer));
     }
     balancer
+}
+
+/// The same, after enough picks that a turn of "b" and then one of "a" are made and not
+/// taken.
+fn two(cap: u32) -> Balancer<()> {
+    two_after(3, cap)
 }
 
 fn hit(balancer: &Balancer<()>) {
@@ -136,5 +142,62 @@ fn loom_a_turn_whose_member_became_full_against_a_question() {
         drop(lease);
         join(picking);
         assert_usable(&balancer);
+    });
+}
+
+#[test]
+fn loom_turns_are_opened_against_the_note_of_a_session() {
+    check(|| {
+        let balancer = two_after(1, 9);
+        let other = balancer.clone();
+        let picking = spawn(move || {
+            drop(picked(&other));
+            drop(picked(&other));
+        });
+        hit(&balancer);
+        join(picking);
+        assert_exact(&balancer);
+        assert_usable(&balancer);
+    });
+}
+
+#[test]
+fn loom_turns_that_repeat_a_round_are_withdrawn() {
+    check(|| {
+        // The turns that are not taken yet are copies of a round.
+        let balancer = two_after(9, 9);
+        let other = balancer.clone();
+        let picking = spawn(move || {
+            drop(picked(&other));
+            drop(picked(&other));
+        });
+        hit(&balancer);
+        join(picking);
+        assert_exact(&balancer);
+        assert_usable(&balancer);
+    });
+}
+
+#[test]
+fn loom_a_refused_turn_against_a_change_of_the_group() {
+    check(|| {
+        let standby = MemberSpec::new().with_flag(Flag::HotStandby);
+        let balancer = empty()
+            .member("a", (), MemberSpec::new())
+            .member("b", (), standby)
+            .build()
+            .unwrap();
+        for _ in 0..3 {
+            drop(picked(&balancer));
+        }
+        let other = balancer.clone();
+        // It takes a turn of "a", which then leaves the group; "b" joins.
+        let picking = spawn(move || drop(picked(&other)));
+        balancer.set_flag("a", Flag::Disabled).unwrap();
+        join(picking);
+        // Each was alone in the group, so each has paid what it gained.
+        for name in ["a", "b"] {
+            assert_eq!(balancer.standing(name), Some(0), "{name}");
+        }
     });
 }
