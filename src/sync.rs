@@ -111,6 +111,23 @@ mod modelled {
                         self.0.store(value, ordering);
                     }
                 }
+
+                /// As the checker's own, which begins with a plain load.
+                pub(crate) fn fetch_update(
+                    &self,
+                    set: Ordering,
+                    fetch: Ordering,
+                    mut update: impl FnMut($number) -> Option<$number>,
+                ) -> Result<$number, $number> {
+                    let mut seen = self.load(fetch);
+                    while let Some(next) = update(seen) {
+                        match self.0.compare_exchange(seen, next, set, fetch) {
+                            Ok(seen) => return Ok(seen),
+                            Err(newer) => seen = newer,
+                        }
+                    }
+                    Err(seen)
+                }
             }
 
             impl Deref for $name {
@@ -125,25 +142,6 @@ mod modelled {
 
     atomic!(AtomicU32, u32);
     atomic!(AtomicU64, u64);
-
-    impl AtomicU64 {
-        /// As the checker's own, which begins with a plain load.
-        pub(crate) fn fetch_update(
-            &self,
-            set: Ordering,
-            fetch: Ordering,
-            mut update: impl FnMut(u64) -> Option<u64>,
-        ) -> Result<u64, u64> {
-            let mut seen = self.load(fetch);
-            while let Some(next) = update(seen) {
-                match self.0.compare_exchange(seen, next, set, fetch) {
-                    Ok(seen) => return Ok(seen),
-                    Err(newer) => seen = newer,
-                }
-            }
-            Err(seen)
-        }
-    }
 
     /// The interface of `parking_lot::Mutex` over the model checker's lock.
     #[derive(Debug)]

@@ -34,6 +34,9 @@ pub(super) struct Editor<W> {
     pub(super) touched: Vec<usize>,
     /// What the scheduler still has to be notified of.
     pub(super) owed: SchedulerNotice,
+    /// The states of the group of which the scheduler was notified last, if they are few. It
+    /// does not keep them alive, and if it panics while it is notified, no view does.
+    pub(super) notified: Arc<[Arc<MemberState>]>,
     pub(super) planning: Planning,
     pub(super) after: AfterChange<W>,
 }
@@ -52,6 +55,7 @@ impl<W> Editor<W> {
             next_payload: 0,
             touched: Vec::new(),
             owed: SchedulerNotice::Difference,
+            notified: Arc::new([]),
             planning: Planning::default(),
             after: AfterChange::NONE,
         }

@@ -62,9 +62,10 @@ impl Epoch {
         generation: u64,
         ended: impl FnOnce(AttentionWord) -> Ended,
     ) {
-        let seen = self.shared.attention.look();
         let room = before == state.max_in_flight();
-        let fewer = state.is_below_note(before);
+        // The note first: if it is that of a new scheduler, that one is notified.
+        let fewer = state.take_note_below(before);
+        let seen = self.shared.attention.look();
         if !seen.is_idle() || room || fewer {
             let room = (room, room || fewer);
             self.notify_end(state, seen, before, room, generation, &ended(seen));

@@ -138,6 +138,7 @@ impl<W> Editor<W> {
         picture: Picture,
         change: &PictureDiff,
     ) {
+        self.notified = picture.few.clone();
         self.scheduler.on_group_change(&GroupChange {
             picture: &picture,
             left: &change.left,

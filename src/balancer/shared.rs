@@ -143,7 +143,7 @@ impl Shared {
         let now = Wakes::none(self);
         let room = before == state.max_in_flight();
         later.unwrap_or(&now).add(room, room || before == 1);
-        if state.is_below_note(before) || room {
+        if state.take_note_below(before) || room {
             self.scheduler.load().on_room(state);
         }
     }

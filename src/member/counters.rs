@@ -1,5 +1,5 @@
 //! Requests in flight and number of picks, in one atomic word: a pick is one
-//! read-modify-write, and one load reads both ([`Counted`]).
+//! read-modify-write, and one load reads both ([`CountersSeen`]).
 //!
 //! # Orderings
 //!
@@ -13,7 +13,9 @@ const IN_FLIGHT_BITS: u32 = 24;
 const IN_FLIGHT: u64 = (1 << IN_FLIGHT_BITS) - 1;
 /// The member was removed: no more requests are counted in.
 const CLOSED: u64 = 1 << IN_FLIGHT_BITS;
-const PICKED_SHIFT: u32 = IN_FLIGHT_BITS + 1;
+/// A scheduler learns of picks from here, and is not notified of them.
+const READ: u64 = 1 << (IN_FLIGHT_BITS + 1);
+const PICKED_SHIFT: u32 = IN_FLIGHT_BITS + 2;
 const ONE_PICK: u64 = 1 << PICKED_SHIFT;
 
 /// The most requests that one member can have in flight: 16 777 215. It is the cap of a
@@ -51,29 +53,36 @@ pub(crate) struct CountedOut {
 
 /// Requests in flight and picks at one time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Counted(u64);
+pub(crate) struct CountersSeen(u64);
 
-impl Counted {
+impl CountersSeen {
     #[inline]
     pub(crate) fn in_flight(self) -> u32 {
         low(self.0)
     }
 
-    /// Returns the picks alone, as a number for [`picks_since`](Self::picks_since).
-    pub(crate) fn picks(self) -> u64 {
-        self.0 >> PICKED_SHIFT << PICKED_SHIFT
+    /// Returns the picks without the last `count`, as a number for
+    /// [`picks_since`](Self::picks_since).
+    pub(crate) fn picks_before(self, count: u64) -> u64 {
+        (self.0 >> PICKED_SHIFT).wrapping_sub(count) << PICKED_SHIFT
     }
 
-    /// Returns how many picks there were since [`picks`](Self::picks), if there were fewer
-    /// than 2^39.
+    /// Returns whether a scheduler learns of the picks from the counters.
+    #[inline]
+    pub(crate) fn is_read(self) -> bool {
+        self.0 & READ != 0
+    }
+
+    /// Returns how many picks there were since [`picks_before`](Self::picks_before), if there were fewer
+    /// than 2^38.
     #[inline]
     pub(crate) fn picks_since(self, picks: u64) -> u64 {
         self.0.wrapping_sub(picks) >> PICKED_SHIFT
     }
 }
 
-/// Requests in flight (24 bits), closed or not (1 bit), and picks so far (39 bits, then
-/// again from 0).
+/// Requests in flight (24 bits), closed or not and read or not (1 bit each), and picks so
+/// far (38 bits, then again from 0).
 #[derive(Debug)]
 pub(crate) struct MemberCounters(AtomicU64);
 
@@ -85,9 +94,9 @@ impl MemberCounters {
     /// Counts one more request in, unless `cap` are in flight already or the member is
     /// closed.
     ///
-    /// Returns the number now in flight.
+    /// Returns the counters as they are with it.
     #[inline]
-    pub(crate) fn count_in(&self, cap: u32) -> Result<u32, Uncounted> {
+    pub(crate) fn count_in(&self, cap: u32) -> Result<CountersSeen, Uncounted> {
         let mut seen = self.look();
         loop {
             match self.count_in_as(seen, cap) {
@@ -99,9 +108,12 @@ impl MemberCounters {
 
     /// As [`count_in`](Self::count_in), if the counters are still as they were `seen`.
     #[inline]
-    pub(crate) fn count_in_as(&self, seen: Counted, cap: u32) -> Result<u32, Uncounted> {
-        let in_flight = seen.in_flight();
-        if in_flight >= cap {
+    pub(crate) fn count_in_as(
+        &self,
+        seen: CountersSeen,
+        cap: u32,
+    ) -> Result<CountersSeen, Uncounted> {
+        if seen.in_flight() >= cap {
             return Err(Uncounted::Full);
         }
         if seen.0 & CLOSED != 0 {
@@ -109,12 +121,15 @@ impl MemberCounters {
         }
         let next = seen.0.wrapping_add(ONE_PICK + 1);
         let done = self.0.compare_exchange(seen.0, next, SeqCst, SeqCst);
-        done.map(|_| in_flight + 1).map_err(|_| Uncounted::Changed)
+        match done {
+            Ok(_) => Ok(CountersSeen(next)),
+            Err(_) => Err(Uncounted::Changed),
+        }
     }
 
     #[inline]
-    pub(crate) fn look(&self) -> Counted {
-        Counted(self.0.load(SeqCst))
+    pub(crate) fn look(&self) -> CountersSeen {
+        CountersSeen(self.0.load(SeqCst))
     }
 
     /// Counts one request out; each call matches one successful
@@ -135,6 +150,16 @@ impl MemberCounters {
         self.0.load(SeqCst) >> PICKED_SHIFT
     }
 
+    /// Lets a scheduler learn of all later picks from here; returns the counters.
+    pub(crate) fn begin_reading(&self) -> CountersSeen {
+        CountersSeen(self.0.fetch_or(READ, SeqCst))
+    }
+
+    /// Lets the scheduler be notified of later picks again; returns the counters.
+    pub(crate) fn end_reading(&self) -> CountersSeen {
+        CountersSeen(self.0.fetch_and(!READ, SeqCst))
+    }
+
     /// Stops counting requests in, also for picks that use an older picture.
     pub(crate) fn close(&self) {
         self.0.fetch_or(CLOSED, SeqCst);
@@ -151,29 +176,34 @@ const fn low(word: u64) -> u32 {
 
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests {
-    use super::{MAX_IN_FLIGHT, MemberCounters, PICKED_SHIFT, Uncounted};
+    use super::{CountersSeen, MAX_IN_FLIGHT, MemberCounters, PICKED_SHIFT, Uncounted};
     use crate::sync::{AtomicU64, Relaxed};
+
+    /// Counts a request in; returns how many are in flight then.
+    fn count_in(counters: &MemberCounters, cap: u32) -> Result<u32, Uncounted> {
+        counters.count_in(cap).map(CountersSeen::in_flight)
+    }
 
     #[test]
     fn the_last_slot_is_given_once() {
         let counters = MemberCounters::new();
-        assert_eq!(counters.count_in(2), Ok(1));
-        assert_eq!(counters.count_in(2), Ok(2));
-        assert_eq!(counters.count_in(2), Err(Uncounted::Full));
+        assert_eq!(count_in(&counters, 2), Ok(1));
+        assert_eq!(count_in(&counters, 2), Ok(2));
+        assert_eq!(count_in(&counters, 2), Err(Uncounted::Full));
         assert_eq!(counters.count_out().before, 2);
-        assert_eq!(counters.count_in(2), Ok(2));
+        assert_eq!(count_in(&counters, 2), Ok(2));
         assert_eq!((counters.in_flight(), counters.picked()), (2, 3));
     }
 
     #[test]
     fn a_closed_member_counts_out_but_not_in() {
         let counters = MemberCounters::new();
-        assert_eq!(counters.count_in(9), Ok(1));
+        assert_eq!(count_in(&counters, 9), Ok(1));
         counters.close();
-        assert_eq!(counters.count_in(9), Err(Uncounted::Closed));
+        assert_eq!(count_in(&counters, 9), Err(Uncounted::Closed));
         assert_eq!(counters.count_out().before, 1);
         counters.open();
-        assert_eq!(counters.count_in(9), Ok(1));
+        assert_eq!(count_in(&counters, 9), Ok(1));
         assert_eq!(counters.picked(), 2);
     }
 
@@ -181,12 +211,15 @@ mod tests {
     fn a_request_is_counted_in_only_as_the_counters_were_seen() {
         let counters = MemberCounters::new();
         let seen = counters.look();
-        assert_eq!(counters.count_in_as(seen, 9), Ok(1));
+        assert_eq!(
+            counters.count_in_as(seen, 9).map(CountersSeen::in_flight),
+            Ok(1)
+        );
         assert_eq!(counters.count_in_as(seen, 9), Err(Uncounted::Changed));
         counters.count_out();
         let changed = Err(Uncounted::Changed);
         assert_eq!(counters.count_in_as(seen, 9), changed, "as many in flight");
-        assert_eq!(counters.look().picks_since(seen.picks()), 1);
+        assert_eq!(counters.look().picks_since(seen.picks_before(0)), 1);
         assert_eq!(
             counters.count_in_as(counters.look(), 0),
             Err(Uncounted::Full)
@@ -194,11 +227,29 @@ mod tests {
     }
 
     #[test]
+    fn each_pick_is_read_or_notified() {
+        let counters = MemberCounters::new();
+        let is_read = || counters.count_in(9).map(CountersSeen::is_read);
+        assert_eq!(is_read(), Ok(false));
+        let before = counters.begin_reading();
+        assert_eq!((is_read(), is_read()), (Ok(true), Ok(true)));
+        let seen = counters.look();
+        assert_eq!(
+            counters.end_reading().picks_since(before.picks_before(0)),
+            2
+        );
+        let changed = Err(Uncounted::Changed);
+        assert_eq!(counters.count_in_as(seen, 9), changed, "as it was read");
+        assert_eq!(is_read(), Ok(false));
+        assert_eq!((counters.in_flight(), counters.picked()), (4, 4));
+    }
+
+    #[test]
     fn picks_are_counted_across_a_wrap() {
         let counters = MemberCounters(AtomicU64::new(u64::MAX << PICKED_SHIFT | 5));
-        let before = counters.look().picks();
+        let before = counters.look().picks_before(0);
         for _ in 0..3 {
-            assert!(counters.count_in(9).is_ok());
+            assert!(count_in(&counters, 9).is_ok());
         }
         assert_eq!(counters.look().picks_since(before), 3);
     }
@@ -206,7 +257,7 @@ mod tests {
     #[test]
     fn a_wrap_of_picks_leaves_in_flight_alone() {
         let counters = MemberCounters(AtomicU64::new(u64::MAX << PICKED_SHIFT | 5));
-        assert_eq!(counters.count_in(MAX_IN_FLIGHT), Ok(6));
+        assert_eq!(count_in(&counters, MAX_IN_FLIGHT), Ok(6));
         assert_eq!((counters.in_flight(), counters.picked()), (6, 0));
         assert_eq!(counters.0.load(Relaxed), 6);
     }
@@ -214,7 +265,7 @@ mod tests {
     #[test]
     fn in_flight_never_spills_into_picks() {
         let counters = MemberCounters(AtomicU64::new(u64::from(MAX_IN_FLIGHT)));
-        assert_eq!(counters.count_in(MAX_IN_FLIGHT), Err(Uncounted::Full));
+        assert_eq!(count_in(&counters, MAX_IN_FLIGHT), Err(Uncounted::Full));
         assert_eq!(counters.picked(), 0);
     }
 }

@@ -39,5 +39,5 @@ pub use state::MemberState;
 pub use status::{Flag, Flags, Status};
 pub use weight::{EffectiveWeight, Weight, WeightError};
 
-pub(crate) use counters::{Counted, CountedOut, Uncounted};
+pub(crate) use counters::{CountedOut, CountersSeen, Uncounted};
 pub(crate) use recovery::{LiveStatus, Retry};

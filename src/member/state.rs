@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caps::{Caps, LearnedLimits, LimitOwner};
-use super::counters::{Counted, MemberCounters};
+use super::counters::{CountersSeen, MemberCounters};
 use super::health::HealthRecord;
 use super::{Cause, CountedOut, Flag, Health, LiveStatus, MemberId, MemberSpec, Status, Uncounted};
 use crate::clock::Timestamp;
@@ -48,10 +48,10 @@ pub struct MemberState {
     // without it.
     live: AtomicU64,
     caps: Caps,
-    // The requests in flight that a scheduler has noted, at most as many as there are: an
-    // end that leaves fewer notifies it. SeqCst, like the counters: the scheduler notes and
-    // then reads the counters, an end decrements them and then reads the note; one of the
-    // two sees the other.
+    // The requests in flight that a scheduler has noted; an end that leaves fewer takes the
+    // note away and notifies it. SeqCst, like the counters: the scheduler notes and then
+    // reads the counters, an end decrements them and then reads the note; one of the two
+    // sees the other.
     noted: AtomicU32,
     // Relaxed: sums that only grow; a reader may see them slightly late.
     bytes_sent: AtomicU64,
@@ -127,7 +127,7 @@ impl MemberState {
 
     /// Returns how many times the member was picked, by a scheduler or by a session.
     ///
-    /// The number wraps to 0 at 2^39, as tools that scrape counters expect.
+    /// The number wraps to 0 at 2^38, as tools that scrape counters expect.
     #[must_use]
     pub fn picked(&self) -> u64 {
         self.counters.picked()
@@ -228,24 +228,34 @@ impl MemberState {
     }
 
     #[inline]
-    pub(crate) fn count_in(&self) -> Result<u32, Uncounted> {
+    pub(crate) fn count_in(&self) -> Result<CountersSeen, Uncounted> {
         self.counters.count_in(self.caps.smaller())
     }
 
     /// Returns requests in flight and picks, as they are at one time.
     #[inline]
-    pub(crate) fn look(&self) -> Counted {
+    pub(crate) fn look(&self) -> CountersSeen {
         self.counters.look()
     }
 
     /// Counts a request in, if the counters are still as they were `seen`.
     #[inline]
-    pub(crate) fn count_in_as(&self, seen: Counted) -> Result<u32, Uncounted> {
+    pub(crate) fn count_in_as(&self, seen: CountersSeen) -> Result<CountersSeen, Uncounted> {
         self.counters.count_in_as(seen, self.caps.smaller())
     }
 
+    /// Lets a scheduler learn of all later picks from the counters, which are returned.
+    pub(crate) fn begin_reading(&self) -> CountersSeen {
+        self.counters.begin_reading()
+    }
+
+    /// Lets the scheduler be notified of later picks again; returns the counters.
+    pub(crate) fn end_reading(&self) -> CountersSeen {
+        self.counters.end_reading()
+    }
+
     /// Notes how many requests are in flight, for a scheduler that orders members by that
-    /// number; returns it. An end that leaves fewer clears the note and calls
+    /// number; returns it. An end that leaves fewer takes the note away and calls
     /// [`Scheduler::on_room`](crate::Scheduler::on_room).
     pub(crate) fn note_in_flight(&self) -> u32 {
         let mut noted = self.in_flight();
@@ -259,15 +269,13 @@ impl MemberState {
         }
     }
 
-    /// Returns whether an end leaves fewer requests in flight than are noted; clears the
-    /// note then. `before` were in flight before the end.
+    /// Takes the note away if an end leaves fewer requests in flight than are noted; returns
+    /// whether it does. `before` were in flight before the end. Whoever takes a note away
+    /// has to notify the scheduler, which notes the load anew.
     #[inline]
-    pub(crate) fn is_below_note(&self, before: u32) -> bool {
-        let below = before <= self.noted.load(SeqCst);
-        if below {
-            self.noted.store(0, SeqCst);
-        }
-        below
+    pub(crate) fn take_note_below(&self, before: u32) -> bool {
+        let below = |noted| (before <= noted).then_some(0);
+        self.noted.fetch_update(SeqCst, SeqCst, below).is_ok()
     }
 
     /// Stops counting requests in, because the member was removed.

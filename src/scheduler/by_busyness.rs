@@ -17,6 +17,8 @@ use crate::member::{MemberId, MemberState};
 /// Source: `lbmethod_bybusyness.c` of Apache httpd. Cost: up to 16 members are compared
 /// without a lock. Among more of them, a pick moves one entry of an ordered structure, and
 /// so does the end of a request that leaves fewer in flight than the structure has noted.
+/// The requests that the last 256 picks have added are noted later: a pick that finds all
+/// other members busier moves the entries of these, too.
 ///
 /// # Examples
 ///
@@ -101,11 +103,13 @@ impl Scheduler for ByBusyness {
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.looks.with(|standings| standings.peek(candidates))
+        self.looks.settled(|standings| standings.peek(candidates))
     }
 
-    fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {
-        self.looks.with_many(|standings| standings.routed(member));
+    fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {
+        self.looks.session_pick(candidates, member, |standings| {
+            standings.routed(member, candidates);
+        });
     }
 
     fn on_room(&self, member: &MemberState) {
@@ -117,13 +121,13 @@ impl Scheduler for ByBusyness {
     }
 
     fn reset(&self) {
-        self.looks.with(Standings::reset);
+        self.looks.change(Standings::reset);
     }
 
     /// Returns the standing that settles ties, in hundredths of weight (Apache:
     /// `lbstatus`).
     fn standing(&self, member: MemberId) -> Option<i64> {
-        let standing = self.looks.with(|standings| standings.standing(member));
+        let standing = self.looks.settled(|standings| standings.standing(member));
         Some(in_hundredths(standing))
     }
 }

@@ -106,7 +106,7 @@ impl Scheduler for ByTraffic {
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.looks.with(|traffic| traffic.peek(candidates))
+        self.looks.settled(|traffic| traffic.peek(candidates))
     }
 
     fn on_room(&self, member: &MemberState) {
@@ -118,11 +118,11 @@ impl Scheduler for ByTraffic {
     }
 
     fn reset(&self) {
-        self.looks.with(Traffic::reset);
+        self.looks.change(Traffic::reset);
     }
 
     /// Returns the bytes counted per unit of weight, as of the last reading.
     fn standing(&self, member: MemberId) -> Option<i64> {
-        self.looks.with(|traffic| traffic.standing(member))
+        self.looks.settled(|traffic| traffic.standing(member))
     }
 }

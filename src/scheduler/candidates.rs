@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::claim::{Claim, ClaimError, Pick};
 use super::plan::Plan;
-use crate::member::{Counted, EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
+use crate::member::{CountersSeen, EffectiveWeight, MemberId, MemberSpec, MemberState, Uncounted};
 use crate::snapshot::{Factors, Picture, Seat};
 
 /// The members that can be picked for one request.
@@ -51,6 +51,8 @@ pub struct Candidates<'c> {
     tried: &'c [MemberId],
     plan: Option<&'c Plan>,
     claimed: Cell<Option<&'c MemberState>>,
+    /// Whether the scheduler learns of the claim from the member's counters.
+    read: Cell<bool>,
     /// Whether ties are settled in reverse order, which is how `explain` detects a tie.
     reversed: bool,
 }
@@ -62,6 +64,7 @@ impl<'c> Candidates<'c> {
             tried,
             plan: None,
             claimed: Cell::new(None),
+            read: Cell::new(false),
             reversed: false,
         }
     }
@@ -332,7 +335,7 @@ impl<'c> Candidates<'c> {
     pub(super) fn claim_as(
         &self,
         state: &'c MemberState,
-        seen: Option<Counted>,
+        seen: Option<CountersSeen>,
     ) -> Option<Result<Claim<'c>, ClaimError>> {
         match seen {
             Some(seen) => self.claim_by(state, |state| state.count_in_as(seen)),
@@ -353,7 +356,7 @@ impl<'c> Candidates<'c> {
     fn claim_by(
         &self,
         state: &'c MemberState,
-        count_in: impl FnOnce(&MemberState) -> Result<u32, Uncounted>,
+        count_in: impl FnOnce(&MemberState) -> Result<CountersSeen, Uncounted>,
     ) -> Result<Option<Claim<'c>>, ClaimError> {
         if self.claimed.get().is_some() {
             return Err(ClaimError::OnePerPick);
@@ -362,14 +365,23 @@ impl<'c> Candidates<'c> {
             return Err(ClaimError::Unusable);
         }
         match count_in(state) {
-            Ok(in_flight) => {
+            Ok(counted) => {
                 self.claimed.set(Some(state));
+                self.read.set(counted.is_read());
+                let in_flight = counted.in_flight();
                 Ok(Some(Claim { state, in_flight }))
             }
             Err(Uncounted::Changed) => Ok(None),
             Err(Uncounted::Closed) => Err(ClaimError::NotEligible),
             Err(Uncounted::Full) => Err(ClaimError::AtCapacity),
         }
+    }
+
+    /// Returns whether a scheduler that reads the picks of the claimed member from its
+    /// counters does not have to be notified of the claim.
+    #[inline]
+    pub(super) fn claim_is_read(&self) -> bool {
+        self.read.get()
     }
 
     /// Returns the member that was claimed.

@@ -16,7 +16,9 @@ use crate::random::Random;
 ///
 /// A report counts for ten seconds by default ([`with_max_age`](Self::with_max_age)). While
 /// no report of an eligible member shows idle capacity, the fallback picks: [`ByRequests`]
-/// unless [`with_fallback`](Self::with_fallback) sets another.
+/// unless [`with_fallback`](Self::with_fallback) sets another. A fallback does not have to
+/// make up for earlier picks by reports; [`ByBusyness`](super::ByBusyness) among up to 16
+/// members does, if it settles a tie.
 ///
 /// Unlike Apache's method, this one respects standbys, tiers, draining and caps,
 /// distinguishes members with the same address, gives the last member no more than its
@@ -151,8 +153,8 @@ impl Scheduler for Heartbeat {
                 pick
             }
             (Pick::Claimed(claim), Some(fallback)) => {
-                // A fallback that counts requests in flight has to be notified of this one
-                // too.
+                // A fallback that counts requests in flight itself has to be notified of this
+                // one, too. One that reads them needs no notice.
                 if fallback.needs().contains(Needs::ENDED) {
                     fallback.on_session_pick(candidates, claim.member());
                 }
@@ -259,7 +261,7 @@ impl Ranking for Draw<'_> {
         self.table.draw(self.random, self.beyond)
     }
 
-    fn picked(&mut self, _: u32, claim: &Claim<'_>) {
+    fn picked(&mut self, _: u32, claim: &Claim<'_>, _: &Candidates<'_>) {
         self.table.update_in_flight(claim.member());
     }
 

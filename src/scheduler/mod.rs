@@ -178,6 +178,9 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// Called when a member is below its cap again, or when its cap was raised. It may also
     /// be called at another end of a request.
+    ///
+    /// A scheduler that wraps another one passes this on. Otherwise full members stay set
+    /// aside, and from 17 members on, [`ByBusyness`] does not learn of ends.
     fn on_room(&self, member: &MemberState) {
         let _ = member;
     }

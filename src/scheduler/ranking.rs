@@ -18,7 +18,7 @@ pub(super) trait Ranking {
     fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)>;
 
     /// Updates the ranking after a successful claim.
-    fn picked(&mut self, slot: u32, claim: &Claim<'_>);
+    fn picked(&mut self, slot: u32, claim: &Claim<'_>, candidates: &Candidates<'_>);
 
     /// Leaves a slot out until [`restore_skipped`](Self::restore_skipped).
     fn skip(&mut self, slot: u32);
@@ -47,7 +47,7 @@ pub(super) fn pick_ranked<'c>(ranking: &mut impl Ranking, candidates: &Candidate
         };
         match candidates.claim(member) {
             Ok(claim) => {
-                ranking.picked(slot, &claim);
+                ranking.picked(slot, &claim, candidates);
                 break Pick::Claimed(claim);
             }
             Err(ClaimError::AtCapacity) => ranking.park(slot),

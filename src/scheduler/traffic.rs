@@ -12,7 +12,7 @@ use super::heap::{Heap, HeapKey, grow};
 use super::looks::{BookMode, Look, LookBooks, LookLine};
 use super::ranking::Ranking;
 use super::{Candidate, Candidates, Claim, GroupChange};
-use crate::member::{Counted, EffectiveWeight, MemberId, MemberState, Weight};
+use crate::member::{CountersSeen, EffectiveWeight, MemberId, MemberState, Weight};
 use crate::snapshot::FEW_MEMBERS;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -189,7 +189,7 @@ impl Ranking for Traffic {
         }
     }
 
-    fn picked(&mut self, _: u32, _: &Claim<'_>) {}
+    fn picked(&mut self, _: u32, _: &Claim<'_>, _: &Candidates<'_>) {}
 
     fn skip(&mut self, slot: u32) {
         let node = &mut self.nodes[slot as usize];
@@ -389,7 +389,7 @@ impl LookBooks for Traffic {
     type Order = ();
 
     #[inline]
-    fn look((): (), look: &Look<'_>) -> Option<(usize, Option<Counted>)> {
+    fn look((): (), look: &Look<'_>) -> Option<(usize, Option<CountersSeen>)> {
         let (mut first, mut least) = (FEW_MEMBERS, u64::MAX);
         let (mut lightest, mut heaviest) = (u64::MAX, 0);
         for (index, (state, line)) in look.members().enumerate() {

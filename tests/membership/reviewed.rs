@@ -4,8 +4,8 @@ use crate::support::{Task, capped, fleet, pick, picks, plain};
 use equipoise::balancer::events::Interest;
 use equipoise::scheduler::{Candidates, GroupChange, HeartbeatReading, Pick, PickContext};
 use equipoise::{
-    Balancer, ByRequests, Event, Flag, Heartbeat, HeartbeatReadings, MemberSpec, MemberState,
-    Observer, PickError, PickRequest, Scheduler, StickySession,
+    Balancer, ByBusyness, ByRequests, Event, Flag, Heartbeat, HeartbeatReadings, MemberSpec,
+    MemberState, Observer, PickError, PickRequest, Scheduler, StickySession,
 };
 use std::future::{pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -211,6 +211,40 @@ fn a_scheduler_that_panics_as_it_is_set_is_told_everything_the_next_time() {
     balancer.insert("c", "c", MemberSpec::new()).unwrap();
     assert_eq!(balancer.scheduler_name(), "nervous");
     assert_eq!(picks(&balancer, 6), "abcabc");
+}
+
+/// `ByBusyness` in a wrapper that panics once after it has passed a change on.
+#[derive(Debug, Default)]
+struct Late(ByBusyness, Arc<AtomicBool>);
+
+impl Scheduler for Late {
+    fn name(&self) -> &'static str {
+        "late"
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+        self.0.pick(candidates, context)
+    }
+
+    fn on_room(&self, member: &MemberState) {
+        self.0.on_room(member);
+    }
+
+    fn on_group_change(&self, group: &GroupChange<'_>) {
+        self.0.on_group_change(group);
+        assert!(!self.1.swap(false, Ordering::SeqCst), "once");
+    }
+}
+
+#[test]
+fn picks_go_on_in_order_although_a_scheduler_panics_after_it_was_told() {
+    let balancer = plain(["a", "b"]);
+    let panics = Arc::new(AtomicBool::new(false));
+    balancer.set_scheduler(Late(ByBusyness::new(), panics.clone()));
+    panics.store(true, Ordering::SeqCst);
+    let insert = || balancer.insert("c", "c", MemberSpec::new());
+    assert!(catch_unwind(AssertUnwindSafe(insert)).is_err());
+    assert_eq!(picks(&balancer, 6), "abcabc", "they publish the change");
 }
 
 #[derive(Debug, Default)]

@@ -3,24 +3,58 @@
 
 use super::super::{Balancer, PickRequest};
 use super::{capped, check, empty, in_flight, join, pick, picked, spawn};
-use crate::member::{Flag, MemberSpec};
+use crate::member::{Flag, MemberSpec, Weight};
 use crate::scheduler::ByBusyness;
 
-fn of(names: &[&str], spec: &MemberSpec) -> Balancer<()> {
-    let members = names.iter().map(|&name| (name, (), spec.clone()));
+/// The weight of a member that comes and goes, in hundredths.
+const GUEST: u32 = 997;
+
+fn guest() -> MemberSpec {
+    MemberSpec::new().with_weight(Weight::from_hundredths(GUEST).unwrap())
+}
+
+fn of<'m>(members: impl IntoIterator<Item = (&'m str, MemberSpec)>) -> Balancer<()> {
+    let members = members.into_iter().map(|(name, spec)| (name, (), spec));
     let builder = empty().scheduler(ByBusyness::new());
     builder.members(members).build().unwrap()
 }
 
 fn few() -> Balancer<()> {
-    of(&["a", "b"], &MemberSpec::new())
+    of(["a", "b"].map(|name| (name, MemberSpec::new().with_route(name))))
 }
 
 fn many() -> Balancer<()> {
-    of(&["a", "b", "c"], &MemberSpec::new())
+    of(["a", "b", "c"].map(|name| (name, MemberSpec::new().with_route(name))))
 }
 
-/// Nothing is in flight, and picks that are held go once round all members.
+fn many_with_guest() -> Balancer<()> {
+    let stay = ["a", "b"].map(|name| (name, MemberSpec::new().with_route(name)));
+    of(stay.into_iter().chain([("guest", guest())]))
+}
+
+/// A pick of a session of "a".
+fn hit(balancer: &Balancer<()>) {
+    let request = PickRequest::new().with_session(Some("a"));
+    drop(balancer.pick(&request).unwrap());
+}
+
+/// Each pick gave each member its weight, and took the total from the member that was
+/// picked. Modulo the guest's weight, the total is that of those that `stay`, whether the
+/// guest was there or not.
+fn assert_counted_once(balancer: &Balancer<()>, stay: &[&str]) {
+    let members = balancer.members();
+    let all: u64 = members.iter().map(|member| member.picked()).sum();
+    let total = 100 * i64::try_from(stay.len()).unwrap();
+    for name in stay {
+        let own = i64::try_from(balancer.member(name).unwrap().picked()).unwrap();
+        let expected = 100 * i64::try_from(all).unwrap() - total * own;
+        let off = balancer.standing(name).unwrap() - expected;
+        assert_eq!(off.rem_euclid(GUEST.into()), 0, "{name}");
+    }
+}
+
+/// Nothing is in flight, and picks go round all members, of equal weight: those that are
+/// held and those that are not.
 fn assert_idle_and_even(balancer: &Balancer<()>) {
     let members = balancer.members();
     let standings = members.iter().map(|it| balancer.standing(it.name()));
@@ -30,6 +64,27 @@ fn assert_idle_and_even(balancer: &Balancer<()>) {
         assert_eq!(member.in_flight(), 1, "{}", member.name());
     }
     drop(leases);
+}
+
+/// A member that is idle, and whose load is noted as more, is never picked.
+fn assert_each_is_picked(balancer: &Balancer<()>) {
+    let picks = || {
+        balancer
+            .members()
+            .iter()
+            .map(|it| it.picked())
+            .collect::<Vec<_>>()
+    };
+    let before = picks();
+    for _ in 0..4 * before.len() {
+        drop(picked(balancer));
+    }
+    assert!(
+        picks()
+            .iter()
+            .zip(before)
+            .all(|(now, before)| *now > before)
+    );
 }
 
 #[test]
@@ -46,43 +101,70 @@ fn loom_two_looks_at_once_do_not_take_the_same_member() {
     });
 }
 
-#[test]
-fn loom_a_look_during_a_change_of_the_group_is_counted_once() {
-    check(|| {
-        let balancer = few();
-        let other = balancer.clone();
-        let picking = spawn(move || drop(picked(&other)));
-        balancer.set_flag("b", Flag::Draining).unwrap();
-        join(picking);
-        balancer.clear_flag("b", Flag::Draining).unwrap();
-        assert_eq!(in_flight(&balancer, "a") + in_flight(&balancer, "b"), 0);
-        assert_idle_and_even(&balancer);
-    });
+/// Runs `change` beside a pick, and beside a session's pick.
+fn each_pick_counts_once(
+    start: fn() -> Balancer<()>,
+    change: fn(&Balancer<()>),
+    stay: &'static [&str],
+) {
+    for run in [|it: &Balancer<()>| drop(picked(it)), hit] {
+        check(move || {
+            let balancer = start();
+            let other = balancer.clone();
+            let picking = spawn(move || run(&other));
+            change(&balancer);
+            join(picking);
+            assert_counted_once(&balancer, stay);
+        });
+    }
 }
 
 #[test]
-fn loom_a_look_while_the_members_become_many_is_counted_once() {
-    check(|| {
-        let balancer = few();
-        let other = balancer.clone();
-        let picking = spawn(move || drop(picked(&other)));
-        balancer.insert("c", (), MemberSpec::new()).unwrap();
-        join(picking);
-        assert_idle_and_even(&balancer);
-    });
+fn loom_a_pick_during_a_change_of_the_group_counts_once() {
+    fn start() -> Balancer<()> {
+        of([("a", MemberSpec::new().with_route("a")), ("guest", guest())])
+    }
+    fn change(balancer: &Balancer<()>) {
+        balancer.set_flag("guest", Flag::Draining).unwrap();
+    }
+    each_pick_counts_once(start, change, &["a"]);
 }
 
 #[test]
-fn loom_a_pick_while_the_members_become_few_is_counted_once() {
-    check(|| {
-        let balancer = many();
-        let other = balancer.clone();
-        let picking = spawn(move || drop(picked(&other)));
-        balancer.set_flag("c", Flag::Draining).unwrap();
-        join(picking);
-        balancer.clear_flag("c", Flag::Draining).unwrap();
-        assert_idle_and_even(&balancer);
-    });
+fn loom_a_pick_while_a_member_is_back_counts_once() {
+    fn start() -> Balancer<()> {
+        let balancer = of([("a", MemberSpec::new().with_route("a")), ("guest", guest())]);
+        balancer.set_flag("guest", Flag::Draining).unwrap();
+        balancer
+    }
+    fn change(balancer: &Balancer<()>) {
+        balancer.clear_flag("guest", Flag::Draining).unwrap();
+    }
+    each_pick_counts_once(start, change, &["a"]);
+}
+
+#[test]
+fn loom_a_pick_while_the_members_become_many_counts_once() {
+    fn change(balancer: &Balancer<()>) {
+        balancer.insert("guest", (), guest()).unwrap();
+    }
+    each_pick_counts_once(few, change, &["a", "b"]);
+}
+
+#[test]
+fn loom_a_pick_while_the_members_become_few_counts_once() {
+    fn change(balancer: &Balancer<()>) {
+        balancer.set_flag("guest", Flag::Draining).unwrap();
+    }
+    each_pick_counts_once(many_with_guest, change, &["a", "b"]);
+}
+
+#[test]
+fn loom_a_pick_beside_a_question_counts_once() {
+    fn change(balancer: &Balancer<()>) {
+        let _ = balancer.standing("b");
+    }
+    each_pick_counts_once(few, change, &["a", "b"]);
 }
 
 #[test]
@@ -104,12 +186,45 @@ fn loom_a_look_claims_no_member_that_is_removed() {
 #[test]
 fn loom_a_full_member_whose_lease_ends_is_not_left_aside() {
     check(|| {
-        let balancer = of(&["a"], &capped(1));
+        let balancer = of([("a", capped(1))]);
         let lease = picked(&balancer);
         let ending = spawn(move || drop(lease));
         drop(pick(&balancer));
         join(ending);
         drop(picked(&balancer));
+    });
+}
+
+#[test]
+fn loom_a_full_member_whose_cap_is_raised_is_not_left_aside() {
+    check(|| {
+        let balancer = of([("a", capped(1))]);
+        let lease = picked(&balancer);
+        let other = balancer.clone();
+        let picking = spawn(move || drop(pick(&other)));
+        balancer
+            .update("a", |spec| spec.with_max_in_flight(2))
+            .unwrap();
+        join(picking);
+        drop((picked(&balancer), lease));
+    });
+}
+
+#[test]
+fn loom_a_session_of_a_member_that_is_set_aside_pays_for_its_pick() {
+    check(|| {
+        let balancer = of([("a", capped(1).with_route("a")), ("b", MemberSpec::new())]);
+        let [first, second] = [(); 2].map(|()| picked(&balancer));
+        // The turn of "a", which is full.
+        let third = picked(&balancer);
+        let ending = spawn(move || drop(first));
+        hit(&balancer);
+        join(ending);
+        drop((second, third));
+        let sum = ["a", "b"].map(|name| balancer.standing(name).unwrap());
+        assert_eq!(sum[0] + sum[1], 0);
+        assert_eq!(in_flight(&balancer, "a") + in_flight(&balancer, "b"), 0);
+        assert_each_is_picked(&balancer);
     });
 }
 
@@ -124,22 +239,49 @@ fn loom_an_end_while_its_load_is_noted_is_not_lost() {
         let fourth = picked(&balancer);
         join(ending);
         drop((second, third, fourth));
+        assert_each_is_picked(&balancer);
         assert_idle_and_even(&balancer);
+    });
+}
+
+#[test]
+fn loom_an_end_beside_one_while_its_load_is_noted_is_not_lost() {
+    check(|| {
+        let balancer = of(["a", "b", "c"].map(|name| (name, MemberSpec::new())));
+        let [first, second, third] = [(); 3].map(|()| picked(&balancer));
+        // Its load is noted as it is.
+        let fourth = picked(&balancer);
+        let ending = spawn(move || drop(first));
+        drop(second);
+        drop(picked(&balancer));
+        join(ending);
+        drop((third, fourth));
+        assert_each_is_picked(&balancer);
+    });
+}
+
+#[test]
+fn loom_an_end_while_a_new_scheduler_notes_loads_is_not_lost() {
+    check(|| {
+        let balancer = many();
+        let [first, second, third] = [(); 3].map(|()| picked(&balancer));
+        let ending = spawn(move || drop(first));
+        balancer.set_scheduler(ByBusyness::weighted());
+        join(ending);
+        drop((second, third));
+        assert_each_is_picked(&balancer);
     });
 }
 
 #[test]
 fn loom_a_session_beside_a_pick_of_many_is_load() {
     check(|| {
-        let route = MemberSpec::new().with_route("r");
-        let balancer = of(&["a", "b", "c"], &route);
+        let balancer = many();
         let other = balancer.clone();
-        let session = spawn(move || {
-            let request = PickRequest::new().with_session(Some("r"));
-            drop(other.pick(&request).unwrap());
-        });
+        let session = spawn(move || hit(&other));
         drop(picked(&balancer));
         join(session);
+        assert_counted_once(&balancer, &["a", "b", "c"]);
         assert_idle_and_even(&balancer);
     });
 }

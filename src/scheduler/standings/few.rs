@@ -2,16 +2,16 @@
 //! their picks since.
 
 use super::{ClassLoad, Standings};
-use crate::member::{Counted, MAX_IN_FLIGHT, MemberId, MemberState};
+use crate::member::{CountersSeen, MAX_IN_FLIGHT, MemberId, MemberState};
 use crate::scheduler::GroupChange;
-use crate::scheduler::looks::{BookMode, Look, LookBooks, LookLine};
+use crate::scheduler::looks::{BookMode, Look, LookBooks, LookLine, SETTLE_AFTER};
 use crate::snapshot::FEW_MEMBERS;
 
 impl LookBooks for Standings {
     type Order = ClassLoad;
 
     #[inline]
-    fn look(order: ClassLoad, look: &Look<'_>) -> Option<(usize, Option<Counted>)> {
+    fn look(order: ClassLoad, look: &Look<'_>) -> Option<(usize, Option<CountersSeen>)> {
         match order {
             ClassLoad::PerWeight => least_busy::<true>(look),
             ClassLoad::Ignored | ClassLoad::Plain => least_busy::<false>(look),
@@ -40,19 +40,15 @@ impl LookBooks for Standings {
     }
 }
 
-/// Standings are settled after this number of picks, long before the picks of one member
-/// wrap around.
-const SETTLE_AFTER: u64 = 1 << 34;
-
 /// Returns the member with the fewest requests in flight, and among those the one with the
 /// highest standing. The order of the members settles ties.
 #[inline]
-fn least_busy<const PER_WEIGHT: bool>(look: &Look<'_>) -> Option<(usize, Option<Counted>)> {
-    let load = |seen: Counted, line: &LookLine| {
+fn least_busy<const PER_WEIGHT: bool>(look: &Look<'_>) -> Option<(usize, Option<CountersSeen>)> {
+    let load = |seen: CountersSeen, line: &LookLine| {
         let unit = if PER_WEIGHT { line.weight() } else { 1 };
         (u64::from(seen.in_flight()), unit)
     };
-    let mut seen = [Counted::default(); FEW_MEMBERS];
+    let mut seen = [CountersSeen::default(); FEW_MEMBERS];
     // The weights of this pick count already.
     let mut picks = 1;
     // More than any member can have.
@@ -60,7 +56,7 @@ fn least_busy<const PER_WEIGHT: bool>(look: &Look<'_>) -> Option<(usize, Option<
     for (index, (state, line)) in look.members().enumerate() {
         let now = state.look();
         seen[index] = now;
-        picks += line.picks_until(now);
+        picks += look.own_picks(index, line, now);
         let load = load(now, line);
         let is_less = load.0 * least.1 < least.0 * load.1;
         least = if look.is_open(index) & is_less {
@@ -74,7 +70,7 @@ fn least_busy<const PER_WEIGHT: bool>(look: &Look<'_>) -> Option<(usize, Option<
         let now = seen[index];
         let load = load(now, line);
         let is_least = look.is_open(index) & (load.0 * least.1 == least.0 * load.1);
-        let standing = look.standing(line, picks, line.picks_until(now));
+        let standing = look.standing(line, picks, look.own_picks(index, line, now));
         let is_first = is_least & (standing > highest);
         first = if is_first { index } else { first };
         highest = if is_first { standing } else { highest };

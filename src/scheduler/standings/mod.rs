@@ -6,7 +6,7 @@
 //! subtracts the total weight from it. Here one counter of picks, `tick`, replaces all
 //! those additions: a standing is `base + weight * tick`. A pick changes one `base`.
 //! Members of one weight keep their order among themselves ([`class`]), so only the first
-//! members of the classes are compared: one by one up to [`FEW`] weights, in a tournament
+//! members of the classes are compared: one by one up to [`FEW_WEIGHTS`], in a tournament
 //! beyond that ([`kinetic`]).
 //!
 //! Not here: locks, and the meaning of a load.
@@ -14,6 +14,7 @@
 mod class;
 mod few;
 mod kinetic;
+mod recent;
 mod sequence;
 
 #[cfg(all(test, not(equipoise_loom)))]
@@ -24,6 +25,7 @@ use std::collections::HashMap;
 pub(super) use class::ClassLoad;
 use class::{Class, ClassFront, ClassPosition, NONE, StandingEntries, StandingEntry, StandingLine};
 use kinetic::{NO_CONTESTANT, Tournament};
+use recent::RecentPicks;
 
 use super::heap::{grow, make_room};
 use super::ranking::Ranking;
@@ -31,7 +33,7 @@ use super::{Candidate, Candidates, Claim, GroupChange};
 use crate::member::{MemberId, MemberState};
 
 /// Up to this number of weights, the first members are compared one by one.
-const FEW: usize = 32;
+const FEW_WEIGHTS: usize = 32;
 
 /// The number of ticks after which the products `weight * tick` are folded into the bases,
 /// long before they could overflow: 2^27 units of weight times 2^34.
@@ -50,6 +52,7 @@ pub(super) struct Standings {
     classes: Classes,
     /// Slots skipped in the present pick.
     skipped: Vec<u32>,
+    recent: RecentPicks,
     members: usize,
 }
 
@@ -83,20 +86,21 @@ impl Standings {
                 tournament: None,
             },
             skipped: Vec::new(),
+            recent: RecentPicks::new(load),
             members: 0,
         }
     }
 
     /// Counts a pick by a session as a pick of the ranking.
-    pub(super) fn routed(&mut self, member: &MemberState) {
+    pub(super) fn routed(&mut self, member: &MemberState, candidates: &Candidates<'_>) {
         if let Some(slot) = self.slot(member.id()) {
             self.unpark(slot);
-            self.count_pick(slot);
+            self.count_recent_pick(slot, candidates);
         }
     }
 
-    /// Puts a parked member back if it is below its cap again; reads the load of another
-    /// member again, which may have fewer requests in flight than are noted.
+    /// Puts a parked member back if it is below its cap again; notes the load of another
+    /// member anew, also if it is as before: its note may have been taken away.
     pub(super) fn room(&mut self, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if self.is_parked(slot) {
@@ -105,7 +109,7 @@ impl Standings {
                     self.unpark(slot);
                 }
             } else if self.load != ClassLoad::Ignored {
-                self.read_load(slot, member);
+                self.renew_load(slot, member);
             }
         }
     }
@@ -252,10 +256,12 @@ impl Standings {
 
     /// Reads the load of an attached slot again; returns whether it has changed.
     fn read_load(&mut self, slot: u32, state: &MemberState) -> bool {
+        state.in_flight() != self.nodes.get(slot).load && self.renew_load(slot, state)
+    }
+
+    /// Notes the load of an attached slot anew; returns whether it has changed.
+    fn renew_load(&mut self, slot: u32, state: &MemberState) -> bool {
         let node = self.nodes.get(slot);
-        if state.in_flight() == node.load {
-            return false;
-        }
         let (base, load) = (node.base, node.load);
         let noted = self.note_load(state);
         self.move_to(slot, base, noted);
@@ -327,8 +333,8 @@ impl Ranking for Standings {
     }
 
     #[inline]
-    fn picked(&mut self, slot: u32, _: &Claim<'_>) {
-        self.count_pick(slot);
+    fn picked(&mut self, slot: u32, _: &Claim<'_>, candidates: &Candidates<'_>) {
+        self.count_recent_pick(slot, candidates);
     }
 
     fn skip(&mut self, slot: u32) {
@@ -388,7 +394,10 @@ impl Classes {
             self.fronts.push(ClassFront::NONE);
             #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
             let class = at as u32;
-            let room = self.tournament.as_ref().map_or(FEW, Tournament::room);
+            let room = self
+                .tournament
+                .as_ref()
+                .map_or(FEW_WEIGHTS, Tournament::room);
             if self.list.len() > room {
                 self.replay_all(time);
             }
@@ -481,7 +490,7 @@ impl Classes {
 
     /// Plays the whole tournament again, if there are enough classes for one.
     fn replay_all(&mut self, time: i64) {
-        self.tournament = (self.list.len() > FEW)
+        self.tournament = (self.list.len() > FEW_WEIGHTS)
             .then(|| Tournament::new(self.load, time, self.fronts.iter().copied()));
     }
 }

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 
+use super::recent::RECENT;
 use super::{ClassLoad, FOLD_AFTER, Standings};
 use crate::clock::Timestamp;
 use crate::member::{MemberId, MemberSpec, MemberState, Weight};
@@ -153,9 +154,9 @@ impl Ranking for Counted {
         self.0.first(candidates)
     }
 
-    fn picked(&mut self, slot: u32, claim: &Claim<'_>) {
+    fn picked(&mut self, slot: u32, claim: &Claim<'_>, candidates: &Candidates<'_>) {
         count_election();
-        self.0.picked(slot, claim);
+        self.0.picked(slot, claim, candidates);
     }
 
     fn skip(&mut self, slot: u32) {
@@ -274,5 +275,24 @@ fn the_elections_of_one_pick_are_bounded_among_other_picks() {
         let id = picture.roster.seat(slot).unwrap().state.id();
         let standing = ahead.settled(|it| it.0.standing(id));
         assert_eq!(standing, 16 * (i64::from(weight) * picks - 800 * own));
+    }
+}
+
+#[test]
+fn only_the_loads_of_the_members_picked_last_are_noted_too_low() {
+    for load in [ClassLoad::Plain, ClassLoad::PerWeight] {
+        let picture = picture(&vec![100; 3 * RECENT]);
+        let mut standings = Standings::new(load);
+        follow(&mut standings, &picture);
+        let in_flight = |slot: usize| picture.roster.seat(slot).unwrap().state.in_flight();
+        // Each lease is held.
+        for _ in 0..7 * RECENT {
+            let slot = picked(&mut standings, &picture);
+            let least = (0..3 * RECENT).map(in_flight).min().unwrap();
+            assert!(in_flight(slot) <= least + 1);
+            let nodes = standings.nodes.0.iter().enumerate();
+            let low = nodes.filter(|(slot, node)| node.load < in_flight(*slot));
+            assert!(low.count() <= RECENT);
+        }
     }
 }

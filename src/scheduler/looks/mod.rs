@@ -10,9 +10,14 @@
 //! A look sees one version of the numbers. It reads `version` before and after them; a
 //! writer holds the lock, and makes `version` odd while it writes.
 //!
+//! Each pick counts once. A bit in the counters of a member tells each claim whether its pick
+//! is read there ([`MemberState::begin_reading`]). A writer clears the bits, which also makes
+//! each claim fail that was chosen before; then the counters are final, and the books exact.
+//! While the bit is clear, a session's pick is notified ([`Looks::session_pick`]).
+//!
 //! The lock is taken to change the numbers: when the group changes, and when a member is
 //! found at its cap or has room again. A member at its cap is set aside until then, as the
-//! rankings park it. If there are more members, the scheduler keeps its books (a
+//! rankings park it: it neither gains nor pays. If there are more members, the scheduler keeps its books (a
 //! [`Ranking`]) under the same lock. Whenever the numbers change, the books are brought up to
 //! date first, so they take over with exact values, and hand over exact values.
 //!
@@ -25,13 +30,19 @@
 //! counters are: setting a member aside is followed by a look at its counters, and the end
 //! of a request looks at `aside` after it has decremented them.
 
+mod table;
+
 use std::sync::{Arc, Weak};
 
+pub(super) use table::{Look, LookLine, SETTLE_AFTER};
+
+use table::LookTable;
+
 use super::ranking::{Ranking, pick_ranked};
-use super::{Candidates, ClaimError, GroupChange, Pick};
-use crate::member::{Counted, MemberId, MemberState};
+use super::{Candidate, Candidates, ClaimError, GroupChange, Pick};
+use crate::member::{CountersSeen, MemberId, MemberState};
 use crate::snapshot::FEW_MEMBERS;
-use crate::sync::{Acquire, AtomicU64, Mutex, Relaxed, Release, SeqCst};
+use crate::sync::{Acquire, Mutex, Relaxed, Release, SeqCst};
 
 /// The books of a scheduler whose members are looked at while they are few.
 pub(super) trait LookBooks: Ranking {
@@ -40,7 +51,7 @@ pub(super) trait LookBooks: Ranking {
 
     /// Returns the index of the member that goes first among those that are open, with its
     /// counters if the claim requires them to be unchanged.
-    fn look(order: Self::Order, look: &Look<'_>) -> Option<(usize, Option<Counted>)>;
+    fn look(order: Self::Order, look: &Look<'_>) -> Option<(usize, Option<CountersSeen>)>;
 
     /// Applies a change of the group. While its members are few, the books keep no order,
     /// only one value for each member; `from` and `to` tell how it was and how it will be.
@@ -65,85 +76,6 @@ pub(super) enum BookMode {
     Many,
 }
 
-/// The numbers of one member.
-#[derive(Debug, Default)]
-pub(super) struct LookLine {
-    /// The value of the books when the picks were as many as `picks`.
-    value: AtomicU64,
-    weight: AtomicU64,
-    picks: AtomicU64,
-}
-
-impl LookLine {
-    #[inline]
-    pub(super) fn value(&self) -> u64 {
-        self.value.load(Acquire)
-    }
-
-    #[inline]
-    pub(super) fn weight(&self) -> u64 {
-        self.weight.load(Acquire)
-    }
-
-    /// Returns the number of picks since the value was true.
-    #[inline]
-    pub(super) fn picks_until(&self, now: Counted) -> u64 {
-        now.picks_since(self.picks.load(Acquire))
-    }
-}
-
-/// What one look sees.
-#[derive(Debug)]
-pub(super) struct Look<'l> {
-    lines: &'l [LookLine; FEW_MEMBERS],
-    states: &'l [Arc<MemberState>],
-    /// One bit for each member that may be picked.
-    open: u64,
-    /// The sum of the weights of the members that are not set aside.
-    total: u64,
-}
-
-impl<'l> Look<'l> {
-    /// Iterates over all members in tie order.
-    #[inline]
-    pub(super) fn members(&self) -> impl Iterator<Item = (&'l MemberState, &'l LookLine)> {
-        let states = self.states.iter().map(|state| &**state);
-        states.zip(self.lines)
-    }
-
-    #[inline]
-    pub(super) fn is_open(&self, index: usize) -> bool {
-        self.open >> index & 1 == 1
-    }
-
-    /// Returns a member's standing after `picks` of any member and `own` of this one: each
-    /// pick adds all weights to the standings, and subtracts their sum from one.
-    #[inline]
-    #[expect(
-        clippy::cast_possible_wrap,
-        reason = "two's complement is what is stored"
-    )]
-    pub(super) fn standing(&self, line: &LookLine, picks: u64, own: u64) -> i64 {
-        let gained = line.weight().wrapping_mul(picks);
-        let paid = self.total.wrapping_mul(own);
-        line.value().wrapping_add(gained).wrapping_sub(paid) as i64
-    }
-}
-
-/// The numbers of all members, in tie order.
-#[derive(Debug)]
-struct LookTable {
-    /// Odd while the numbers are written.
-    version: AtomicU64,
-    /// The version of the group; [`MANY`] if there are too many members.
-    generation: AtomicU64,
-    /// The sum of the weights of the members that are not set aside.
-    total: AtomicU64,
-    /// One bit for each member that is at its cap; [`MANY`] if there are too many members.
-    aside: AtomicU64,
-    lines: [LookLine; FEW_MEMBERS],
-}
-
 /// There are too many members to look at.
 const MANY: u64 = u64::MAX;
 
@@ -166,6 +98,8 @@ struct LookedGroup<B> {
     weights: Vec<u64>,
     /// One bit for each of them that is at its cap.
     aside: u64,
+    /// One bit for each of them of which a pick is still to be counted.
+    uncounted: u64,
     generation: u64,
 }
 
@@ -173,19 +107,14 @@ impl<B: LookBooks> Looks<B> {
     pub(super) fn new(books: B, order: B::Order) -> Self {
         Self {
             order,
-            table: LookTable {
-                version: AtomicU64::new(0),
-                generation: AtomicU64::new(0),
-                total: AtomicU64::new(0),
-                aside: AtomicU64::new(0),
-                lines: Default::default(),
-            },
+            table: LookTable::default(),
             locked: Mutex::new(LookedGroup {
                 books,
                 mode: BookMode::Few,
                 few: Weak::<[_; 0]>::new(),
                 weights: Vec::new(),
                 aside: 0,
+                uncounted: 0,
                 generation: 0,
             }),
         }
@@ -234,9 +163,10 @@ impl<B: LookBooks> Looks<B> {
         if locked.mode == BookMode::Many {
             return pick_ranked(&mut locked.books, candidates);
         }
-        // Not only for a sum of picks that is about to overflow.
-        self.renew(locked, |_| {});
         let few = locked.few();
+        if self.table.picks(&few) >= SETTLE_AFTER {
+            self.renew(locked, |_| {});
+        }
         let untried = untried(&few, candidates);
         let mut open = untried;
         loop {
@@ -285,29 +215,53 @@ impl<B: LookBooks> Looks<B> {
         let locked = &mut *locked;
         if locked.mode == BookMode::Many {
             locked.books.room(member);
-        } else if let Some(index) = place(&locked.few(), member.id()) {
+        } else if let Some(index) = index_of(&locked.few(), member.id()) {
             if locked.is_aside(index) && member.has_room() {
                 self.renew(locked, |locked| locked.aside &= !(1 << index));
             }
         }
     }
 
-    /// Calls `change` if there are too many members to look at. Otherwise there is nothing
-    /// to change: the next look sees it.
+    /// Counts a pick by a session, unless it is read from the member's counters. If there
+    /// are too many members to look at, that is up to `count`.
     #[inline]
-    pub(super) fn with_many(&self, change: impl FnOnce(&mut B)) {
-        if self.table.aside.load(SeqCst) == MANY {
-            let mut locked = self.locked.lock();
-            if locked.mode == BookMode::Many {
-                change(&mut locked.books);
-            }
+    pub(super) fn session_pick(
+        &self,
+        candidates: &Candidates<'_>,
+        member: &MemberState,
+        count: impl FnOnce(&mut B),
+    ) {
+        if !candidates.claim_is_read() {
+            self.count_session_pick(member, count);
         }
     }
 
-    /// Calls `work` with books that are up to date, whose values it may change.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut B) -> T) -> T {
+    #[inline(never)]
+    fn count_session_pick(&self, member: &MemberState, count: impl FnOnce(&mut B)) {
         let mut locked = self.locked.lock();
-        self.renew(&mut locked, |locked| work(&mut locked.books))
+        let locked = &mut *locked;
+        if locked.mode == BookMode::Many {
+            count(&mut locked.books);
+        } else if let Some(index) = index_of(&locked.few(), member.id()) {
+            // It had room, so it is no longer set aside.
+            self.renew(locked, |locked| {
+                locked.aside &= !(1 << index);
+                locked.uncounted = 1 << index;
+            });
+        }
+    }
+
+    /// Calls `read` with books that are up to date.
+    pub(super) fn settled<T>(&self, read: impl FnOnce(&mut B) -> T) -> T {
+        let mut locked = self.locked.lock();
+        self.settle(&mut locked, MemberState::look);
+        read(&mut locked.books)
+    }
+
+    /// Calls `change` with books that are up to date, whose values it may change.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut B) -> T) -> T {
+        let mut locked = self.locked.lock();
+        self.renew(&mut locked, |locked| change(&mut locked.books))
     }
 
     /// Applies a change of the group.
@@ -323,47 +277,50 @@ impl<B: LookBooks> Looks<B> {
         locked: &mut LookedGroup<B>,
         change: impl FnOnce(&mut LookedGroup<B>) -> T,
     ) -> T {
-        let seen = self.settle(locked);
+        let version = self.table.version.load(Relaxed) | 1;
+        // Before the counters change: a look that sees a bit cleared also sees this.
+        self.table.version.store(version, Relaxed);
+        self.settle(locked, MemberState::end_reading);
         let result = change(locked);
-        self.write(locked, &seen);
+        self.write(locked);
+        self.table.version.store(version + 1, Release);
         result
     }
 
-    /// Brings the books up to date; returns the counters by which they are.
-    fn settle(&self, locked: &mut LookedGroup<B>) -> Seen {
+    /// Brings the books up to date with the counters that `read` returns.
+    fn settle(&self, locked: &mut LookedGroup<B>, read: impl Fn(&MemberState) -> CountersSeen) {
         let few = locked.few();
         let look = self.table.look(&few, 0);
-        let mut seen = [None; FEW_MEMBERS];
-        let mut picks = 0;
-        for ((state, line), seen) in look.members().zip(&mut seen) {
-            let now = state.look();
-            *seen = Some((state.id(), now));
-            picks += line.picks_until(now);
+        let (mut own, mut picks) = ([0; FEW_MEMBERS], 0);
+        for (index, (state, line)) in look.members().enumerate() {
+            own[index] = look.own_picks(index, line, read(state));
+            picks += own[index];
         }
-        for (index, ((state, line), seen)) in look.members().zip(&seen).enumerate() {
-            if let Some((_, now)) = seen.filter(|_| !locked.is_aside(index)) {
-                let standing = look.standing(line, picks, line.picks_until(now));
+        for (index, (state, line)) in look.members().enumerate() {
+            if !locked.is_aside(index) {
+                let standing = look.settled_standing(line, picks, own[index]);
                 locked.books.set_value(state, standing);
             }
         }
-        seen
     }
 
-    /// Writes the numbers by the books.
-    fn write(&self, locked: &LookedGroup<B>, seen: &Seen) {
+    /// Writes the numbers by the books, and begins to read the picks of all members that are
+    /// not set aside.
+    fn write(&self, locked: &mut LookedGroup<B>) {
         let table = &self.table;
-        let version = table.version.load(Relaxed);
-        table.version.store(version + 1, Relaxed);
         let mut total = 0;
         for (index, state) in locked.few().iter().enumerate() {
-            let known = seen.iter().flatten().find(|(id, _)| *id == state.id());
-            let picks = known.map_or_else(|| state.look(), |(_, now)| *now).picks();
             let (line, weight) = (&table.lines[index], locked.weights[index]);
             line.value.store(locked.books.value(state), Release);
             line.weight.store(weight, Release);
-            line.picks.store(picks, Release);
-            total += if locked.is_aside(index) { 0 } else { weight };
+            if !locked.is_aside(index) {
+                total += weight;
+                let now = state.begin_reading();
+                let uncounted = locked.uncounted >> index & 1;
+                line.picks.store(now.picks_before(uncounted), Release);
+            }
         }
+        locked.uncounted = 0;
         table.total.store(total, Release);
         let (generation, aside) = match locked.mode {
             BookMode::Few => (locked.generation, locked.aside),
@@ -371,12 +328,8 @@ impl<B: LookBooks> Looks<B> {
         };
         table.generation.store(generation, Release);
         table.aside.store(aside, SeqCst);
-        table.version.store(version + 2, Release);
     }
 }
-
-/// The counters by which the books are up to date.
-type Seen = [Option<(MemberId, Counted)>; FEW_MEMBERS];
 
 impl<B: LookBooks> LookedGroup<B> {
     fn few(&self) -> Arc<[Arc<MemberState>]> {
@@ -403,6 +356,16 @@ impl<B: LookBooks> LookedGroup<B> {
             parked.retain(|&id| group.changed().all(|one| one.id() != id));
         }
         self.books.follow_as(group, from, self.mode);
+        if self.mode == BookMode::Many {
+            // Also those whose picks an earlier scheduler has read.
+            let end = |one: Candidate<'_>| {
+                one.state().end_reading();
+            };
+            match from {
+                BookMode::Few => group.iter().for_each(end),
+                BookMode::Many => group.joined().for_each(end),
+            }
+        }
         self.few = Arc::downgrade(group.few());
         self.weights.clear();
         self.aside = 0;
@@ -412,7 +375,7 @@ impl<B: LookBooks> LookedGroup<B> {
         }
         let few = self.few();
         for id in parked {
-            if let Some(index) = place(&few, id) {
+            if let Some(index) = index_of(&few, id) {
                 self.aside |= 1 << index;
             } else if let Some(slot) = self.books.slot(id) {
                 self.books.park(slot);
@@ -421,7 +384,7 @@ impl<B: LookBooks> LookedGroup<B> {
     }
 
     fn is_parked(&self, id: MemberId) -> bool {
-        match place(&self.few(), id) {
+        match index_of(&self.few(), id) {
             Some(index) => self.is_aside(index),
             None => {
                 let slot = self.books.slot(id);
@@ -431,31 +394,19 @@ impl<B: LookBooks> LookedGroup<B> {
     }
 }
 
-impl LookTable {
-    #[inline]
-    fn look<'l>(&'l self, states: &'l [Arc<MemberState>], open: u64) -> Look<'l> {
-        Look {
-            lines: &self.lines,
-            states,
-            open: open & !self.aside.load(Acquire),
-            total: self.total.load(Acquire),
-        }
-    }
-}
-
 /// Returns a bit for each member that the request has not tried.
 #[inline]
 fn untried(states: &[Arc<MemberState>], candidates: &Candidates<'_>) -> u64 {
     let mut open = (1 << states.len()) - 1;
     for &tried in candidates.tried() {
-        if let Some(index) = place(states, tried) {
+        if let Some(index) = index_of(states, tried) {
             open &= !(1 << index);
         }
     }
     open
 }
 
-/// Returns where a member is in tie order.
-fn place(states: &[Arc<MemberState>], member: MemberId) -> Option<usize> {
+/// Returns the index of a member in tie order.
+fn index_of(states: &[Arc<MemberState>], member: MemberId) -> Option<usize> {
     states.iter().position(|state| state.id() == member)
 }
