@@ -1,6 +1,9 @@
-//! Millions of picks by requests, which are elected ahead while nothing else happens, cut at
-//! any point by all that is decided otherwise: sessions, repeated requests, members at their
-//! caps, drains, errors, changes of weight and cap, resets, and questions.
+//! Millions of picks by each method, cut at any point by all that is decided otherwise:
+//! sessions, repeated requests, members at their caps, drains, groups that become large and
+//! small again, errors, changes of weight and cap, resets, and questions.
+//!
+//! The lives of `twins` are short and compare everything that can be seen. These are long
+//! and compare picks and standings only.
 
 use std::time::Duration;
 
@@ -11,15 +14,16 @@ use crate::member::Key;
 use crate::methods::Method;
 use crate::model::{Model, Request};
 
-/// More weights than this are kept in a tournament.
+/// More weights than this are kept in a tournament. Up to half as many members are looked at
+/// without books, if the method compares facts.
 const FEW: usize = 32;
 
-/// How many picks there are: some take a debug build a few seconds, and all are made where
-/// other tests are given time, too.
+/// How many picks of each method there are: some take a debug build a few seconds, and all
+/// are made where other tests are given time, too.
 fn picks() -> u64 {
     match std::env::var_os("EQUIPOISE_STRESS_SECONDS") {
-        Some(_) => 12_000_000,
-        None => 300_000,
+        Some(_) => 10_000_000,
+        None => 200_000,
     }
 }
 
@@ -57,30 +61,37 @@ fn name(key: Key) -> String {
 }
 
 /// Equal weights, few different ones, or any.
-fn weight(kind: u64, dice: &mut Dice) -> Weight {
+fn weight(kind: u64, method: Method, dice: &mut Dice) -> Weight {
+    // Bytes by weight could overflow with the heaviest.
+    let heaviest = if method.counts_bytes() {
+        900
+    } else {
+        6_553_500
+    };
     let hundredths = match kind {
         0 => 100,
-        1 => [100, 200, 300, 500, 1_000][usize::try_from(dice.below(5)).unwrap()],
+        1 => [100, 200, 300, 500, heaviest][usize::try_from(dice.below(5)).unwrap()],
         _ => u32::try_from(dice.below(10_000)).unwrap() + 1,
     };
     Weight::from_hundredths(hundredths).unwrap()
 }
 
 impl Course {
-    fn start(members: usize, kind: u64, seed: u64) -> Self {
+    fn start(method: Method, members: usize, kind: u64, seed: u64) -> Self {
         let mut dice = Dice(seed);
         let clock = ManualClock::new();
         let mut builder = Balancer::builder().clock(clock.clone());
-        let mut model = Model::new(Method::Requests, true);
+        let mut model = Model::new(method, true);
         for key in 0..members {
             let spec = MemberSpec::new()
-                .with_weight(weight(kind, &mut dice))
+                .with_weight(weight(kind, method, &mut dice))
                 .with_route(format!("r{key}"));
             model.put(&name(key), 0, &spec);
             builder = builder.member(name(key), 0, spec);
         }
         model.refresh();
         let balancer = builder.build().unwrap();
+        method.install(&balancer);
         let ids = (0..members).map(|key| balancer.member(&name(key)).unwrap().id());
         Self {
             ids: ids.collect(),
@@ -107,16 +118,22 @@ impl Course {
             let expected = model.books.elect(&group, &[], &model.members);
             self.compare(expected, &PickRequest::new());
         }
-        self.picks += picks;
     }
 
     fn compare(&mut self, expected: Option<Key>, request: &PickRequest<'_>) {
+        self.picks += 1;
         match self.balancer.pick(request) {
-            Ok(lease) => {
+            Ok(mut lease) => {
                 let picked = lease.member().id();
                 assert_eq!(Some(picked), expected.map(|key| self.ids[key]));
                 let key = expected.unwrap();
                 self.model.members[key].in_flight += 1;
+                if self.model.books.method().counts_bytes() && self.dice.one_in(2) {
+                    let bytes = [0, 1, 99, 1_000, 70_000];
+                    let bytes = bytes[usize::try_from(self.dice.below(5)).unwrap()];
+                    lease.record_received(bytes);
+                    self.model.members[key].bytes += bytes;
+                }
                 if self.dice.one_in(self.holding) && self.held.len() < 100 {
                     self.held.push((key, lease));
                 } else {
@@ -172,6 +189,29 @@ impl Course {
 
     fn drain(&mut self) {
         let (key, on) = (self.any(), self.dice.one_in(2));
+        self.set_draining(key, on);
+    }
+
+    /// To a size on either side of what is looked at, or to nearly nothing.
+    fn resize(&mut self) {
+        let all = self.ids.len();
+        let size = [1, 3, 10, 15, 16, 17, 18, all][usize::try_from(self.dice.below(8)).unwrap()];
+        self.model.refresh();
+        let mut group = self.model.group();
+        for _ in 0..20 * all {
+            if group.len() == size.min(all) {
+                break;
+            }
+            let key = self.any();
+            let is_here = group.contains(&key);
+            if is_here == (group.len() > size) {
+                self.set_draining(key, is_here);
+                group = self.model.group();
+            }
+        }
+    }
+
+    fn set_draining(&mut self, key: Key, on: bool) {
         let change = if on {
             self.balancer.set_flag(&name(key), Flag::Draining)
         } else {
@@ -184,17 +224,20 @@ impl Course {
         self.model.refresh();
     }
 
+    /// Gives one member, or each of them, another cap or weight.
     fn change(&mut self, kind: u64) {
-        let key = self.any();
-        let weight = weight(kind, &mut self.dice);
-        let cap = self.dice.one_in(2).then(|| 1 + self.dice.below(3));
+        let (one, all) = (self.any(), self.dice.one_in(4));
+        let weight = weight(kind, self.model.books.method(), &mut self.dice);
+        let cap = self.dice.one_in(2).then(|| self.dice.below(4));
         let edit = |spec: MemberSpec| match cap {
             Some(cap) => spec.with_max_in_flight(u32::try_from(cap).unwrap()),
             None => spec.with_weight(weight).without_max_in_flight(),
         };
-        self.balancer.update(&name(key), edit).unwrap();
-        self.model.edit(key, edit);
-        self.model.refresh();
+        for key in (0..self.ids.len()).filter(|&key| all || key == one) {
+            self.balancer.update(&name(key), edit).unwrap();
+            self.model.edit(key, edit);
+            self.model.refresh();
+        }
     }
 
     fn fail(&mut self) {
@@ -209,7 +252,9 @@ impl Course {
     fn ask(&mut self) {
         for key in 0..self.ids.len() {
             let standing = self.balancer.standing(&name(key));
-            assert_eq!(standing, Some(self.model.books.standing(key)), "{key}");
+            if !self.model.books.method().counts_bytes() {
+                assert_eq!(standing, Some(self.model.books.standing(key)), "{key}");
+            }
         }
     }
 
@@ -228,7 +273,7 @@ impl Course {
             let long = [3, 30, 300, 1_500][usize::try_from(self.dice.below(4)).unwrap()];
             let run = self.dice.below(long);
             self.plain(run);
-            match self.dice.below(24) {
+            match self.dice.below(25) {
                 0..=7 => self.hit(),
                 8..=11 => self.repeat(),
                 12..=15 => self.let_go(),
@@ -241,6 +286,7 @@ impl Course {
                     self.model.reset_standings();
                 }
                 21 => self.ask(),
+                22 => self.resize(),
                 _ => self.foresee(),
             }
             self.model.now = self.clock_time();
@@ -255,12 +301,40 @@ impl Course {
     }
 }
 
-#[test]
-fn picks_made_ahead_are_those_of_the_plain_loop_whatever_cuts_them() {
+fn live(method: Method) {
     let worlds = (1..=FEW + 8).flat_map(|members| (0..3).map(move |kind| (members, kind)));
     let worlds: Vec<(usize, u64)> = worlds.collect();
     let each = picks().div_ceil(worlds.len() as u64);
+    let mut lived = 0;
     for (seed, (members, kind)) in (0..).zip(worlds) {
-        Course::start(members, kind, seed).live(each, kind);
+        let mut course = Course::start(method, members, kind, seed);
+        course.live(each, kind);
+        lived += course.picks;
     }
+    assert!(lived >= picks(), "{lived}");
+}
+
+#[test]
+fn picks_made_ahead_are_those_of_the_plain_loop_whatever_cuts_them() {
+    live(Method::Requests);
+}
+
+#[test]
+fn picks_by_busyness_are_those_of_the_plain_loop_whatever_cuts_them() {
+    live(Method::Busyness);
+}
+
+#[test]
+fn picks_by_weighted_busyness_are_those_of_the_plain_loop_whatever_cuts_them() {
+    live(Method::WeightedBusyness);
+}
+
+#[test]
+fn picks_by_traffic_are_those_of_the_plain_loop_whatever_cuts_them() {
+    live(Method::Traffic);
+}
+
+#[test]
+fn picks_by_traffic_that_catches_up_are_those_of_the_plain_loop_whatever_cuts_them() {
+    live(Method::TrafficCatchingUp);
 }

@@ -17,7 +17,7 @@ mod methods;
 mod model;
 mod operator;
 mod ops;
-mod plain_loops;
+mod threads;
 mod twins;
 
 use methods::Method;
@@ -26,11 +26,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use twins::Twins;
 
-const ALL: [Method; 4] = [
+const ALL: [Method; 5] = [
     Method::Busyness,
     Method::WeightedBusyness,
     Method::Requests,
     Method::Traffic,
+    Method::TrafficCatchingUp,
 ];
 
 /// `cases` lives, or as many as `PROPTEST_CASES` asks for.

@@ -14,6 +14,7 @@ pub(crate) enum Method {
     Busyness,
     Requests,
     Traffic,
+    TrafficCatchingUp,
     WeightedBusyness,
 }
 
@@ -24,7 +25,13 @@ impl Method {
             Self::WeightedBusyness => balancer.set_scheduler(ByBusyness::weighted()),
             Self::Requests => balancer.set_scheduler(ByRequests::new()),
             Self::Traffic => balancer.set_scheduler(ByTraffic::new()),
+            Self::TrafficCatchingUp => balancer.set_scheduler(ByTraffic::catching_up()),
         }
+    }
+
+    /// Compares bytes, and has no standings.
+    pub(crate) fn counts_bytes(self) -> bool {
+        matches!(self, Self::Traffic | Self::TrafficCatchingUp)
     }
 }
 
@@ -85,7 +92,7 @@ impl Books {
         self.get(key).map_or(0, |book| book.standing)
     }
 
-    /// The bytes that count under [`Method::Traffic`]: those moved since the member
+    /// The bytes that count if the method counts any: those moved since the member
     /// first joined, or since the reset, and what it was lifted by.
     pub(crate) fn counted(&self, key: Key, members: &[Member]) -> u64 {
         let head_start = self.get(key).and_then(|book| book.head_start);
@@ -140,7 +147,7 @@ impl Books {
                 );
                 a < b || (a == b && ahead)
             }
-            Method::Traffic => {
+            Method::Traffic | Method::TrafficCatchingUp => {
                 let a = u128::from(self.counted(key, members)) * u128::from(light);
                 let b = u128::from(self.counted(best, members)) * u128::from(heavy);
                 a < b
@@ -151,7 +158,7 @@ impl Books {
     /// Enters an election, by the method or by a session (ledger row 8: only those who
     /// are eligible accrue): everybody gains its weight, the elected one pays for all.
     pub(crate) fn enter(&mut self, elected: Key, group: &[Key], members: &[Member]) {
-        if self.method == Method::Traffic {
+        if self.method.counts_bytes() {
             return;
         }
         let mut total = 0;
@@ -173,7 +180,8 @@ impl Books {
     }
 
     /// The group changed. Standings stay as they are (ledger rows 11 and 36); whoever
-    /// joins under `ByTraffic` starts no lower than those that were there (row 34).
+    /// joins under `ByTraffic` starts no lower than those that were there (row 34), unless it
+    /// shall catch up.
     pub(crate) fn follow(&mut self, change: &Change, members: &[Member]) {
         for &key in &change.left {
             let book = self.book(key);
@@ -182,7 +190,8 @@ impl Books {
         for &key in &change.changed {
             self.fix(key, 0, members);
         }
-        let least = self.least(members);
+        let lifts = self.method == Method::Traffic;
+        let least = self.least(members).filter(|_| lifts);
         for &key in &change.joined {
             let weight = u128::from(members[key].weight());
             let floor = least.map_or(0, |(bytes, of)| (u128::from(bytes) * weight).div_ceil(of));

@@ -9,7 +9,6 @@ use equipoise::{
 };
 
 use crate::member::Key;
-use crate::methods::Method;
 use crate::model::{self, Model};
 use crate::ops::{Op, Request, Scenario};
 
@@ -453,7 +452,7 @@ impl Twins {
 
     fn agree_on_standing(&self, key: Key, name: &str) {
         let standing = self.balancer.standing(name);
-        if self.model.books.method() == Method::Traffic {
+        if self.model.books.method().counts_bytes() {
             // As of the scheduler's last look, and bytes only grow. Who is absent may
             // have another weight by now.
             let members = &self.model.members;
