@@ -13,23 +13,23 @@ const MEAN_PART_LEN: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     /// Their number is a power of two, or zero.
-    parts: Vec<Arc<Vec<NameEntry>>>,
+    parts: Vec<Arc<[NameEntry]>>,
     len: usize,
     keys: RandomState,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct NameEntry {
-    hash: u64,
+    hash: u32,
     slot: u32,
 }
 
 impl Names {
     /// Returns the slots whose name has the same hash; the caller compares the text.
     pub(crate) fn slots(&self, name: &str) -> impl Iterator<Item = u32> {
-        let hash = self.keys.hash_one(name);
+        let hash = self.hash(name);
         let part = self.part(hash).and_then(|part| self.parts.get(part));
-        let entries = part.map_or(&[][..], |part| part.as_slice());
+        let entries = part.map_or(&[][..], |part| part);
         entries
             .iter()
             .filter(move |entry| entry.hash == hash)
@@ -41,41 +41,43 @@ impl Names {
         if self.len >= self.parts.len() * MEAN_PART_LEN {
             self.grow();
         }
-        let hash = self.keys.hash_one(name);
+        let hash = self.hash(name);
         if let Some(part) = self.part(hash) {
-            Arc::make_mut(&mut self.parts[part]).push(NameEntry { hash, slot });
+            let entries = self.parts[part].iter().copied();
+            self.parts[part] = entries.chain([NameEntry { hash, slot }]).collect();
             self.len += 1;
         }
     }
 
     /// Removes what was inserted with the same name and slot.
     pub(crate) fn remove(&mut self, name: &str, slot: u32) {
-        let hash = self.keys.hash_one(name);
-        let Some(part) = self.part(hash) else {
+        let Some(part) = self.part(self.hash(name)) else {
             return;
         };
-        let entries = Arc::make_mut(&mut self.parts[part]);
-        if let Some(at) = entries.iter().position(|it| it.slot == slot) {
-            entries.swap_remove(at);
-            self.len -= 1;
-        }
+        let entries = &self.parts[part];
+        let others = entries.iter().copied().filter(|it| it.slot != slot);
+        let others: Arc<[NameEntry]> = others.collect();
+        self.len -= entries.len() - others.len();
+        self.parts[part] = others;
     }
 
-    fn part(&self, hash: u64) -> Option<usize> {
+    #[expect(clippy::cast_possible_truncation, reason = "32 bits are enough")]
+    fn hash(&self, name: &str) -> u32 {
+        self.keys.hash_one(name) as u32
+    }
+
+    fn part(&self, hash: u32) -> Option<usize> {
         let last = self.parts.len().checked_sub(1)?;
-        #[expect(clippy::cast_possible_truncation, reason = "the lower bits are wanted")]
-        let hash = hash as usize;
-        Some(hash & last)
+        Some(hash as usize & last)
     }
 
     fn grow(&mut self) {
         let count = (2 * self.parts.len()).max(1);
-        let former = std::mem::replace(&mut self.parts, vec![Arc::default(); count]);
-        for entry in former.iter().flat_map(|part| part.iter()) {
-            if let Some(part) = self.part(entry.hash) {
-                Arc::make_mut(&mut self.parts[part]).push(*entry);
-            }
+        let mut parts = vec![Vec::new(); count];
+        for entry in self.parts.iter().flat_map(|part| part.iter()) {
+            parts[entry.hash as usize & (count - 1)].push(*entry);
         }
+        self.parts = parts.into_iter().map(Arc::from).collect();
     }
 }
 
