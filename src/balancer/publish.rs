@@ -146,7 +146,8 @@ impl<W> Editor<W> {
             changed: &change.changed,
         });
         self.generation = picture.generation;
-        self.touched.clear();
+        // With its room: it may have held all members.
+        self.touched = Vec::new();
         let needs = self.scheduler.needs();
         self.planning.scheduler_plans(needs.contains(Needs::PLAN));
         let former = published.swap(View {
