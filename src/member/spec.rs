@@ -54,10 +54,25 @@ pub struct MemberSpec {
     status: Status,
     max_in_flight: Option<u32>,
     recovery_delay: Duration,
-    ramp: Option<Ramp>,
     route: Option<Arc<str>>,
+    /// `None` if it would hold nothing.
+    rare: Option<Box<RareSettings>>,
+}
+
+/// Settings that most members do not have. No scheduler of this crate reads them at a pick.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct RareSettings {
+    ramp: Option<Ramp>,
     redirect_route: Option<Arc<str>>,
     labels: Labels,
+}
+
+impl RareSettings {
+    const NONE: Self = Self {
+        ramp: None,
+        redirect_route: None,
+        labels: Labels::NONE,
+    };
 }
 
 impl MemberSpec {
@@ -78,10 +93,8 @@ impl MemberSpec {
             status: Status::NORMAL,
             max_in_flight: None,
             recovery_delay: DEFAULT_RECOVERY_DELAY,
-            ramp: None,
             route: None,
-            redirect_route: None,
-            labels: Labels::NONE,
+            rare: None,
         }
     }
 
@@ -159,7 +172,8 @@ impl MemberSpec {
     /// ```
     #[doc(alias = "redirect")]
     pub fn with_redirect_route(mut self, route: impl AsRef<str>) -> Self {
-        self.redirect_route = some_route(route.as_ref());
+        let route = some_route(route.as_ref());
+        self.change_rare(|rare| rare.redirect_route = route);
         self
     }
 
@@ -199,7 +213,7 @@ impl MemberSpec {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_label(mut self, name: impl AsRef<str>, text: impl AsRef<str>) -> Self {
-        self.labels.set(name.as_ref(), text.as_ref());
+        self.change_rare(|rare| rare.labels.set(name.as_ref(), text.as_ref()));
         self
     }
 
@@ -214,7 +228,7 @@ impl MemberSpec {
     /// assert_eq!(spec, MemberSpec::new());
     /// ```
     pub fn without_label(mut self, name: impl AsRef<str>) -> Self {
-        self.labels.unset(name.as_ref());
+        self.change_rare(|rare| rare.labels.unset(name.as_ref()));
         self
     }
 
@@ -250,8 +264,8 @@ impl MemberSpec {
     /// assert_eq!(MemberSpec::new().with_ramp(ramp).ramp(), Some(ramp));
     /// ```
     #[doc(alias = "slowstart")]
-    pub const fn with_ramp(mut self, ramp: Ramp) -> Self {
-        self.ramp = Some(ramp);
+    pub fn with_ramp(mut self, ramp: Ramp) -> Self {
+        self.change_rare(|rare| rare.ramp = Some(ramp));
         self
     }
 
@@ -368,7 +382,7 @@ impl MemberSpec {
     /// Returns the member's own ramp; `None` if the balancer's holds.
     #[must_use]
     pub const fn ramp(&self) -> Option<Ramp> {
-        self.ramp
+        self.rare().ramp
     }
 
     /// Returns the route.
@@ -384,19 +398,34 @@ impl MemberSpec {
     /// Returns the route that takes over the member's sessions.
     #[must_use]
     pub fn redirect_route(&self) -> Option<&str> {
-        self.redirect_route.as_deref()
+        self.rare().redirect_route.as_deref()
     }
 
     /// Returns the text of the label `name`, if the member has it.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
-        self.labels.get(name)
+        self.labels().get(name)
     }
 
     /// Returns all labels.
     #[must_use]
     pub const fn labels(&self) -> &Labels {
-        &self.labels
+        &self.rare().labels
+    }
+
+    const fn rare(&self) -> &RareSettings {
+        static NONE: RareSettings = RareSettings::NONE;
+        match &self.rare {
+            Some(rare) => rare,
+            None => &NONE,
+        }
+    }
+
+    fn change_rare(&mut self, change: impl FnOnce(&mut RareSettings)) {
+        let mut rare = self.rare.take();
+        let settings = rare.get_or_insert_with(|| Box::new(RareSettings::NONE));
+        change(settings);
+        self.rare = rare.filter(|rare| **rare != RareSettings::NONE);
     }
 }
 
