@@ -44,7 +44,7 @@ pub struct MemberState {
     counters: MemberCounters,
     // Read-modify-writes only, so that a new error is never lost. SeqCst: a change of this
     // word is followed by a write of the balancer's `due`, and a pick reads `due` before
-    // this word. Flags of health change under the lock of the record; times and other flags
+    // this word. Flags of health change under the lock of the history; times and other flags
     // without it.
     live: AtomicU64,
     caps: Caps,
@@ -53,6 +53,8 @@ pub struct MemberState {
     // reads the counters, an end decrements them and then reads the note; one of the two
     // sees the other.
     noted: AtomicU32,
+    // Relaxed: a number for display.
+    recoveries: AtomicU32,
     // Relaxed: sums that only grow; a reader may see them slightly late.
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
@@ -64,13 +66,17 @@ pub struct MemberState {
 #[derive(Debug)]
 struct ColdState {
     name: Arc<str>,
-    // Relaxed: a number for display.
-    retries: AtomicU32,
-    /// The causes of the flags of health. A leaf lock: no other lock is taken under it.
-    record: Mutex<HealthRecord>,
-    /// The learned limits; the smallest is in `caps`, which is set under this lock. A leaf
-    /// lock.
-    limits: Mutex<LearnedLimits>,
+    /// A leaf lock: no other lock is taken under it. `None` until there is something to
+    /// record, as for most members.
+    history: Mutex<Option<Box<MemberHistory>>>,
+}
+
+#[derive(Debug, Default)]
+struct MemberHistory {
+    /// The causes of the flags of health.
+    health: HealthRecord,
+    /// The learned limits; the smallest is in `caps`, which is set under the lock.
+    limits: LearnedLimits,
 }
 
 #[cfg(not(equipoise_loom))]
@@ -78,24 +84,26 @@ const _: () = assert!(size_of::<MemberState>() == 64);
 
 impl MemberState {
     pub(crate) fn new(name: Arc<str>, slot: u32, spec: &MemberSpec, now: Timestamp) -> Self {
-        let mut record = HealthRecord::default();
-        record.follow((Status::NORMAL, spec.status()), now, None);
-        if spec.status().contains(Flag::InError) {
-            record.count_error(now, now);
+        let mut history: Option<Box<MemberHistory>> = None;
+        if spec.status().intersection(Status::HEALTH) != Status::NORMAL {
+            let record = &mut history.get_or_insert_default().health;
+            record.follow((Status::NORMAL, spec.status()), now, None);
+            if spec.status().contains(Flag::InError) {
+                record.count_error(now, now);
+            }
         }
         Self {
             counters: MemberCounters::new(),
             live: AtomicU64::new(LiveStatus::new(spec.status(), now).word()),
             caps: Caps::new(spec.max_in_flight()),
             noted: AtomicU32::new(0),
+            recoveries: AtomicU32::new(0),
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             id: MemberId::new(slot),
             cold: Box::new(ColdState {
                 name,
-                retries: AtomicU32::new(0),
-                record: Mutex::new(record),
-                limits: Mutex::new(LearnedLimits::default()),
+                history: Mutex::new(history),
             }),
         }
     }
@@ -165,14 +173,17 @@ impl MemberState {
     /// Returns how many times the member has recovered from an error.
     #[must_use]
     pub fn recoveries(&self) -> u32 {
-        self.cold.retries.load(Relaxed)
+        self.recoveries.load(Relaxed)
     }
 
     /// Returns the member's health: why it is in error, ejected or failed by a check, since
     /// when, and until when.
     #[must_use]
     pub fn health(&self) -> Health {
-        let record = self.cold.record.lock();
+        let history = self.cold.history.lock();
+        let Some(MemberHistory { health: record, .. }) = history.as_deref() else {
+            return Health::default();
+        };
         let live = self.live();
         // A stopped member stays in error.
         let ends = !live.status().contains(Flag::Stopped);
@@ -206,7 +217,7 @@ impl MemberState {
 
     /// Returns the learned limit that this owner has set.
     pub(crate) fn limit_of(&self, owner: LimitOwner) -> Option<u32> {
-        self.cold.limits.lock().get(owner)
+        self.cold.history.lock().as_ref()?.limits.get(owner)
     }
 
     pub(crate) fn is_on_trial(&self) -> bool {
@@ -217,8 +228,8 @@ impl MemberState {
     /// Sets a learned limit; returns whether this allows more requests in flight than
     /// before.
     pub(crate) fn learn_limit(&self, owner: LimitOwner, limit: Option<u32>) -> bool {
-        let mut limits = self.cold.limits.lock();
-        let smallest = limits.set(owner, limit);
+        let mut history = self.cold.history.lock();
+        let smallest = history.get_or_insert_default().limits.set(owner, limit);
         self.caps.set_learned(smallest)
     }
 
@@ -319,7 +330,7 @@ impl MemberState {
             let status = LiveStatus::from_word(old).status();
             return Some((status, status));
         }
-        let mut record = self.cold.record.lock();
+        let mut history = self.cold.history.lock();
         let old = self
             .live
             .fetch_update(SeqCst, SeqCst, |word| {
@@ -331,6 +342,7 @@ impl MemberState {
         let old = LiveStatus::from_word(old);
         let (before, after) = (old.status(), old.status().with(Flag::InError));
         if before != after {
+            let record = &mut history.get_or_insert_default().health;
             record.follow((before, after), now, cause);
             record.count_error(old.since(), now);
         }
@@ -340,13 +352,14 @@ impl MemberState {
     /// Ends the outages in `over`, if the word is still exactly the one of `seen`: a newer
     /// error stays.
     pub(crate) fn end_outages(&self, seen: LiveStatus, over: Status, now: Timestamp) -> bool {
-        let mut record = self.cold.record.lock();
+        let mut history = self.cold.history.lock();
         let done = self.exchange(seen, seen.changed(Status::NORMAL, over, now));
         if done {
             let before = seen.status();
+            let record = &mut history.get_or_insert_default().health;
             record.follow((before, before.difference(over)), now, None);
             if before.intersection(over).contains(Flag::InError) {
-                self.cold.retries.fetch_add(1, Relaxed);
+                self.recoveries.fetch_add(1, Relaxed);
             }
         }
         done
@@ -380,7 +393,8 @@ impl MemberState {
         now: Timestamp,
         cause: &Cause,
     ) -> ((Status, Status), bool) {
-        let mut record = self.cold.record.lock();
+        let mut history = self.cold.history.lock();
+        let record = &mut history.get_or_insert_default().health;
         let ejected = Status::NORMAL.with(Flag::Ejected);
         let change = self.change_word(ejected, Status::NORMAL, now);
         let (before, after) = (change.0.status(), change.1.status());
@@ -394,14 +408,16 @@ impl MemberState {
 
     /// Returns when the ejection ends, if it ends by itself.
     pub(crate) fn ejected_until(&self) -> Option<Timestamp> {
-        let record = self.cold.record.lock();
-        record.health.outage(Flag::Ejected)?.until
+        let history = self.cold.history.lock();
+        let health = &history.as_ref()?.health.health;
+        health.outage(Flag::Ejected)?.until
     }
 
     /// Returns how long the present error lasts: `delay` of the number of consecutive
     /// errors. The result is stored for [`health`](Self::health).
     pub(crate) fn error_delay(&self, delay: impl FnOnce(u32) -> Duration) -> Duration {
-        let mut record = self.cold.record.lock();
+        let mut history = self.cold.history.lock();
+        let record = &mut history.get_or_insert_default().health;
         let delay = delay(record.health.errors_in_a_row());
         record.error_delay = Some(delay);
         delay
@@ -433,7 +449,8 @@ impl MemberState {
             let (before, after) = self.change_word(set, clear, now);
             return (before.status(), after.status());
         }
-        let mut record = self.cold.record.lock();
+        let mut history = self.cold.history.lock();
+        let record = &mut history.get_or_insert_default().health;
         let (old, new) = self.change_word(set, clear, now);
         let (before, after) = (old.status(), new.status());
         record.follow((before, after), now, cause);
