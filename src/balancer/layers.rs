@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::member::{MemberSpec, Overrides};
-use crate::snapshot::{Overridden, SpecLayers};
+use crate::member::{MemberSpec, Overrides, Status};
+use crate::snapshot::SpecLayers;
 
 /// The layer that has decided a setting of a member.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -76,13 +76,13 @@ impl Absent {
 
 /// Returns the spec that a source's spec and the overrides combine to, and the layers to be
 /// kept.
-pub(super) fn layered(source: MemberSpec, overrides: Overrides) -> (MemberSpec, SpecLayers) {
-    let flags = source.status();
-    if overrides.is_empty() {
-        let overridden = None;
-        return (source, SpecLayers { flags, overridden });
+pub(super) fn layered(
+    source: MemberSpec,
+    overrides: Overrides,
+) -> (MemberSpec, Option<Arc<SpecLayers>>) {
+    if overrides.is_empty() && source.status() == Status::NORMAL {
+        return (source, None);
     }
     let spec = overrides.applied_to(source.clone());
-    let overridden = Some(Arc::new(Overridden { overrides, source }));
-    (spec, SpecLayers { flags, overridden })
+    (spec, Some(Arc::new(SpecLayers { source, overrides })))
 }

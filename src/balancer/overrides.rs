@@ -70,11 +70,8 @@ impl<W> Balancer<W> {
     pub fn overrides(&self) -> BTreeMap<Arc<str>, Overrides> {
         let editor = self.core.editor.lock();
         let here = editor.roster.by_tier().filter_map(|seat| {
-            let overridden = seat.overridden()?;
-            Some((
-                seat.state.name_handle().clone(),
-                overridden.overrides.clone(),
-            ))
+            let overrides = seat.overrides();
+            (!overrides.is_empty()).then(|| (seat.state.name_handle().clone(), overrides))
         });
         let absent = editor.absent.by_name.iter();
         let absent = absent.map(|(name, (_, overrides))| (name.clone(), overrides.clone()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Slab;
 use super::names::Names;
 use super::routes::RouteIndex;
-use crate::member::{MemberSpec, MemberState, Overrides, Status};
+use crate::member::{MemberSpec, MemberState, Overrides};
 use crate::sync::Mutex;
 
 /// One member as the balancer knows it: state and spec, without the payload.
@@ -19,47 +19,34 @@ pub(crate) struct Seat {
     pub(crate) order: u64,
     /// The name of the source that it belongs to.
     pub(crate) owner: Arc<str>,
-    /// Changes in place: what results from it is in `spec` and in the state's flags.
-    pub(crate) layers: Mutex<SpecLayers>,
+    /// `None` if its source's spec has no flags and nothing is overridden: then `spec` is
+    /// the source's. Changes in place: what results from it is in `spec` and in the state's
+    /// flags.
+    pub(crate) layers: Mutex<Option<Arc<SpecLayers>>>,
 }
 
-/// The settings of a member by a source and an operator, beyond the spec that holds.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct SpecLayers {
-    /// The flags that its source gives it, without those of health.
-    pub(crate) flags: Status,
-    pub(crate) overridden: Option<Arc<Overridden>>,
-}
-
-/// The overrides of a member, and its source's spec.
+/// The settings of a member by a source and by an operator.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Overridden {
-    pub(crate) overrides: Overrides,
+pub(crate) struct SpecLayers {
     /// With its flags, but without those of health.
     pub(crate) source: MemberSpec,
+    pub(crate) overrides: Overrides,
 }
 
 impl Seat {
     /// Returns the source's spec with its flags, but without those of health.
     pub(crate) fn source(&self) -> MemberSpec {
-        let layers = self.layers();
-        match layers.overridden {
-            Some(overridden) => overridden.source.clone(),
-            None => self.spec.clone().with_status(layers.flags),
-        }
-    }
-
-    pub(crate) fn layers(&self) -> SpecLayers {
-        self.layers.lock().clone()
-    }
-
-    pub(crate) fn overridden(&self) -> Option<Arc<Overridden>> {
-        self.layers().overridden
+        self.layers()
+            .map_or_else(|| self.spec.clone(), |it| it.source.clone())
     }
 
     pub(crate) fn overrides(&self) -> Overrides {
-        self.overridden()
+        self.layers()
             .map_or_else(Overrides::new, |it| it.overrides.clone())
+    }
+
+    pub(crate) fn layers(&self) -> Option<Arc<SpecLayers>> {
+        self.layers.lock().clone()
     }
 
     pub(crate) fn slot(&self) -> usize {
