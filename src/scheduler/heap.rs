@@ -1,15 +1,19 @@
-//! A heap of slots by key that records the index of each slot, so that any slot can be
-//! moved or removed in O(log n).
+//! A heap whose order is told by its owner, which may record the index of each element, so
+//! that any element can be moved or removed in O(log n).
 //!
-//! Each node has four children, and the keys lie beside the slots: the four children are
-//! compared within two cache lines, without reading the members.
+//! Each node has four children, so that a heap of many elements is flat.
 
 const CHILDREN: usize = 4;
 
-/// The key that orders a heap.
-pub(super) trait HeapKey: Copy {
-    /// Returns whether this key goes before `other`; never true in both directions.
-    fn goes_before(&self, other: &Self) -> bool;
+/// The order of a heap's elements.
+pub(super) trait HeapOrder<T> {
+    /// Returns whether `a` goes before `b`; never true in both directions.
+    fn goes_before(&self, a: T, b: T) -> bool;
+
+    /// Called with the new index of each element that moves.
+    fn moved(&mut self, element: T, at: usize) {
+        let _ = (element, at);
+    }
 }
 
 /// Makes room for an element at index `at`, with a margin of an eighth instead of doubling.
@@ -28,19 +32,19 @@ pub(super) fn grow<T: Clone>(list: &mut Vec<T>, at: usize, empty: T) {
 }
 
 #[derive(Debug)]
-pub(super) struct Heap<K>(Vec<(K, u32)>);
+pub(super) struct Heap<T>(Vec<T>);
 
-impl<K: HeapKey> Heap<K> {
+impl<T: Copy> Heap<T> {
     pub(super) const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Makes room for `slots` in total, so that moving them needs no allocation.
-    pub(super) fn reserve(&mut self, slots: usize) {
-        if slots > self.0.capacity() {
-            // A margin of an eighth instead of doubling: there is one such entry for each
+    /// Makes room for `count` elements in total, so that moving them needs no allocation.
+    pub(super) fn reserve(&mut self, count: usize) {
+        if count > self.0.capacity() {
+            // A margin of an eighth instead of doubling: there is one element for each
             // member.
-            let room = slots + slots / 8;
+            let room = count + count / 8;
             self.0.reserve_exact(room - self.0.len());
         }
     }
@@ -60,53 +64,52 @@ impl<K: HeapKey> Heap<K> {
     }
 
     #[inline]
-    pub(super) fn first(&self) -> Option<(K, u32)> {
+    pub(super) fn first(&self) -> Option<T> {
         self.0.first().copied()
     }
 
-    /// Inserts a slot; `moved` is called with the new index of each slot that moves.
-    pub(super) fn push(&mut self, key: K, slot: u32, mut moved: impl FnMut(u32, usize)) {
-        self.0.push((key, slot));
-        self.sift_up(self.0.len() - 1, &mut moved);
+    pub(super) fn push(&mut self, element: T, order: &mut impl HeapOrder<T>) {
+        self.0.push(element);
+        self.sift_up(self.0.len() - 1, order);
     }
 
     /// Removes the element at index `at`.
-    pub(super) fn remove(&mut self, at: usize, mut moved: impl FnMut(u32, usize)) {
+    pub(super) fn remove(&mut self, at: usize, order: &mut impl HeapOrder<T>) {
         self.0.swap_remove(at);
         if at < self.0.len() {
-            self.settle(at, &mut moved);
+            self.settle(at, order);
         }
     }
 
-    /// Changes the key of the element at index `at`.
-    pub(super) fn change(&mut self, at: usize, key: K, mut moved: impl FnMut(u32, usize)) {
-        self.0[at].0 = key;
-        self.settle(at, &mut moved);
+    /// Replaces the element at index `at`.
+    pub(super) fn change(&mut self, at: usize, element: T, order: &mut impl HeapOrder<T>) {
+        self.0[at] = element;
+        self.settle(at, order);
     }
 
-    fn settle(&mut self, at: usize, moved: &mut impl FnMut(u32, usize)) {
-        let at = self.sift_up(at, moved);
-        self.sift_down(at, moved);
+    fn settle(&mut self, at: usize, order: &mut impl HeapOrder<T>) {
+        let at = self.sift_up(at, order);
+        self.sift_down(at, order);
     }
 
-    fn sift_up(&mut self, mut at: usize, moved: &mut impl FnMut(u32, usize)) -> usize {
-        let item = self.0[at];
+    fn sift_up(&mut self, mut at: usize, order: &mut impl HeapOrder<T>) -> usize {
+        let element = self.0[at];
         while at > 0 {
             let parent = (at - 1) / CHILDREN;
-            if !item.0.goes_before(&self.0[parent].0) {
+            if !order.goes_before(element, self.0[parent]) {
                 break;
             }
             self.0[at] = self.0[parent];
-            moved(self.0[at].1, at);
+            order.moved(self.0[at], at);
             at = parent;
         }
-        self.0[at] = item;
-        moved(item.1, at);
+        self.0[at] = element;
+        order.moved(element, at);
         at
     }
 
-    fn sift_down(&mut self, mut at: usize, moved: &mut impl FnMut(u32, usize)) {
-        let item = self.0[at];
+    fn sift_down(&mut self, mut at: usize, order: &mut impl HeapOrder<T>) {
+        let element = self.0[at];
         loop {
             let first = CHILDREN * at + 1;
             let end = (first + CHILDREN).min(self.0.len());
@@ -115,31 +118,41 @@ impl<K: HeapKey> Heap<K> {
             }
             let mut child = first;
             for other in first + 1..end {
-                if self.0[other].0.goes_before(&self.0[child].0) {
+                if order.goes_before(self.0[other], self.0[child]) {
                     child = other;
                 }
             }
-            if !self.0[child].0.goes_before(&item.0) {
+            if !order.goes_before(self.0[child], element) {
                 break;
             }
             self.0[at] = self.0[child];
-            moved(self.0[at].1, at);
+            order.moved(self.0[at], at);
             at = child;
         }
-        self.0[at] = item;
-        moved(item.1, at);
+        self.0[at] = element;
+        order.moved(element, at);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Heap, HeapKey};
+    use super::{Heap, HeapOrder};
     use crate::random::Random;
     use std::collections::BTreeSet;
 
-    impl HeapKey for u64 {
-        fn goes_before(&self, other: &Self) -> bool {
-            self < other
+    /// Slots by key, with the index of each.
+    struct Slots {
+        keys: Vec<Option<u64>>,
+        places: Vec<usize>,
+    }
+
+    impl HeapOrder<u32> for Slots {
+        fn goes_before(&self, a: u32, b: u32) -> bool {
+            self.keys[a as usize] < self.keys[b as usize]
+        }
+
+        fn moved(&mut self, slot: u32, at: usize) {
+            self.places[slot as usize] = at;
         }
     }
 
@@ -147,36 +160,36 @@ mod tests {
     fn it_agrees_with_a_sorted_set_whatever_is_moved_or_removed() {
         let random = Random::seeded(3);
         let mut heap = Heap::new();
-        let mut places = vec![usize::MAX; 200];
-        let mut keys = vec![None::<u64>; 200];
+        let mut slots = Slots {
+            keys: vec![None; 200],
+            places: vec![usize::MAX; 200],
+        };
         let mut sorted = BTreeSet::new();
         for _ in 0..20_000 {
-            let slot = usize::try_from(random.below(200)).unwrap();
+            let number = u32::try_from(random.below(200)).unwrap();
+            let slot = number as usize;
+            let at = slots.places[slot];
             // Unique keys, so that the heap and the set have the same order.
             let key = random.below(1000) * 1000 + slot as u64;
-            let number = u32::try_from(slot).unwrap();
-            let moved = |slot: u32, at: usize| places[slot as usize] = at;
-            match (keys[slot], random.below(3)) {
+            match (slots.keys[slot], random.below(3)) {
                 (None, _) => {
-                    heap.push(key, number, moved);
-                    keys[slot] = Some(key);
+                    slots.keys[slot] = Some(key);
+                    heap.push(number, &mut slots);
                     sorted.insert((key, number));
                 }
                 (Some(old), 0) => {
-                    let at = places[slot];
-                    heap.remove(at, |slot, at| places[slot as usize] = at);
-                    keys[slot] = None;
+                    heap.remove(at, &mut slots);
+                    slots.keys[slot] = None;
                     sorted.remove(&(old, number));
                 }
                 (Some(old), _) => {
-                    let at = places[slot];
-                    heap.change(at, key, |slot, at| places[slot as usize] = at);
-                    keys[slot] = Some(key);
+                    slots.keys[slot] = Some(key);
+                    heap.change(at, number, &mut slots);
                     sorted.remove(&(old, number));
                     sorted.insert((key, number));
                 }
             }
-            assert_eq!(heap.first(), sorted.first().copied());
+            assert_eq!(heap.first(), sorted.first().map(|&(_, slot)| slot));
             assert_eq!(heap.is_empty(), sorted.is_empty());
         }
     }

@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering;
 
-use super::heap::{Heap, HeapKey, grow};
+use super::heap::{Heap, HeapOrder, grow};
 use super::looks::{BookMode, Look, LookBooks, LookLine};
 use super::ranking::Ranking;
 use super::{Candidate, Candidates, Claim, GroupChange};
@@ -56,13 +56,12 @@ impl TrafficEntry {
         place: HeapState::Absent,
     };
 
-    fn load(&self) -> TrafficLoad {
+    fn load(&self, slot: u32) -> TrafficLoad {
         TrafficLoad {
-            ratio: Ratio {
-                bytes: self.stored,
-                weight: self.weight,
-            },
+            bytes: self.stored,
             rank: self.rank,
+            weight: self.weight,
+            slot,
         }
     }
 
@@ -115,23 +114,37 @@ impl Ratio {
     }
 }
 
-/// The key of the heap.
+/// A slot in the heap, with what it is ordered by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct TrafficLoad {
-    ratio: Ratio,
+    bytes: u64,
     rank: u64,
+    weight: u32,
+    slot: u32,
 }
 
-impl HeapKey for TrafficLoad {
-    #[inline]
-    fn goes_before(&self, other: &Self) -> bool {
-        if self.ratio.weight == other.ratio.weight {
-            // As one number, so that no branch depends on the data.
-            let line = |it: &Self| u128::from(it.ratio.bytes) << 64 | u128::from(it.rank);
-            return line(self) < line(other);
+impl TrafficLoad {
+    fn ratio(self) -> Ratio {
+        Ratio {
+            bytes: self.bytes,
+            weight: self.weight,
         }
-        let order = self.ratio.compare(other.ratio);
-        order.then(self.rank.cmp(&other.rank)).is_lt()
+    }
+}
+
+/// Orders loads by ratio, and then by rank.
+struct ByRatio;
+
+impl HeapOrder<TrafficLoad> for ByRatio {
+    #[inline]
+    fn goes_before(&self, a: TrafficLoad, b: TrafficLoad) -> bool {
+        if a.weight == b.weight {
+            // As one number, so that no branch depends on the data.
+            let line = |it: TrafficLoad| u128::from(it.bytes) << 64 | u128::from(it.rank);
+            return line(a) < line(b);
+        }
+        let order = a.ratio().compare(b.ratio());
+        order.then(a.rank.cmp(&b.rank)).is_lt()
     }
 }
 
@@ -166,22 +179,23 @@ impl Ranking for Traffic {
     /// Reads the bytes of the heap's head again until it stays the head.
     fn first(&mut self, candidates: &Candidates<'_>) -> Option<(u32, MemberId)> {
         loop {
-            let (load, slot) = self.heap.first()?;
+            let load = self.heap.first()?;
+            let slot = load.slot;
             let node = &mut self.nodes[slot as usize];
             let member = node.member?;
-            let is_current = load == node.load();
+            let is_current = load == node.load(slot);
             if node.place != HeapState::Heaped || !is_current {
                 if node.place == HeapState::Skipped && is_current {
                     node.place = HeapState::SkippedOut;
                 }
-                self.heap.remove(0, |_, _| {});
+                self.heap.remove(0, &mut ByRatio);
                 continue;
             }
             if let Some(state) = candidates.state(member) {
                 let counted = node.counted(state);
                 if counted > node.stored {
                     node.stored = counted;
-                    self.heap.change(0, node.load(), |_, _| {});
+                    self.heap.change(0, node.load(slot), &mut ByRatio);
                     continue;
                 }
             }
@@ -243,7 +257,7 @@ impl Traffic {
         let node = &mut self.nodes[slot as usize];
         node.place = HeapState::Heaped;
         if self.has_heap {
-            self.heap.push(node.load(), slot, |_, _| {});
+            self.heap.push(node.load(slot), &mut ByRatio);
         }
     }
 

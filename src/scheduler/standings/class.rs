@@ -9,7 +9,7 @@
 use std::cmp::{Ordering, Reverse};
 
 use crate::member::MemberId;
-use crate::scheduler::heap::{Heap, HeapKey};
+use crate::scheduler::heap::{Heap, HeapOrder};
 
 /// What is compared before the standings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,12 +85,8 @@ impl StandingEntry {
     };
 
     #[inline]
-    fn key(&self) -> ClassStanding {
-        ClassStanding {
-            load: self.load,
-            base: self.base,
-            rank: self.rank,
-        }
+    fn goes_before(&self, other: &Self) -> bool {
+        (self.load, Reverse(self.base), self.rank) < (other.load, Reverse(other.base), other.rank)
     }
 }
 
@@ -110,34 +106,19 @@ impl StandingEntries {
     }
 }
 
-impl StandingEntries {
+/// The order of the members of one weight.
+impl HeapOrder<u32> for StandingEntries {
     #[inline]
     fn goes_before(&self, a: u32, b: u32) -> bool {
-        self.get(a).key().goes_before(&self.get(b).key())
+        self.get(a).goes_before(self.get(b))
     }
 
-    /// Records the index of a slot in the heap.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "an index of a heap of slots"
     )]
-    fn moved(&mut self) -> impl FnMut(u32, usize) {
-        |slot, at| self.get_mut(slot).before = at as u32
-    }
-}
-
-/// The key that orders the members of one weight.
-#[derive(Clone, Copy, Debug)]
-struct ClassStanding {
-    load: u32,
-    base: i64,
-    rank: u64,
-}
-
-impl HeapKey for ClassStanding {
-    #[inline]
-    fn goes_before(&self, other: &Self) -> bool {
-        (self.load, Reverse(self.base), self.rank) < (other.load, Reverse(other.base), other.rank)
+    fn moved(&mut self, slot: u32, at: usize) {
+        self.get_mut(slot).before = at as u32;
     }
 }
 
@@ -211,7 +192,7 @@ pub(super) struct Class {
     pub(super) members: usize,
     front: u32,
     back: u32,
-    strays: Heap<ClassStanding>,
+    strays: Heap<u32>,
 }
 
 impl Class {
@@ -246,7 +227,7 @@ impl Class {
             nodes.get_mut(slot).place = ClassPosition::Queued;
         } else {
             nodes.get_mut(slot).place = ClassPosition::Stray;
-            self.strays.push(nodes.get(slot).key(), slot, nodes.moved());
+            self.strays.push(slot, nodes);
         }
     }
 
@@ -261,7 +242,7 @@ impl Class {
                     self.back = before;
                 }
             }
-            ClassPosition::Stray => self.strays.remove(before as usize, nodes.moved()),
+            ClassPosition::Stray => self.strays.remove(before as usize, nodes),
             ClassPosition::Absent | ClassPosition::Skipped | ClassPosition::Parked => {}
         }
     }
@@ -309,7 +290,7 @@ impl Class {
     #[inline]
     pub(super) fn first(&self, nodes: &StandingEntries) -> ClassFront {
         let slot = match self.strays.first() {
-            Some((_, stray)) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
+            Some(stray) if self.front == NONE || nodes.goes_before(stray, self.front) => stray,
             _ => self.front,
         };
         if slot == NONE {
