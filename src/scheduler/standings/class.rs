@@ -48,9 +48,8 @@ impl ClassPosition {
     }
 }
 
-/// The state kept for one member, in one cache line.
+/// The state kept for one member.
 #[derive(Clone, Debug)]
-#[repr(align(64))]
 pub(super) struct StandingEntry {
     /// The member that has the slot.
     pub(super) member: Option<MemberId>,
@@ -69,7 +68,7 @@ pub(super) struct StandingEntry {
     pub(super) elected: u32,
 }
 
-const _: () = assert!(size_of::<StandingEntry>() == 64);
+const _: () = assert!(size_of::<StandingEntry>() == 48);
 
 impl StandingEntry {
     pub(super) const EMPTY: Self = Self {
@@ -148,9 +147,10 @@ impl ClassFront {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StandingLine {
     pub(super) load: u32,
+    /// An effective weight has 27 bits.
+    pub(super) weight: u32,
     /// The standing.
     pub(super) value: i64,
-    pub(super) weight: i64,
     pub(super) rank: u64,
 }
 
@@ -159,7 +159,7 @@ impl StandingLine {
     #[inline]
     pub(super) fn at(&self, time: i64) -> Self {
         Self {
-            value: self.value + self.weight * time,
+            value: self.value + i64::from(self.weight) * time,
             ..*self
         }
     }
@@ -176,9 +176,10 @@ impl StandingLine {
     pub(super) fn compare_load(&self, other: &Self, by: ClassLoad) -> Ordering {
         match by {
             ClassLoad::Ignored => Ordering::Equal,
-            // The load has 24 bits, an effective weight 27.
+            // The load has 24 bits.
             ClassLoad::PerWeight => {
-                (i64::from(self.load) * other.weight).cmp(&(i64::from(other.load) * self.weight))
+                let (mine, theirs) = (u64::from(self.load), u64::from(other.load));
+                (mine * u64::from(other.weight)).cmp(&(theirs * u64::from(self.weight)))
             }
             ClassLoad::Plain => self.load.cmp(&other.load),
         }
@@ -187,16 +188,16 @@ impl StandingLine {
 
 #[derive(Debug)]
 pub(super) struct Class {
-    pub(super) weight: i64,
+    pub(super) weight: u32,
     /// Members of the group that have this weight, wherever they are kept.
-    pub(super) members: usize,
+    pub(super) members: u32,
     front: u32,
     back: u32,
     strays: Heap<u32>,
 }
 
 impl Class {
-    pub(super) fn new(weight: i64) -> Self {
+    pub(super) fn new(weight: u32) -> Self {
         Self {
             weight,
             members: 0,
@@ -209,7 +210,7 @@ impl Class {
     /// Makes room for one more member, so that later moves of it need no allocation.
     pub(super) fn admit(&mut self) {
         // Beside strays there is always one in the queue.
-        self.strays.reserve(self.members);
+        self.strays.reserve(self.members as usize);
         self.members += 1;
     }
 

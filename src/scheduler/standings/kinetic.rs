@@ -24,12 +24,7 @@ struct Match {
 
 impl Match {
     const EMPTY: Self = Self {
-        line: StandingLine {
-            load: 0,
-            value: 0,
-            weight: 0,
-            rank: 0,
-        },
+        line: ClassFront::NONE.line,
         winner: NO_CONTESTANT,
         since: i64::MIN,
         due: i64::MAX,
@@ -47,7 +42,7 @@ impl Match {
     /// Returns the times for which this contestant, which is behind `winner` at `time`,
     /// certainly stays behind: the first of them, and the first after them.
     fn is_behind(&self, winner: &Self, time: i64, by: ClassLoad) -> (i64, i64) {
-        let gain = self.line.weight - winner.line.weight;
+        let gain = i64::from(self.line.weight) - i64::from(winner.line.weight);
         let equal = self.line.compare_load(&winner.line, by).is_eq();
         if self.winner == NO_CONTESTANT || gain == 0 || !equal {
             return (i64::MIN, i64::MAX);
@@ -67,93 +62,91 @@ impl Match {
     }
 }
 
-/// The tournament tree: node 1 is the final, the children of node `i` are `2i` and `2i+1`,
-/// and the leaves are the last ones.
+/// The tournament tree: node 1 is the final, and the children of node `i` are `2i` and
+/// `2i+1`. The leaves are the contestants in their order, the fronts of the classes; they
+/// are not stored here.
 #[derive(Debug)]
 pub(super) struct Tournament {
     load: ClassLoad,
-    leaves: usize,
+    /// As many as there may be leaves; the first one is not used.
     matches: Vec<Match>,
 }
 
 impl Tournament {
-    /// Plays all matches of the contestants with these fronts, in order.
-    pub(super) fn new(
-        load: ClassLoad,
-        time: i64,
-        fronts: impl ExactSizeIterator<Item = ClassFront>,
-    ) -> Self {
+    /// Plays all matches of these contestants.
+    pub(super) fn new(load: ClassLoad, time: i64, fronts: &[ClassFront]) -> Self {
         // Some more than there are, so that few new weights make a new tournament.
         let leaves = (fronts.len() + fronts.len() / 8).max(2);
         let mut this = Self {
             load,
-            leaves,
-            matches: vec![Match::EMPTY; 2 * leaves],
+            matches: vec![Match::EMPTY; leaves],
         };
-        for (contestant, front) in (0..).zip(fronts) {
-            this.enter(contestant, front);
-        }
         for at in (1..leaves).rev() {
-            this.play(at, time);
+            this.play(at, fronts, time);
         }
         this
     }
 
     /// Returns the number of contestants that fit.
     pub(super) fn room(&self) -> usize {
-        self.leaves
+        self.matches.len()
     }
 
     /// Replays the matches of one contestant that is new or whose line has changed.
-    pub(super) fn replay(&mut self, contestant: u32, front: ClassFront, time: i64) {
-        self.enter(contestant, front);
-        let mut at = (self.leaves + contestant as usize) / 2;
+    pub(super) fn replay(&mut self, contestant: u32, fronts: &[ClassFront], time: i64) {
+        let mut at = (self.matches.len() + contestant as usize) / 2;
         while at > 0 {
-            self.play(at, time);
+            self.play(at, fronts, time);
             at /= 2;
         }
     }
 
     /// Returns the contestant that is first at `time`.
-    pub(super) fn first(&mut self, time: i64) -> u32 {
-        self.advance(1, time);
+    pub(super) fn first(&mut self, fronts: &[ClassFront], time: i64) -> u32 {
+        self.advance(1, fronts, time);
         self.matches[1].winner
     }
 
-    fn enter(&mut self, contestant: u32, front: ClassFront) {
-        self.matches[self.leaves + contestant as usize] = Match {
-            line: front.line,
-            winner: if front.slot == NONE {
-                NO_CONTESTANT
-            } else {
-                contestant
-            },
-            ..Match::EMPTY
-        };
-    }
-
-    fn advance(&mut self, at: usize, time: i64) {
-        let known = &self.matches[at];
-        if at >= self.leaves || (known.since <= time && time < known.due) {
+    fn advance(&mut self, at: usize, fronts: &[ClassFront], time: i64) {
+        let holds = |known: &Match| known.since <= time && time < known.due;
+        if self.matches.get(at).is_none_or(holds) {
             return;
         }
-        self.advance(2 * at, time);
-        self.advance(2 * at + 1, time);
-        self.play(at, time);
+        self.advance(2 * at, fronts, time);
+        self.advance(2 * at + 1, fronts, time);
+        self.play(at, fronts, time);
     }
 
-    fn play(&mut self, at: usize, time: i64) {
-        let (left, right) = (&self.matches[2 * at], &self.matches[2 * at + 1]);
-        let (winner, loser) = if right.is_ahead(left, time, self.load) {
+    fn play(&mut self, at: usize, fronts: &[ClassFront], time: i64) {
+        let (left, right) = (self.at(2 * at, fronts), self.at(2 * at + 1, fronts));
+        let (winner, loser) = if right.is_ahead(&left, time, self.load) {
             (right, left)
         } else {
             (left, right)
         };
-        let (since, due) = loser.is_behind(winner, time, self.load);
+        let (since, due) = loser.is_behind(&winner, time, self.load);
         self.matches[at] = Match {
             since: since.max(left.since).max(right.since),
             due: due.min(left.due).min(right.due),
-            ..*winner
+            ..winner
         };
+    }
+
+    /// Returns what is at a node or leaf.
+    #[inline]
+    fn at(&self, at: usize, fronts: &[ClassFront]) -> Match {
+        if let Some(known) = self.matches.get(at) {
+            return *known;
+        }
+        let contestant = at - self.matches.len();
+        match fronts.get(contestant) {
+            Some(front) if front.slot != NONE => Match {
+                line: front.line,
+                #[expect(clippy::cast_possible_truncation, reason = "no more than slots")]
+                winner: contestant as u32,
+                ..Match::EMPTY
+            },
+            _ => Match::EMPTY,
+        }
     }
 }

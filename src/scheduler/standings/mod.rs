@@ -63,7 +63,7 @@ struct Classes {
     list: Vec<Class>,
     /// The first member of each class.
     fronts: Vec<ClassFront>,
-    by_weight: HashMap<i64, u32>,
+    by_weight: HashMap<u32, u32>,
     vacant: Vec<u32>,
     tournament: Option<Tournament>,
 }
@@ -168,7 +168,7 @@ impl Standings {
         let line = |candidate: &Candidate<'_>| StandingLine {
             load: candidate.state().in_flight(),
             value: self.standing(candidate.id()) + i64::from(candidate.weight().units()),
-            weight: i64::from(candidate.weight().units()),
+            weight: candidate.weight().units(),
             rank: candidate.rank(),
         };
         candidates
@@ -193,9 +193,10 @@ impl Standings {
         let at = candidate.id().slot();
         self.admit(candidate.id());
         let node = &mut self.nodes.0[at];
-        let weight = i64::from(candidate.weight().units());
+        let units = candidate.weight().units();
+        let weight = i64::from(units);
         node.rank = candidate.rank();
-        node.class = self.classes.admit(weight, self.tick + 1);
+        node.class = self.classes.admit(units, self.tick + 1);
         node.place = ClassPosition::Skipped;
         node.base -= weight * self.tick;
         self.total += weight;
@@ -369,11 +370,11 @@ impl Ranking for Standings {
 
 impl Classes {
     fn weight(&self, class: u32) -> i64 {
-        self.list[class as usize].weight
+        self.list[class as usize].weight.into()
     }
 
     /// Finds or creates the class of a weight for one more member.
-    fn admit(&mut self, weight: i64, time: i64) -> u32 {
+    fn admit(&mut self, weight: u32, time: i64) -> u32 {
         let class = match self.by_weight.get(&weight) {
             Some(&class) => class,
             None => self.open(weight, time),
@@ -382,7 +383,7 @@ impl Classes {
         class
     }
 
-    fn open(&mut self, weight: i64, time: i64) -> u32 {
+    fn open(&mut self, weight: u32, time: i64) -> u32 {
         let class = if let Some(class) = self.vacant.pop() {
             self.list[class as usize] = Class::new(weight);
             class
@@ -442,7 +443,7 @@ impl Classes {
         let at = class as usize;
         self.fronts[at] = self.list[at].first(nodes);
         if let Some(tournament) = &mut self.tournament {
-            tournament.replay(class, self.fronts[at], time);
+            tournament.replay(class, &self.fronts, time);
         }
     }
 
@@ -458,7 +459,7 @@ impl Classes {
     fn first(&mut self, time: i64) -> u32 {
         match &mut self.tournament {
             None => self.first_of_few(time),
-            Some(tournament) => match tournament.first(time) {
+            Some(tournament) => match tournament.first(&self.fronts, time) {
                 NO_CONTESTANT => NONE,
                 class => self.fronts[class as usize].slot,
             },
@@ -470,7 +471,7 @@ impl Classes {
         if self.load == ClassLoad::Ignored {
             // The same comparison, without the load, which does not count here.
             for front in &self.fronts {
-                let value = front.line.value + front.line.weight * time;
+                let value = front.line.value + i64::from(front.line.weight) * time;
                 let tie = value == best.line.value && front.line.rank < best.line.rank;
                 if value > best.line.value || tie {
                     best = *front;
@@ -491,6 +492,6 @@ impl Classes {
     /// Plays the whole tournament again, if there are enough classes for one.
     fn replay_all(&mut self, time: i64) {
         self.tournament = (self.list.len() > FEW_WEIGHTS)
-            .then(|| Tournament::new(self.load, time, self.fronts.iter().copied()));
+            .then(|| Tournament::new(self.load, time, &self.fronts));
     }
 }

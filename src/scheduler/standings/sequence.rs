@@ -42,7 +42,7 @@ impl Sequence for Standings {
 
     fn round(&self) -> Option<usize> {
         let divisor = self.classes.divisor()?;
-        usize::try_from(self.total / divisor).ok()
+        usize::try_from(self.total / i64::from(divisor)).ok()
     }
 
     /// Each member was elected in proportion to its weight: so it has paid what it gained.
@@ -64,7 +64,7 @@ impl Sequence for Standings {
 
 impl Classes {
     /// Returns the greatest common divisor of the weights that count, if there are few.
-    fn divisor(&self) -> Option<i64> {
+    fn divisor(&self) -> Option<u32> {
         let counts = |front: &&ClassFront| front.slot != NONE;
         let fronts = self.fronts.iter().filter(counts);
         let divisor = fronts.fold(0, |divisor, front| {
