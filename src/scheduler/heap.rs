@@ -16,10 +16,12 @@ pub(super) trait HeapOrder<T> {
     }
 }
 
-/// Makes room for an element at index `at`, with a margin of an eighth instead of doubling.
+/// Makes room for an element at index `at`. A list that grows step by step grows by an
+/// eighth instead of doubling: there is one element for each member.
 pub(super) fn make_room<T>(list: &mut Vec<T>, at: usize) {
     if at >= list.capacity() {
-        list.reserve_exact(at + 1 + at / 8 - list.len());
+        let room = (at + 1).max(list.capacity() + list.capacity() / 8);
+        list.reserve_exact(room - list.len());
     }
 }
 
@@ -41,11 +43,8 @@ impl<T: Copy> Heap<T> {
 
     /// Makes room for `count` elements in total, so that moving them needs no allocation.
     pub(super) fn reserve(&mut self, count: usize) {
-        if count > self.0.capacity() {
-            // A margin of an eighth instead of doubling: there is one element for each
-            // member.
-            let room = count + count / 8;
-            self.0.reserve_exact(room - self.0.len());
+        if let Some(last) = count.checked_sub(1) {
+            make_room(&mut self.0, last);
         }
     }
 

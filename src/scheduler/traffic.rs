@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering;
 
-use super::heap::{Heap, HeapOrder, grow};
+use super::heap::{Heap, HeapOrder, grow, make_room};
 use super::looks::{BookMode, Look, LookBooks, LookLine};
 use super::ranking::Ranking;
 use super::{Candidate, Candidates, Claim, GroupChange};
@@ -35,9 +35,10 @@ struct TrafficEntry {
     stored: u64,
     /// Added to the member's own total, with wrapping: it subtracts the bytes that the
     /// member had transferred before it was counted here, and lifts the member to the
-    /// group's minimum. `None` if it is yet to be set so that the member starts with zero
-    /// bytes.
-    offset: Option<u64>,
+    /// group's minimum.
+    offset: u64,
+    /// Whether `offset` is set; until then the member has zero bytes.
+    has_offset: bool,
     weight: u32,
     /// The sixteenths of the configured weight that count now.
     sixteenths: u32,
@@ -49,7 +50,8 @@ impl TrafficEntry {
     const EMPTY: Self = Self {
         member: None,
         stored: 0,
-        offset: None,
+        offset: 0,
+        has_offset: false,
         weight: 1,
         sixteenths: 1,
         rank: 0,
@@ -65,6 +67,10 @@ impl TrafficEntry {
         }
     }
 
+    fn offset(&self) -> Option<u64> {
+        self.has_offset.then_some(self.offset)
+    }
+
     /// Returns the bytes that count now.
     fn counted(&self, member: &MemberState) -> u64 {
         self.counted_of(member.bytes())
@@ -72,7 +78,7 @@ impl TrafficEntry {
 
     /// Returns the bytes that count if the member's own total is `total`.
     fn counted_of(&self, total: u64) -> u64 {
-        self.offset.map_or(0, |offset| total.wrapping_add(offset))
+        self.offset().map_or(0, |offset| total.wrapping_add(offset))
     }
 
     /// Returns the bytes that count once `sixteenths` of the weight do. A step of a ramp
@@ -287,6 +293,13 @@ impl Traffic {
         } else {
             None
         };
+        // At once, so that there is no more room than needed.
+        if let Some(last) = group.joined().map(|one| one.id().slot()).max() {
+            grow(&mut self.nodes, last, TrafficEntry::EMPTY);
+        }
+        let room = self.members + group.joined().count();
+        self.heap.reserve(room);
+        make_room(&mut self.skipped, room);
         for candidate in group.joined() {
             self.leave(candidate.id());
             self.join(candidate, least);
@@ -311,11 +324,11 @@ impl Traffic {
         node.sixteenths = candidate.sixteenths();
         node.rank = candidate.rank();
         node.stored = least.map_or(counted, |least| least.bytes_for(node.weight).max(counted));
-        node.offset = Some(node.stored.wrapping_sub(total));
+        node.offset = node.stored.wrapping_sub(total);
+        node.has_offset = true;
         self.members += 1;
         self.heap.reserve(self.members);
-        self.skipped
-            .reserve(self.members.saturating_sub(self.skipped.len()));
+        make_room(&mut self.skipped, self.members);
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         self.push(at as u32);
     }
@@ -335,7 +348,7 @@ impl Traffic {
     /// Lets all members start with zero bytes at the group's next change.
     pub(super) fn reset(&mut self) {
         for node in &mut self.nodes {
-            node.offset = None;
+            node.has_offset = false;
         }
     }
 
@@ -392,7 +405,7 @@ impl Traffic {
         let node = self.nodes.get(member.slot())?;
         let weight_one = u64::from(EffectiveWeight::from(Weight::ONE).units());
         // A reset counts at once, also for a member that is absent.
-        let bytes = node.offset.map_or(0, |_| node.stored);
+        let bytes = node.offset().map_or(0, |_| node.stored);
         let per_weight = u128::from(bytes) * u128::from(weight_one) / u128::from(node.weight);
         (node.member == Some(member)).then(|| i64::try_from(per_weight).unwrap_or(i64::MAX))
     }
@@ -438,7 +451,7 @@ impl LookBooks for Traffic {
 
     fn value(&self, member: &MemberState) -> u64 {
         let node = self.nodes.get(member.id().slot());
-        let offset = node.and_then(|node| node.offset);
+        let offset = node.and_then(TrafficEntry::offset);
         offset.unwrap_or_else(|| member.bytes().wrapping_neg())
     }
 

@@ -62,7 +62,8 @@ pub(super) struct StandingEntry {
     pub(super) class: u32,
     /// The neighbour in the queue, or the index in the heap.
     before: u32,
-    after: u32,
+    /// The neighbour in the queue, or the next one that is skipped.
+    pub(super) after: u32,
     pub(super) place: ClassPosition,
     /// For counting elections; zero otherwise.
     pub(super) elected: u32,

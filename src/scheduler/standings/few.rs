@@ -96,6 +96,7 @@ impl Standings {
     /// Follows the group, of whose members all are frozen.
     fn join_all(&mut self, group: &GroupChange<'_>) {
         self.generation = self.generation.max(group.generation());
+        self.make_room(group.iter());
         for candidate in group.iter() {
             self.join(candidate);
         }

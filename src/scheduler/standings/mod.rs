@@ -50,8 +50,8 @@ pub(super) struct Standings {
     parked: usize,
     nodes: StandingEntries,
     classes: Classes,
-    /// Slots skipped in the present pick.
-    skipped: Vec<u32>,
+    /// The slot that was skipped last in the present pick; each leads to the one before.
+    skipped: u32,
     recent: RecentPicks,
     members: usize,
 }
@@ -85,7 +85,7 @@ impl Standings {
                 vacant: Vec::new(),
                 tournament: None,
             },
-            skipped: Vec::new(),
+            skipped: NONE,
             recent: RecentPicks::new(load),
             members: 0,
         }
@@ -120,9 +120,17 @@ impl Standings {
         for member in group.left() {
             self.leave(member.id());
         }
+        self.make_room(group.joined());
         for candidate in group.joined().chain(group.changed()) {
             self.leave(candidate.id());
             self.join(candidate);
+        }
+    }
+
+    /// Makes room for members that join, at once.
+    fn make_room<'c>(&mut self, joined: impl Iterator<Item = Candidate<'c>>) {
+        if let Some(last) = joined.map(|one| one.id().slot()).max() {
+            grow(&mut self.nodes.0, last, StandingEntry::EMPTY);
         }
     }
 
@@ -201,8 +209,6 @@ impl Standings {
         node.base -= weight * self.tick;
         self.total += weight;
         self.members += 1;
-        self.skipped
-            .reserve(self.members.saturating_sub(self.skipped.len()));
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
         let slot = at as u32;
         self.nodes.get_mut(slot).load = self.note_load(candidate.state());
@@ -341,14 +347,17 @@ impl Ranking for Standings {
     fn skip(&mut self, slot: u32) {
         if self.nodes.get(slot).place.is_attached() {
             self.detach(slot);
-            self.nodes.get_mut(slot).place = ClassPosition::Skipped;
-            self.skipped.push(slot);
+            let node = self.nodes.get_mut(slot);
+            node.place = ClassPosition::Skipped;
+            node.after = std::mem::replace(&mut self.skipped, slot);
         }
     }
 
     #[inline]
     fn restore_skipped(&mut self) {
-        while let Some(slot) = self.skipped.pop() {
+        while self.skipped != NONE {
+            let slot = self.skipped;
+            self.skipped = self.nodes.get(slot).after;
             self.attach(slot);
         }
     }
