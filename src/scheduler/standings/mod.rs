@@ -500,7 +500,7 @@ impl Classes {
 
     /// Plays the whole tournament again, if there are enough classes for one.
     fn replay_all(&mut self, time: i64) {
-        self.tournament = (self.list.len() > FEW_WEIGHTS)
-            .then(|| Tournament::new(self.load, time, &self.fronts));
+        self.tournament =
+            (self.list.len() > FEW_WEIGHTS).then(|| Tournament::new(self.load, time, &self.fronts));
     }
 }
