@@ -19,7 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::backend::SERVED_BY;
-use crate::contender::{Contender, Front};
+use crate::contender::Contender;
+use crate::front::Front;
 use crate::load::{self, Course, Load};
 use crate::side_by_side::peers::Place;
 use crate::side_by_side::program::Program;

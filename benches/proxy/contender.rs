@@ -6,6 +6,7 @@ use std::process::Command;
 use clap::ValueEnum;
 use equipoise::service::BoxError;
 
+use crate::front::Front;
 use crate::peers;
 use crate::side_by_side::contestant::{
     Contestant, another_build, how_to_install, how_to_name_another_build,
@@ -103,14 +104,6 @@ impl Contestant for Contender {
     fn version_flag(self) -> Option<&'static str> {
         matches!(self, Self::Nginx | Self::Haproxy | Self::Apache).then_some("-v")
     }
-}
-
-/// What a contender needs to know of a work.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Front<'p> {
-    pub(crate) work: Work,
-    /// A certificate and its key, for works with TLS.
-    pub(crate) identity: &'p Path,
 }
 
 impl Contender {

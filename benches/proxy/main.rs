@@ -17,6 +17,7 @@ mod bare;
 mod configured;
 mod contender;
 mod count;
+mod front;
 mod load;
 mod offer;
 mod ours;

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use equipoise::service::BoxError;
 
-use crate::contender::Front;
+use crate::front::Front;
 use crate::side_by_side::peers::{self, Place};
 use crate::work::Protocol;
 

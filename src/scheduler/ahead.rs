@@ -203,8 +203,8 @@ impl<S: Sequence> Ahead<S> {
         pick
     }
 
-    /// Makes more turns, unless the lock is taken: whoever has it makes them, or withdraws
-    /// those that there are.
+    /// Makes more turns, unless the lock is taken: its holder makes them, or withdraws those
+    /// that there are.
     #[cold]
     fn make_more(&self) {
         if let Some(mut books) = self.books.try_lock() {

@@ -43,7 +43,7 @@ fn assert_exact(balancer: &Balancer<()>) {
     }
 }
 
-/// The scheduler picks as a look at all members says.
+/// The scheduler picks what a comparison of all members gives.
 fn assert_usable(balancer: &Balancer<()>) {
     let sum = ["a", "b"].map(|name| balancer.standing(name).unwrap());
     assert_eq!(sum[0] + sum[1], 0);
