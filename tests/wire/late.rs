@@ -192,37 +192,50 @@ async fn an_upload_that_goes_on_after_the_answer_reaches_the_member() {
 /// Requests on one connection share its timers, one after the other.
 #[tokio::test]
 async fn over_http_2_each_request_has_the_whole_time_limit_and_no_more() {
-    let member = FramedMember::scripted(|mut talk| async move {
-        talk.settings(None).await;
-        while let Some((stream, body)) = talk.whole_request().await {
-            if body != b"silence" {
-                talk.answer(stream).await;
+    let long = SHORT * 20;
+    // The limits of the whole, the head and a frame; a long one is set before a short one.
+    let limits = [
+        (None, SHORT, long, TimeoutStage::Head),
+        (None, long, SHORT, TimeoutStage::Body),
+        (Some(SHORT), long, long, TimeoutStage::Whole),
+    ];
+    for (whole, head, frame, stage) in limits {
+        let member = FramedMember::scripted(move |mut talk| async move {
+            talk.settings(None).await;
+            while let Some((stream, body)) = talk.whole_request().await {
+                if body != b"silence" {
+                    // There is a wait for the head.
+                    sleep(SHORT / 8).await;
+                    talk.answer(stream).await;
+                } else if stage != TimeoutStage::Head {
+                    talk.say(HEADERS, END_HEADERS, stream, framed::OK).await;
+                }
             }
+        })
+        .await;
+        let mut endpoint = member.endpoint().head_timeout(head).frame_timeout(frame);
+        if let Some(whole) = whole {
+            endpoint = endpoint.request_timeout(whole);
         }
-    })
-    .await;
-    let endpoint = member.endpoint().head_timeout(SHORT).build().unwrap();
-    let send = |body: &'static str| {
-        let request = Request::post("/").body(Full::<Bytes>::from(body)).unwrap();
-        within(endpoint.clone().oneshot(request))
-    };
-    for _ in 0..3 {
-        for _ in 0..4 {
-            let answer = send("").await.unwrap();
-            within(answer.into_body().collect()).await.unwrap();
-            sleep(SHORT / 5).await;
-        }
-        let began = Instant::now();
-        let late = send("silence").await.unwrap_err();
-        let over = matches!(
-            late,
-            EndpointError::TimedOut {
-                over: TimeoutStage::Head,
-                ..
+        let endpoint = endpoint.build().unwrap();
+        let send = async |body: &'static str| {
+            let request = Request::post("/").body(Full::<Bytes>::from(body)).unwrap();
+            let answer = within(endpoint.clone().oneshot(request)).await?;
+            within(answer.into_body().collect()).await
+        };
+        for _ in 0..3 {
+            for _ in 0..4 {
+                assert_eq!(send("").await.unwrap().to_bytes(), "ok");
+                sleep(SHORT / 5).await;
             }
-        );
-        assert!(over, "{late}");
-        took_about(SHORT, began);
+            let began = Instant::now();
+            let late = send("silence").await.unwrap_err();
+            assert!(
+                matches!(late, EndpointError::TimedOut { over, .. } if over == stage),
+                "{late}, not {stage}"
+            );
+            took_about(SHORT, began);
+        }
     }
 }
 

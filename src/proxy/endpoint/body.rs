@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::error::{EndpointError, TimeoutStage};
+use super::exchange::{BoxedRequest, Exchange};
 use super::member_connection::{Http1Connection, MemberConnection};
-use super::progress::{ExchangeAlarm, Progress};
+use super::progress::Progress;
 use super::shared::SharedEndpoint;
 use crate::proxy::empty_frames::poll_filled;
 use crate::timer::timeout;
@@ -22,67 +22,27 @@ use crate::timer::timeout;
 ///
 /// It holds the connection, which returns to the pool with the last frame.
 pub struct EndpointBody {
-    inner: Incoming,
-    /// `None` once it has been returned to the pool.
-    connection: Option<(Arc<SharedEndpoint>, MemberConnection)>,
-    alarm: ExchangeAlarm,
-    limits: BodyTimeouts,
-    upload: Progress,
-    /// The upload's progress when the wait for a frame began, and the deadline of that
-    /// wait.
-    waiting: Option<(u32, Instant)>,
-    /// An error that is yet to be returned.
-    broken: Option<EndpointError>,
-    done: bool,
+    /// The allocation of the exchange, so that responses are small where they are moved.
+    sent: BoxedRequest,
 }
 
-/// The time limits for the next frame and for the whole exchange.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BodyTimeouts {
-    pub(super) frame: Option<Duration>,
-    pub(super) whole: Option<Instant>,
+/// Whether a body has ended.
+#[derive(Debug, Default)]
+pub(super) enum BodyEnd {
+    #[default]
+    NotYet,
+    /// The error is yet to be returned.
+    Broken(Box<EndpointError>),
+    Over,
 }
 
-impl BodyTimeouts {
-    fn are_over(&self) -> bool {
-        self.whole.is_some_and(|whole| whole <= Instant::now())
-    }
-}
-
-impl EndpointBody {
-    pub(super) fn new(
-        inner: Incoming,
-        endpoint: Arc<SharedEndpoint>,
-        connection: MemberConnection,
-        alarm: ExchangeAlarm,
-        limits: BodyTimeouts,
-        upload: Progress,
-    ) -> Self {
-        let over = inner.is_end_stream();
-        let mut body = Self {
-            inner,
-            connection: Some((endpoint, connection)),
-            alarm,
-            limits,
-            upload,
-            waiting: None,
-            broken: None,
-            done: false,
-        };
-        if over {
-            body.return_to_pool();
-        }
-        body
-    }
-
+impl Exchange {
     /// Returns the connection to the pool.
     fn return_to_pool(&mut self) {
         let alarm = std::mem::take(&mut self.alarm);
-        let (endpoint, mut connection) = match self.connection.take() {
-            Some((endpoint, MemberConnection::Http1(connection))) => (endpoint, connection),
-            Some((_, MemberConnection::Http2(connection))) => {
-                return connection.return_alarm(alarm);
-            }
+        let mut connection = match self.connection.take() {
+            Some(MemberConnection::Http1(connection)) => connection,
+            Some(MemberConnection::Http2(connection)) => return connection.return_alarm(alarm),
             None => return,
         };
         connection.alarm = alarm;
@@ -93,7 +53,7 @@ impl EndpointBody {
             return;
         }
         if connection.sender.is_ready() || connection.is_alive() && connection.sender.is_ready() {
-            endpoint.pool.put(connection);
+            self.endpoint.pool.put(connection);
             return;
         }
         if connection.sender.is_closed() {
@@ -104,73 +64,73 @@ impl EndpointBody {
             connection.move_to_task();
         }
         if !connection.is_polled_here() {
-            tokio::spawn(put_when_ready(endpoint, connection));
+            tokio::spawn(put_when_ready(self.endpoint.clone(), connection));
         }
     }
 
-    fn poll_inner(
+    /// Polls the next frame, and the connection unless a task does.
+    fn poll_incoming(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let inner = Pin::new(&mut self.inner);
-        let Some((_, MemberConnection::Http1(connection))) = &mut self.connection else {
-            return inner.poll_frame(context);
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
         };
-        if !connection.is_polled_here() {
-            return inner.poll_frame(context);
-        }
+        let here = match &mut self.connection {
+            Some(MemberConnection::Http1(one)) if one.is_polled_here() => one,
+            _ => return Pin::new(incoming).poll_frame(context),
+        };
         // A wake-up for work that is done here would cause a poll for nothing.
         let mut no_waker = Context::from_waker(Waker::noop());
-        match inner.poll_frame(&mut no_waker) {
+        match Pin::new(&mut *incoming).poll_frame(&mut no_waker) {
             Poll::Pending => {
-                connection.poll_connection(context);
-                Pin::new(&mut self.inner).poll_frame(&mut no_waker)
+                here.poll_connection(context);
+                Pin::new(incoming).poll_frame(&mut no_waker)
             }
             frame => frame,
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     /// Returns whether the body ended early. hyper treats a stream reset with `NO_ERROR` as
     /// ended, which is only right if the member has sent its whole response (RFC 9113,
     /// 8.1).
     fn is_cut_short(&self) -> bool {
-        matches!(self.connection, Some((_, MemberConnection::Http2(_))))
-            && !self.inner.is_end_stream()
+        matches!(self.connection, Some(MemberConnection::Http2(_))) && !self.has_ended()
+    }
+
+    fn is_over_time(&self) -> bool {
+        self.whole.is_some_and(|whole| whole <= Instant::now())
     }
 
     /// Returns the error with the next poll: earlier frames are yet to be written, and a
     /// writer flushes when a poll is pending.
     fn break_off<T>(&mut self, how: EndpointError, context: &mut Context<'_>) -> Poll<T> {
         self.connection = None;
-        self.broken = Some(how);
+        self.end = BodyEnd::Broken(Box::new(how));
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Returns the stage that has exceeded its time limit, if any.
-    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<TimeoutStage> {
-        loop {
-            let upload = self.upload.seen();
-            let frame = match self.waiting {
-                // The upload has not moved since the deadline was set.
-                Some((seen, deadline)) if seen == upload => Some(deadline),
-                _ => {
-                    let deadline = self.limits.frame.map(|limit| Instant::now() + limit);
-                    self.waiting = deadline.map(|deadline| (upload, deadline));
-                    deadline
-                }
-            };
-            let Some(next) = frame.into_iter().chain(self.limits.whole).min() else {
-                return Poll::Pending;
-            };
-            std::task::ready!(self.alarm.poll(next, context));
-            if self.limits.whole == Some(next) {
-                return Poll::Ready(TimeoutStage::Whole);
-            }
-            if self.upload.seen() == upload {
-                return Poll::Ready(TimeoutStage::Body);
-            }
+    /// Closes the connection, or resets the stream.
+    fn late(&mut self, stage: TimeoutStage) -> EndpointError {
+        self.connection = None;
+        self.end = BodyEnd::Over;
+        EndpointError::timed_out(stage)
+    }
+}
+
+impl EndpointBody {
+    /// The body of a response whose head has arrived.
+    pub(super) fn new(mut sent: BoxedRequest) -> Self {
+        let exchange = sent.as_mut().project().exchange;
+        if exchange.has_ended() {
+            exchange.return_to_pool();
         }
+        Self { sent }
     }
 }
 
@@ -201,24 +161,20 @@ impl Body for EndpointBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
-        let this = &mut *self;
-        if this.done {
-            return Poll::Ready(None);
+        let this = self.sent.as_mut().project().exchange;
+        if !matches!(this.end, BodyEnd::NotYet) {
+            return Poll::Ready(match std::mem::replace(&mut this.end, BodyEnd::Over) {
+                BodyEnd::Broken(error) => Some(Err(*error)),
+                BodyEnd::NotYet | BodyEnd::Over => None,
+            });
         }
-        if let Some(broken) = this.broken.take() {
-            this.done = true;
-            return Poll::Ready(Some(Err(broken)));
-        }
-        match poll_filled(context, |context| this.poll_inner(context)) {
-            Poll::Ready(Some(Ok(_))) if this.limits.are_over() => {
-                this.done = true;
-                this.connection = None;
-                let late = EndpointError::timed_out(TimeoutStage::Whole);
-                Poll::Ready(Some(Err(late)))
+        match poll_filled(context, |context| this.poll_incoming(context)) {
+            Poll::Ready(Some(Ok(_))) if this.is_over_time() => {
+                Poll::Ready(Some(Err(this.late(TimeoutStage::Whole))))
             }
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = None;
-                if this.inner.is_end_stream() {
+                if this.has_ended() {
                     this.return_to_pool();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -230,31 +186,33 @@ impl Body for EndpointBody {
                 this.break_off(EndpointError::Incomplete, context)
             }
             Poll::Ready(None) => {
-                this.done = true;
                 this.return_to_pool();
+                this.end = BodyEnd::Over;
                 Poll::Ready(None)
             }
-            Poll::Pending => this.poll_late(context).map(|stage| {
-                this.done = true;
-                this.connection = None;
-                Some(Err(EndpointError::timed_out(stage)))
-            }),
+            Poll::Pending => {
+                let limit = this.endpoint.frame;
+                let late = this.poll_late(TimeoutStage::Body, limit, context);
+                late.map(|stage| Some(Err(this.late(stage))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.done || self.inner.is_end_stream()
+        let exchange = &self.sent.exchange;
+        matches!(exchange.end, BodyEnd::Over) || exchange.has_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let incoming = self.sent.exchange.incoming.as_ref();
+        incoming.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
 impl fmt::Debug for EndpointBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointBody")
-            .field("done", &self.done)
+            .field("end", &self.sent.exchange.end)
             .field("size_hint", &self.size_hint())
             .finish_non_exhaustive()
     }

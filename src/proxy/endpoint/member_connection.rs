@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
@@ -11,7 +11,6 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::{http1, http2};
-use pin_project_lite::pin_project;
 use tokio::task::AbortHandle;
 
 use super::error::EndpointError;
@@ -96,7 +95,9 @@ impl Http2Connection {
 
     /// Keeps the alarm of an exchange that has ended for another one.
     pub(super) fn return_alarm(&self, alarm: ExchangeAlarm) {
-        self.shared.alarms.lock().push(alarm);
+        if alarm.is_set() {
+            self.shared.alarms.lock().push(alarm);
+        }
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -243,30 +244,6 @@ pub(super) type SendFailure = TrySendError<Request<Outgoing>>;
 
 /// What hyper returns for a request.
 pub(super) type HyperResult = Result<Response<Incoming>, SendFailure>;
-
-pin_project! {
-    /// The response, from hyper, over either version. The types of the futures have no name.
-    #[project = HyperResponseProjected]
-    pub(super) enum HyperResponse<A, B> {
-        Http1 { #[pin] sent: A },
-        Http2 { #[pin] sent: B },
-    }
-}
-
-impl<A, B> Future for HyperResponse<A, B>
-where
-    A: Future,
-    B: Future<Output = A::Output>,
-{
-    type Output = A::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<A::Output> {
-        match self.project() {
-            HyperResponseProjected::Http1 { sent } => sent.poll(context),
-            HyperResponseProjected::Http2 { sent } => sent.poll(context),
-        }
-    }
-}
 
 impl MemberConnection {
     /// Takes an alarm that an earlier exchange has set, if there is one.

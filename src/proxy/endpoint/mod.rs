@@ -6,13 +6,15 @@
 //!                                          └─────────── with the last frame ─────────┘
 //! ```
 //!
-//! Not here: the exchange itself (`exchange` up to the head, `body`
+//! Not here: the exchange itself (`sending` and `exchange` up to the head, `body`
 //! afterwards), the choice of a member, and what happens when an exchange fails
 //! (`service`).
 
 mod body;
 mod builder;
 mod connect;
+#[cfg(test)]
+mod early_tests;
 mod error;
 mod exchange;
 mod interim;
@@ -23,6 +25,7 @@ mod permit;
 mod pool;
 mod progress;
 mod request_copy;
+mod sending;
 mod shared;
 mod streams;
 #[cfg(feature = "tls")]
@@ -44,8 +47,8 @@ pub use connect::HttpVersions;
 pub use error::{EndpointError, EndpointUriError, TimeoutStage};
 
 use crate::service::BoxError;
-use exchange::ExchangeFuture;
 use outgoing::Outgoing;
+use sending::ExchangeStage;
 use shared::SharedEndpoint;
 
 /// A member that speaks HTTP: its address, its connection pool, and its time limits.
@@ -146,21 +149,6 @@ impl Endpoint {
         &self.shared.opener.uri
     }
 
-    /// Sends a request, and returns the response. It is the service without its box.
-    pub(crate) fn exchange<B>(
-        &self,
-        request: Request<B>,
-    ) -> impl Future<Output = Result<Response<EndpointBody>, EndpointError>> + Send + use<B>
-    where
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        let version = request.version();
-        exchange::begin(
-            &self.shared,
-            request.map(|body| Outgoing::new(body, version)),
-        )
-    }
-
     /// Returns what opens connections to the member.
     #[cfg(feature = "health")]
     pub(crate) fn connector(&self) -> &crate::net::Connector {
@@ -181,8 +169,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> EndpointFuture {
-        let exchange = Box::pin(self.exchange(request));
-        EndpointFuture { exchange }
+        let version = request.version();
+        let request = request.map(|body| Outgoing::new(body, version));
+        let stage = sending::begin(&self.shared, request);
+        EndpointFuture { stage }
     }
 }
 
@@ -203,14 +193,14 @@ impl fmt::Debug for Endpoint {
 /// Dropping it cancels the request: the connection is closed, or the stream reset.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct EndpointFuture {
-    exchange: ExchangeFuture,
+    stage: ExchangeStage,
 }
 
 impl Future for EndpointFuture {
     type Output = Result<Response<EndpointBody>, EndpointError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.exchange.as_mut().poll(context)
+        self.stage.poll(context)
     }
 }
 

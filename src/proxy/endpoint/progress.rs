@@ -19,6 +19,11 @@ pub(super) struct ExchangeAlarm {
 }
 
 impl ExchangeAlarm {
+    /// Returns whether an exchange has had to wait.
+    pub(super) fn is_set(&self) -> bool {
+        self.sleep.is_some()
+    }
+
     /// Resolves at `deadline`, and not before.
     pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self

@@ -135,6 +135,11 @@ impl SharedEndpoint {
         causes(error).any(|cause| self.opener.connector.is_refusal(cause))
     }
 
+    /// The error for a request without a connection.
+    pub(super) fn unconnected(&self) -> EndpointError {
+        self.unreachable(io::Error::from(io::ErrorKind::NotConnected).into())
+    }
+
     pub(super) fn unreachable(&self, source: BoxError) -> EndpointError {
         EndpointError::Connect {
             to: self.to.clone(),

@@ -48,8 +48,9 @@ use crate::timer::Deadline;
 pub struct ClientBody {
     /// `None` only during the drop.
     inner: Option<Incoming>,
-    /// The first frame, if it was read ahead.
-    ahead: Option<Result<Frame<Bytes>, RequestError>>,
+    /// The first frame, if it was read ahead. What is rare is boxed, because the body is
+    /// moved with its request.
+    ahead: Option<Result<Bytes, Box<NoData>>>,
     transport: BodyTransport,
     /// The number of bytes that may still arrive.
     left: u64,
@@ -61,6 +62,9 @@ pub struct ClientBody {
     /// `None` if they are in the extensions of the request.
     facts: Option<FactsBeside>,
 }
+
+/// Trailers, or a failure.
+type NoData = Result<Frame<Bytes>, RequestError>;
 
 /// What the server knows of a request, beside it.
 #[derive(Debug)]
@@ -144,11 +148,13 @@ impl ClientBody {
             // It is polled again when it is sent.
             let mut no_waker = Context::from_waker(Waker::noop());
             if let Poll::Ready(ahead) = self.poll_arrived(&mut no_waker) {
-                self.ahead = ahead;
+                self.ahead = ahead.map(|frame| match frame.map(Frame::into_data) {
+                    Ok(data) => data.map_err(|trailers| Box::new(Ok(trailers))),
+                    Err(failure) => Err(Box::new(Err(failure))),
+                });
             }
         }
-        let data = matches!(&self.ahead, Some(Ok(frame)) if frame.is_data());
-        data && self.has_ended()
+        matches!(self.ahead, Some(Ok(_))) && self.has_ended()
     }
 
     /// Returns whether no frame follows the one that was read ahead.
@@ -251,7 +257,9 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestError>>> {
         let this = &mut *self;
         if let Some(ahead) = this.ahead.take() {
-            return Poll::Ready(Some(ahead));
+            return Poll::Ready(Some(
+                ahead.map_or_else(|other| *other, |data| Ok(Frame::data(data))),
+            ));
         }
         if let Poll::Ready(frame) = this.poll_arrived(context) {
             this.waiting = false;
@@ -270,7 +278,16 @@ impl Body for ClientBody {
 
     fn size_hint(&self) -> SizeHint {
         let inner = self.inner.as_ref();
-        inner.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        let mut size = inner.map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        if let Some(Ok(data)) = &self.ahead {
+            let ahead = data.len() as u64;
+            // The upper bound first: it may not be less than the lower one.
+            if let Some(upper) = size.upper() {
+                size.set_upper(upper.saturating_add(ahead));
+            }
+            size.set_lower(size.lower().saturating_add(ahead));
+        }
+        size
     }
 }
 
