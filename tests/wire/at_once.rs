@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use equipoise::net::Listener;
+use equipoise::net::{Identity, Listener, MemberTls, ServerTls};
 use equipoise::proxy::{ClientBody, Endpoint, HttpVersions, Server};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -21,13 +21,28 @@ use super::member::{Member, OK};
 #[derive(Debug)]
 struct Echo {
     uri: String,
+    tls: Option<MemberTls>,
     serving: AbortHandle,
 }
 
 impl Echo {
     fn start() -> Self {
+        Self::speaking(Server::new(), None)
+    }
+
+    fn over_tls() -> Self {
+        let own = rcgen::generate_simple_self_signed(["member.test".to_owned()]).unwrap();
+        let (certificate, key) = (own.cert.pem(), own.signing_key.serialize_pem());
+        let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+        let server = Server::new().tls(&ServerTls::new([identity]).unwrap());
+        let tls = MemberTls::dangerously_without_verification();
+        Self::speaking(server, Some(tls))
+    }
+
+    fn speaking(server: Server, tls: Option<MemberTls>) -> Self {
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let uri = format!("{scheme}://{}", listener.local_addr().unwrap());
         let echo = service_fn(|request: Request<ClientBody>| async {
             let body = request.into_body().collect().await;
             let body = body.map(|body| {
@@ -41,16 +56,22 @@ impl Echo {
             }
             Ok::<_, Infallible>(response)
         });
-        let serving = tokio::spawn(Server::new().serve(listener, echo, std::future::pending()));
+        let serving = tokio::spawn(server.serve(listener, echo, std::future::pending()));
         Self {
             uri,
+            tls,
             serving: serving.abort_handle(),
         }
     }
 
     fn endpoint(&self, versions: HttpVersions) -> Endpoint {
         let uri = self.uri.parse().unwrap();
-        Endpoint::builder(uri).versions(versions).build().unwrap()
+        let endpoint = Endpoint::builder(uri).versions(versions);
+        let endpoint = match &self.tls {
+            Some(tls) => endpoint.tls(tls),
+            None => endpoint,
+        };
+        endpoint.build().unwrap()
     }
 }
 
@@ -80,9 +101,12 @@ fn head(length: usize, more: &str) -> String {
 
 #[tokio::test]
 async fn a_body_arrives_whole_and_is_counted_however_it_is_split() {
-    let echo = Echo::start();
-    for versions in VERSIONS {
-        let front = Front::before(Server::new(), [echo.endpoint(versions)]);
+    let members = [Echo::start(), Echo::over_tls()];
+    let members = members
+        .iter()
+        .flat_map(|echo| VERSIONS.map(|it| echo.endpoint(it)));
+    for member in members.collect::<Vec<_>>() {
+        let front = Front::before(Server::new(), [member]);
         let mut client = front.client().await;
         let mut sent = 0;
         for length in LENGTHS {
@@ -205,6 +229,34 @@ async fn a_body_that_breaks_off_is_never_taken_for_a_whole_one() {
     }
     front.at_rest().await;
     assert_eq!(member.served(), [""; 0]);
+}
+
+#[tokio::test]
+async fn over_http_2_a_body_that_is_too_large_gets_413_though_it_has_arrived() {
+    let member = Member::answering(OK).await;
+    let front = Front::before(Server::new().max_body(1_000), [member.endpoint()]);
+    let stream = TcpStream::connect(front.address()).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    for length in [1_001, 1_000] {
+        for known in [true, false] {
+            let mut request = Request::post("http://a/");
+            if known {
+                request = request.header("content-length", length);
+            }
+            client = client.ready().await.unwrap();
+            let sent = client.send_request(request.body(()).unwrap(), false);
+            let (answer, mut body) = sent.unwrap();
+            body.send_data(Bytes::from(body_of(length)), true).unwrap();
+            let status = within(answer).await.unwrap().status();
+            let expected = if length > 1_000 { 413 } else { 200 };
+            assert_eq!(status, expected, "{length} bytes, known: {known}");
+        }
+    }
+    drop(client);
+    connection.abort();
+    front.at_rest().await;
+    assert_eq!(member.served().len(), 2);
 }
 
 /// A member that answers a head without its body, and then reads that.

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::framed::FramedMember;
+use super::framed::{self, END_HEADERS, FramedMember, HEADERS};
 use super::front::{Front, SHORT, statuses, took_about};
 use super::line::within;
 use super::member::{Member, OK};

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::error::{EndpointError, TimeoutStage};
-use super::exchange::{BoxedRequest, Exchange};
+use super::exchange::{BoxedRequest, Exchange, IncomingEnd};
 use super::member_connection::{Http1Connection, MemberConnection};
 use super::progress::Progress;
 use super::shared::SharedEndpoint;
@@ -24,16 +24,6 @@ use crate::timer::timeout;
 pub struct EndpointBody {
     /// The allocation of the exchange, so that responses are small where they are moved.
     sent: BoxedRequest,
-}
-
-/// Whether a body has ended.
-#[derive(Debug, Default)]
-pub(super) enum BodyEnd {
-    #[default]
-    NotYet,
-    /// The error is yet to be returned.
-    Broken(Box<EndpointError>),
-    Over,
 }
 
 impl Exchange {
@@ -110,7 +100,7 @@ impl Exchange {
     /// writer flushes when a poll is pending.
     fn break_off<T>(&mut self, how: EndpointError, context: &mut Context<'_>) -> Poll<T> {
         self.connection = None;
-        self.end = BodyEnd::Broken(Box::new(how));
+        self.end = IncomingEnd::Broken(Box::new(how));
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -118,7 +108,7 @@ impl Exchange {
     /// Closes the connection, or resets the stream.
     fn late(&mut self, stage: TimeoutStage) -> EndpointError {
         self.connection = None;
-        self.end = BodyEnd::Over;
+        self.end = IncomingEnd::Over;
         EndpointError::timed_out(stage)
     }
 }
@@ -162,10 +152,10 @@ impl Body for EndpointBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
         let this = self.sent.as_mut().project().exchange;
-        if !matches!(this.end, BodyEnd::NotYet) {
-            return Poll::Ready(match std::mem::replace(&mut this.end, BodyEnd::Over) {
-                BodyEnd::Broken(error) => Some(Err(*error)),
-                BodyEnd::NotYet | BodyEnd::Over => None,
+        if !matches!(this.end, IncomingEnd::NotYet) {
+            return Poll::Ready(match std::mem::replace(&mut this.end, IncomingEnd::Over) {
+                IncomingEnd::Broken(error) => Some(Err(*error)),
+                IncomingEnd::NotYet | IncomingEnd::Over => None,
             });
         }
         match poll_filled(context, |context| this.poll_incoming(context)) {
@@ -187,7 +177,7 @@ impl Body for EndpointBody {
             }
             Poll::Ready(None) => {
                 this.return_to_pool();
-                this.end = BodyEnd::Over;
+                this.end = IncomingEnd::Over;
                 Poll::Ready(None)
             }
             Poll::Pending => {
@@ -200,7 +190,7 @@ impl Body for EndpointBody {
 
     fn is_end_stream(&self) -> bool {
         let exchange = &self.sent.exchange;
-        matches!(exchange.end, BodyEnd::Over) || exchange.has_ended()
+        matches!(exchange.end, IncomingEnd::Over) || exchange.has_ended()
     }
 
     fn size_hint(&self) -> SizeHint {

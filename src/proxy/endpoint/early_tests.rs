@@ -58,22 +58,6 @@ fn endpoint() -> Endpoint {
     Endpoint::new(Uri::from_static("http://member")).unwrap()
 }
 
-#[tokio::test]
-async fn a_connection_is_used_again_once_the_member_has_taken_the_whole_request() {
-    let endpoint = endpoint();
-    let (mut member, mut taken) = answered_early(&endpoint).await;
-    assert!(endpoint.shared.pool.take().is_none(), "it is not ready yet");
-    let mut read = [0; 512];
-    while taken < LENGTH {
-        let length = member.read(&mut read).await.unwrap();
-        assert!(length > 0, "the rest is sent");
-        taken += length;
-    }
-    assert_eq!(taken, LENGTH);
-    sleep(Duration::from_millis(50)).await;
-    assert!(endpoint.shared.pool.take().is_some());
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_member_never_takes_the_request_is_closed() {
     let endpoint = endpoint();

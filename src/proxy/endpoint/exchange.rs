@@ -15,7 +15,6 @@ use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 
-use super::body::BodyEnd;
 use super::error::{EndpointError, TimeoutStage, is_unprocessed};
 use super::member_connection::{
     Http2Connection, HyperResult, MemberConnection, SendFailure, for_http_1, for_http_2,
@@ -24,7 +23,6 @@ use super::outgoing::Outgoing;
 use super::pool::ConnectionChoice;
 use super::progress::{ExchangeAlarm, Progress};
 use super::request_copy::RequestCopy;
-use super::sending::{ExchangeStage, again, open_and_send};
 use super::shared::SharedEndpoint;
 use crate::net::ConnectError;
 
@@ -51,6 +49,14 @@ impl SendAttempt {
     /// Returns whether the connection came from the pool.
     fn is_pooled(self) -> bool {
         matches!(self, Self::First | Self::Second)
+    }
+
+    /// Returns what follows on a connection of HTTP/1.1 that turned out to be closed.
+    fn after_closed(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second | Self::Fresh | Self::Younger | Self::Alone => Self::Fresh,
+        }
     }
 
     /// Returns where to send a request that was not processed on an HTTP/2 connection: once
@@ -81,7 +87,7 @@ pub(super) struct Exchange {
     pub(super) waiting: Option<(u32, Instant)>,
     /// The body of the response, once there is a head.
     pub(super) incoming: Option<Incoming>,
-    pub(super) end: BodyEnd,
+    pub(super) end: IncomingEnd,
     attempt: SendAttempt,
     /// The request to send again if the member has not processed it.
     copy: Option<Box<RequestCopy>>,
@@ -96,11 +102,22 @@ pin_project! {
     }
 }
 
+/// Whether a body has ended.
+#[derive(Debug, Default)]
+pub(super) enum IncomingEnd {
+    #[default]
+    NotYet,
+    /// The error is yet to be returned.
+    Broken(Box<EndpointError>),
+    Over,
+}
+
 /// What became of a request.
 pub(super) enum Answer {
     Head(Parts),
-    /// It is on another connection.
-    Again(ExchangeStage),
+    /// It is to be sent on another connection: the member got nothing of it, or has not
+    /// processed it.
+    Again(Box<Request<Outgoing>>, ConnectionChoice, SendAttempt),
 }
 
 impl Exchange {
@@ -118,7 +135,7 @@ impl Exchange {
             whole,
             waiting: None,
             incoming: None,
-            end: BodyEnd::NotYet,
+            end: IncomingEnd::NotYet,
             attempt,
             copy: None,
         }
@@ -247,31 +264,32 @@ impl Exchange {
         Ok(head)
     }
 
-    /// Sends the request again if nothing of it was sent, or the member has not processed
-    /// it; otherwise, returns why there is no response.
-    fn unanswered(&mut self, mut failure: SendFailure) -> Result<ExchangeStage, EndpointError> {
-        let (endpoint, whole, attempt) = (self.endpoint.clone(), self.whole, self.attempt);
+    /// Returns the request if it is to be sent again; otherwise, why there is no response.
+    fn unanswered(&mut self, mut failure: SendFailure) -> Result<Answer, EndpointError> {
         let unsent = failure.take_message();
         let was_unsent = unsent.is_some();
-        match self.connection.take() {
+        let again = match self.connection.take() {
             Some(MemberConnection::Http2(two)) => {
                 let copy = self.copy.take();
                 let unprocessed = is_unprocessed(failure.error());
                 let copied = || copy.filter(|_| unprocessed)?.request();
-                if let (Some(request), Some((choice, attempt))) =
-                    (unsent.or_else(copied), attempt.after(&two))
-                {
-                    let sent = open_and_send(endpoint, request, whole, choice, attempt);
-                    return Ok(ExchangeStage::Opening(Box::pin(sent)));
-                }
+                unsent.or_else(copied).zip(self.attempt.after(&two))
             }
             _ => {
-                if let Some(unsent) = unsent.filter(|_| attempt.is_pooled()) {
-                    return Ok(again(endpoint, unsent, whole, attempt));
-                }
+                let pooled = self.attempt.is_pooled();
+                let after = (ConnectionChoice::Any, self.attempt.after_closed());
+                unsent.filter(|_| pooled).map(|unsent| (unsent, after))
+            }
+        };
+        match again {
+            Some((request, (choice, attempt))) => {
+                Ok(Answer::Again(Box::new(request), choice, attempt))
+            }
+            None => {
+                let error = failure.into_error();
+                Err(failed(&self.endpoint, error, was_unsent, self.attempt))
             }
         }
-        Err(failed(&endpoint, failure.into_error(), was_unsent, attempt))
     }
 }
 
@@ -305,16 +323,14 @@ impl SentRequest<dyn Future<Output = HyperResult> + Send> {
                     Poll::Ready(Err(mut unanswered)) => unanswered.take_message(),
                     Poll::Ready(Ok(_)) | Poll::Pending => None,
                 };
-                let (endpoint, attempt) = (exchange.endpoint.clone(), exchange.attempt);
+                let attempt = exchange.attempt;
                 let fresh = attempt == SendAttempt::Fresh;
                 return Poll::Ready(match unsent {
-                    Some(unsent) if !fresh => Ok(Answer::Again(again(
-                        endpoint,
-                        unsent,
-                        exchange.whole,
-                        attempt,
-                    ))),
-                    Some(_) => Err(endpoint.unreachable(closed.into())),
+                    Some(unsent) if !fresh => {
+                        let (choice, attempt) = (ConnectionChoice::Any, attempt.after_closed());
+                        Ok(Answer::Again(Box::new(unsent), choice, attempt))
+                    }
+                    Some(_) => Err(exchange.endpoint.unreachable(closed.into())),
                     None => Err(EndpointError::broken_off(closed, fresh)),
                 });
             }
@@ -330,7 +346,7 @@ impl SentRequest<dyn Future<Output = HyperResult> + Send> {
         }
         Poll::Ready(match answered {
             Ok(response) => exchange.answered(response).map(Answer::Head),
-            Err(failure) => exchange.unanswered(failure).map(Answer::Again),
+            Err(failure) => exchange.unanswered(failure),
         })
     }
 }

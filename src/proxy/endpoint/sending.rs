@@ -85,7 +85,9 @@ impl ExchangeStage {
                         let body = EndpointBody::new(sent);
                         return Poll::Ready(Ok(Response::from_parts(head, body)));
                     }
-                    Ok(Answer::Again(again)) => Ok(again),
+                    Ok(Answer::Again(request, choice, attempt)) => {
+                        Ok(again(&sent.exchange, *request, choice, attempt))
+                    }
                     Err(error) => Err(error),
                 },
                 Self::Over => panic!("a future was polled after it had completed"),
@@ -102,7 +104,7 @@ impl ExchangeStage {
     }
 }
 
-pub(super) async fn open_and_send(
+async fn open_and_send(
     endpoint: Arc<SharedEndpoint>,
     request: Request<Outgoing>,
     whole: Option<Instant>,
@@ -125,23 +127,28 @@ async fn switch(
     Exchange::new(endpoint, connection, SendAttempt::Fresh, whole).send(request, Instant::now())
 }
 
-/// Sends a request of which nothing was sent on another connection.
-pub(super) fn again(
-    endpoint: Arc<SharedEndpoint>,
+/// Sends the request of an exchange on another connection.
+fn again(
+    failed: &Exchange,
     request: Request<Outgoing>,
-    whole: Option<Instant>,
+    choice: ConnectionChoice,
     attempt: SendAttempt,
 ) -> ExchangeStage {
-    if attempt == SendAttempt::First {
+    let (endpoint, whole) = (failed.endpoint.clone(), failed.whole);
+    if attempt == SendAttempt::Second {
         // A member that closed one connection may have closed all: they are not tried one
         // by one.
         endpoint.pool.remove_closed();
-        if let Some(connection) = endpoint.pool.take() {
-            let second = Exchange::new(endpoint, connection, SendAttempt::Second, whole);
-            return ExchangeStage::sent(second.send(request, Instant::now()));
-        }
+        return match endpoint.pool.take() {
+            Some(connection) => {
+                let second = Exchange::new(endpoint, connection, attempt, whole);
+                ExchangeStage::sent(second.send(request, Instant::now()))
+            }
+            None => open(endpoint, request, whole),
+        };
     }
-    open(endpoint, request, whole)
+    let sent = open_and_send(endpoint, request, whole, choice, attempt);
+    ExchangeStage::Opening(Box::pin(sent))
 }
 
 /// Sends a request on a new connection, or on one that was opened meanwhile.
