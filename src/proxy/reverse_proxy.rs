@@ -144,8 +144,7 @@ impl<P> ReverseProxy<P> {
             .not_member_fault_if(EndpointError::is_idle_close)
             .stale_if(EndpointError::is_stale)
             .cause_by(EndpointError::cause)
-            .without_extensions()
-            .at_once();
+            .without_extensions();
         Self {
             inner: edge.before(balance.over_members()),
         }
@@ -168,7 +167,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // Right behind a server, nobody reads the extensions of the response.
+        // Right behind a server, the extensions of the response are not read.
         let announces = ConnectionFacts::beside(request.body()).is_none();
         self.send(request, announces)
     }

@@ -112,9 +112,9 @@ impl<W, D, P> BalanceService<W, D, P> {
         let common = &self.shared.settings.common;
         let again = common.failover.max_attempts > 1 || common.reconnects;
         let kept = self.bodies.keep(body, again);
-        let exchange = HttpExchange::new(self.shared.clone(), &head, kept, announces);
+        let exchange = HttpExchange::new(self.shared.clone(), head, kept, announces);
         BalanceFuture {
-            attempts: RequestAttempts::start(exchange, head, held),
+            attempts: RequestAttempts::start(exchange, held),
         }
     }
 }

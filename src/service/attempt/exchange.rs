@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower_service::Service;
 
@@ -28,8 +29,8 @@ pub(in crate::service) struct ServiceSettings {
     /// is then sent to the same member again, on a new connection. So the head is kept
     /// during every attempt.
     pub(in crate::service) reconnects: bool,
-    /// The first attempt starts with the call, not when its future is polled first.
-    pub(in crate::service) at_once: bool,
+    /// The state machine attends to a request from its beginning, for tests.
+    pub(in crate::service) machine_first: bool,
 }
 
 impl ServiceSettings {
@@ -42,16 +43,18 @@ impl ServiceSettings {
         attempts >= self.failover.max_attempts && !self.reconnects
     }
 
-    /// Returns whether a request may be sent to a second member while the first is late.
-    pub(super) fn hedges(&self) -> bool {
+    /// Returns whether the first attempt needs the state machine, because the request may
+    /// be sent to a second member while the first is late.
+    #[inline]
+    pub(super) fn begins_in_machine(&self) -> bool {
         let limits = self.time_limits.as_ref();
-        limits.is_some_and(|limits| limits.timeouts.hedge.is_some())
+        self.machine_first || limits.is_some_and(|limits| limits.timeouts.hedge.is_some())
     }
 
-    /// Returns whether a request waits if all members are full.
-    pub(super) fn waits_for_room(&self) -> bool {
-        let limits = self.time_limits.as_ref();
-        limits.is_some_and(|limits| limits.timeouts.member.is_some())
+    /// Returns how long a request waits for a member, if it waits.
+    #[inline]
+    pub(super) fn max_wait(&self) -> Option<Duration> {
+        self.time_limits.as_ref()?.timeouts.member
     }
 }
 
@@ -118,12 +121,7 @@ pub(in crate::service) struct Served<R, W> {
 }
 
 /// One request, with what is needed to send it again.
-///
-/// The first attempt gets the request as it came, without a copy ([`First`](Self::First)).
-/// All others get it from the exchange, after [`restore`](Self::restore).
 pub(in crate::service) trait ServiceExchange<W> {
-    /// The part of the request that the first attempt takes.
-    type First;
     type Request;
     type Service: Service<Self::Request, Response = Self::Response, Error = Self::Error>;
     type Response;
@@ -142,11 +140,8 @@ pub(in crate::service) trait ServiceExchange<W> {
 
     fn balancer(&self) -> &Balancer<W>;
 
-    /// Passes to `then` what the first pick needs to know.
-    fn pick_first<T>(&self, first: &Self::First, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
-
-    /// Passes to `then` what another pick needs to know.
-    fn pick<T>(&self, then: impl FnOnce(PickRequest<'_>) -> T) -> T;
+    /// Passes to `then` the balancer and what a pick needs to know of the request.
+    fn pick<T>(&mut self, then: impl FnOnce(&Balancer<W>, PickRequest<'_>) -> T) -> T;
 
     /// Releases the service that was polled ready, so that other requests can use it
     /// meanwhile.
@@ -164,23 +159,8 @@ pub(in crate::service) trait ServiceExchange<W> {
     /// Returns whether the request may be sent to two members at the same time.
     fn is_shareable(&self) -> bool;
 
-    /// Returns the request for the first attempt. It can be sent again unless this is the
-    /// `last` attempt.
-    fn first_request(
-        &mut self,
-        first: Self::First,
-        lease: &mut Lease<W>,
-        last: bool,
-    ) -> Result<Self::Request, Unsendable>;
-
-    /// Keeps what the first attempt takes later, from [`request`](Self::request).
-    fn hold(&mut self, first: Self::First);
-
-    /// Makes what is kept ready for other picks and attempts.
-    fn restore(&mut self);
-
-    /// Returns the request for the next attempt; nothing needs to be kept after the `last`
-    /// one. With `fresh`, the request requires a new connection.
+    /// Returns the request for the next attempt. It can be sent again unless this is the
+    /// `last` one. With `fresh`, the request requires a new connection.
     fn request(
         &mut self,
         lease: &mut Lease<W>,

@@ -1,11 +1,11 @@
-//! One request through a service: [`RequestAttempts`]. It picks a member and starts the first
-//! attempt. Most requests need no more.
+//! One request through a service: [`RequestAttempts`]. It picks a member, and its first poll
+//! starts the first attempt. Most requests need no more.
 //!
 //! ```text
 //! call ─► pick ─► first attempt ─► response
 //!           │            │
 //!           ▼            ▼ failed, a status to retry, or to be hedged
-//!        nobody? ─► the machine takes over
+//!       no member? ─► the machine takes over
 //! ```
 //!
 //! Not here: what happens then (`machine`).
@@ -13,12 +13,11 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::exchange::{Judgement, Served, ServiceExchange, ServiceSettings};
+use super::exchange::{Judgement, Served, ServiceExchange};
 use super::machine::{Machine, Steps};
 use super::slot::{AttemptError, AttemptSlot, SlotNumber};
 use super::wait::{NextService, Wait};
@@ -58,16 +57,18 @@ where
 {
     /// Picks a member at once, so that it is counted before the future is polled.
     #[inline]
-    pub(in crate::service) fn start(mut exchange: X, first: X::First, held: X::Held) -> Self {
+    pub(in crate::service) fn start(mut exchange: X, held: X::Held) -> Self {
         let settings = exchange.settings();
         if settings.failover.retries && exchange.is_idempotent() {
             settings.failover.budget.deposit();
         }
-        let balancer = exchange.balancer();
-        let picked = exchange.pick_first(&first, |pick| {
+        let max_wait = settings.max_wait();
+        let begins_in_machine = settings.begins_in_machine();
+        let waits = |error: &PickError| max_wait.filter(|_| may_change(error));
+        let picked = exchange.pick(|balancer, pick| {
             let picked = balancer.pick_without_events(&pick);
             if let Err(error) = &picked {
-                if max_wait(settings, error).is_none() {
+                if waits(error).is_none() {
                     balancer.report_refused(&pick, error);
                 }
             }
@@ -76,33 +77,20 @@ where
         let (one, machine) = match picked {
             Ok(lease) => {
                 let service = X::first(held, &lease);
-                let (one, ended) = if settings.at_once {
-                    let of = (&mut exchange, first);
-                    AttemptSlot::start(lease, service, X::SHARED, of)
-                } else {
-                    exchange.hold(first);
-                    (AttemptSlot::new(lease, service, X::SHARED), None)
-                };
-                let hedges = exchange.settings().hedges();
-                let ended = ended.map(Machine::ended);
-                (one, ended.or_else(|| hedges.then(Machine::attempting)))
+                let one = AttemptSlot::new(lease, service, X::SHARED);
+                (one, begins_in_machine.then(Machine::attempting))
             }
             Err(error) => {
-                let machine = match max_wait(settings, &error) {
+                let machine = match waits(&error) {
                     Some(most) => {
                         let service = NextService::Held(X::release(held));
-                        let wait = Wait::new(balancer, service, most);
-                        exchange.hold(first);
-                        Machine::waiting(wait)
+                        Machine::waiting(Wait::new(exchange.balancer(), service, most))
                     }
                     None => Machine::failed(error.into()),
                 };
                 (AttemptSlot::empty(), Some(machine))
             }
         };
-        if machine.is_some() {
-            exchange.restore();
-        }
         Self {
             exchange,
             one,
@@ -162,9 +150,6 @@ where
     S: Service<X::Request, Response = X::Response, Error = X::Error, Future = F>,
     F: Future<Output = Result<X::Response, X::Error>>,
 {
-    if this.machine.is_none() {
-        this.exchange.restore();
-    }
     let mut steps = Steps {
         machine: this.machine.get_or_insert_with(Machine::attempting),
         exchange: this.exchange,
@@ -179,11 +164,4 @@ where
         Some(result) => Poll::Ready(result),
         None => steps.poll_response(context),
     }
-}
-
-/// Returns how long a request waits after this failed pick, if it waits.
-fn max_wait(settings: &ServiceSettings, error: &PickError) -> Option<Duration> {
-    let limits = settings.time_limits.as_ref()?;
-    let most = limits.timeouts.member?;
-    may_change(error).then_some(most)
 }

@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::exchange::{Judgement, Served, ServiceExchange, ServiceSettings, Unsendable};
-use super::kept_head::{KeptHead, PackedHead, copy_of};
+use super::kept_head::KeptHead;
 use super::marks::FreshConnection;
 use crate::balancer::{Balancer, Lease, PickRequest};
 use crate::service::affinity::{BoxFacts, HttpAffinity};
@@ -66,47 +66,21 @@ impl ResponseTo {
 impl<W, D, K> HttpExchange<W, D, K> {
     pub(in crate::service) fn new(
         shared: Arc<HttpShared<W>>,
-        head: &Parts,
+        head: Parts,
         kept: K,
         announces: bool,
     ) -> Self {
         let marked = || head.extensions.get::<Idempotent>().is_some();
         Self {
             idempotent: is_idempotent(&head.method) || marked(),
-            facts: shared.settings.affinity.read_facts(head),
+            facts: shared.settings.affinity.read_facts(&head),
             kept,
             shared,
             method: ResponseTo::of(&head.method),
-            head: KeptHead::Gone,
+            head: KeptHead::Whole(head),
             announces,
             way: PhantomData,
         }
-    }
-
-    fn pick_by<T>(&self, head: &Parts, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
-        let HttpShared { balancer, settings } = &*self.shared;
-        let facts = self.facts.as_deref();
-        settings.affinity.pick(balancer, head, facts, then)
-    }
-}
-
-impl<W, D, K> HttpExchange<W, D, K>
-where
-    K: KeptBody,
-    D: Dispatch<W, Request<K::Body>>,
-{
-    /// Turns a head into the request for a member.
-    #[inline]
-    fn request_to(
-        &mut self,
-        mut head: Parts,
-        lease: &mut Lease<W>,
-    ) -> Result<Request<K::Body>, Unsendable> {
-        self.shared.settings.affinity.strip(&mut head.headers);
-        D::rewrite(lease, &mut head).map_err(Unsendable::Rewrite)?;
-        let body = self.kept.next(|| lease.sent_meter());
-        let body = body.ok_or(Unsendable::BodyGone)?;
-        Ok(Request::from_parts(head, body))
     }
 }
 
@@ -118,7 +92,6 @@ where
     RB: Body,
     E: Into<BoxError>,
 {
-    type First = Parts;
     type Request = Request<K::Body>;
     type Service = D::Service;
     type Response = Response<RB>;
@@ -137,14 +110,16 @@ where
         &self.shared.balancer
     }
 
-    fn pick_first<T>(&self, first: &Parts, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
-        self.pick_by(first, then)
-    }
-
-    fn pick<T>(&self, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
-        match &self.head {
-            KeptHead::Whole(head) | KeptHead::Unsent(head) => self.pick_by(head, then),
-            KeptHead::Packed(_) | KeptHead::Gone => then(PickRequest::new()),
+    #[inline]
+    fn pick<T>(&mut self, then: impl FnOnce(&Balancer<W>, PickRequest<'_>) -> T) -> T {
+        let HttpShared { balancer, settings } = &*self.shared;
+        let facts = self.facts.as_deref();
+        match self.head.whole() {
+            Some(head) => {
+                let then = |pick: PickRequest<'_>| then(balancer, pick);
+                settings.affinity.pick(balancer, head, facts, then)
+            }
+            None => then(balancer, PickRequest::new()),
         }
     }
 
@@ -177,47 +152,27 @@ where
     }
 
     #[inline]
-    fn first_request(
-        &mut self,
-        mut first: Parts,
-        lease: &mut Lease<W>,
-        last: bool,
-    ) -> Result<Request<K::Body>, Unsendable> {
-        if !last {
-            let all = self.shared.settings.extensions;
-            self.head = KeptHead::Packed(PackedHead::pack(&mut first, all));
-        }
-        self.request_to(first, lease)
-    }
-
-    fn hold(&mut self, first: Parts) {
-        self.head = KeptHead::Unsent(Box::new(first));
-    }
-
-    fn restore(&mut self) {
-        self.head.unpack();
-    }
-
     fn request(
         &mut self,
         lease: &mut Lease<W>,
         last: bool,
         fresh: bool,
     ) -> Result<Request<K::Body>, Unsendable> {
-        self.head.unpack();
-        let head = match &self.head {
-            KeptHead::Unsent(_) => {
-                let head = self.head.take().ok_or(Unsendable::BodyGone)?;
-                return self.first_request(head, lease, last);
-            }
-            KeptHead::Whole(head) if !last => Some(copy_of(head, self.shared.settings.extensions)),
-            _ => self.head.take(),
-        };
+        let HttpSettings {
+            affinity,
+            extensions,
+            ..
+        } = &self.shared.settings;
+        let head = self.head.next(last, *extensions);
         let mut head = head.ok_or(Unsendable::BodyGone)?;
         if fresh {
             head.extensions.insert(FreshConnection::new());
         }
-        self.request_to(head, lease)
+        affinity.strip(&mut head.headers);
+        D::rewrite(lease, &mut head).map_err(Unsendable::Rewrite)?;
+        let body = self.kept.next(|| lease.sent_meter());
+        let body = body.ok_or(Unsendable::BodyGone)?;
+        Ok(Request::from_parts(head, body))
     }
 
     fn judge(&self, response: &Response<RB>) -> Judgement {

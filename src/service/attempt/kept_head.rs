@@ -10,33 +10,53 @@ use super::marks::{FreshConnection, HostKept};
 pub(super) enum KeptHead {
     /// It is not needed again.
     Gone,
-    /// No attempt has it yet.
-    Unsent(Box<Parts>),
-    /// The first attempt has it. This is enough to send it again, which few requests need.
+    /// The next attempt gets it.
+    Whole(Parts),
+    /// An attempt has it. This is enough to send it again, which few requests need.
     Packed(PackedHead),
-    Whole(Box<Parts>),
 }
 
 impl KeptHead {
-    /// Unpacks the head, for another attempt.
-    pub(super) fn unpack(&mut self) {
-        *self = match std::mem::replace(self, Self::Gone) {
-            Self::Packed(packed) => packed
-                .unpack()
-                .map_or(Self::Gone, |head| Self::Whole(Box::new(head))),
-            other => other,
-        };
-    }
-
     pub(super) fn is_gone(&self) -> bool {
         matches!(self, Self::Gone)
     }
 
-    /// Takes a whole head.
-    pub(super) fn take(&mut self) -> Option<Parts> {
-        match std::mem::replace(self, Self::Gone) {
-            Self::Whole(head) | Self::Unsent(head) => Some(*head),
+    /// Returns the head to look at, unless it is gone. After an attempt it is unpacked.
+    pub(super) fn whole(&mut self) -> Option<&Parts> {
+        if let Self::Packed(_) = self {
+            *self = self.take().map_or(Self::Gone, Self::Whole);
+        }
+        match self {
+            Self::Whole(head) => Some(head),
             Self::Packed(_) | Self::Gone => None,
+        }
+    }
+
+    /// Returns the head for the next attempt, and keeps what is needed to send it again
+    /// unless this is the `last` one. With `all`, the attempt gets the extensions, too.
+    #[inline]
+    pub(super) fn next(&mut self, last: bool, all: bool) -> Option<Parts> {
+        let mut head = self.take()?;
+        let passed = if !all {
+            passed_on(&head.extensions)
+        } else if last {
+            std::mem::take(&mut head.extensions)
+        } else {
+            head.extensions.clone()
+        };
+        let extensions = std::mem::replace(&mut head.extensions, passed);
+        if !last {
+            *self = Self::Packed(PackedHead::pack(&head, extensions));
+        }
+        Some(head)
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<Parts> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Whole(head) => Some(head),
+            Self::Packed(packed) => packed.unpack(),
+            Self::Gone => None,
         }
     }
 
@@ -45,7 +65,7 @@ impl KeptHead {
         let extensions = match self {
             Self::Gone => return Extensions::new(),
             Self::Packed(packed) => &mut packed.extensions,
-            Self::Whole(head) | Self::Unsent(head) => &mut head.extensions,
+            Self::Whole(head) => &mut head.extensions,
         };
         std::mem::take(extensions)
     }
@@ -69,19 +89,13 @@ const PREFIX: usize = 7;
 const USUAL: usize = 64;
 
 impl PackedHead {
-    /// Packs a head that an attempt is about to send. With `all`, the attempt gets the
-    /// extensions, too.
-    pub(super) fn pack(head: &mut Parts, all: bool) -> Self {
-        let passed = if all {
-            head.extensions.clone()
-        } else {
-            passed_on(&head.extensions)
-        };
+    /// Packs a head that an attempt is about to send, with these extensions.
+    fn pack(head: &Parts, extensions: Extensions) -> Self {
         Self {
             method: head.method.clone(),
             uri: head.uri.clone(),
             version: head.version,
-            extensions: std::mem::replace(&mut head.extensions, passed),
+            extensions,
             lines: pack_lines(&head.headers),
         }
     }
@@ -95,20 +109,6 @@ impl PackedHead {
         head.headers = unpack_lines(&self.lines)?;
         Some(head)
     }
-}
-
-/// Copies a whole head.
-pub(super) fn copy_of(head: &Parts, all: bool) -> Parts {
-    if all {
-        return head.clone();
-    }
-    let (mut copy, ()) = Request::new(()).into_parts();
-    copy.method = head.method.clone();
-    copy.uri = head.uri.clone();
-    copy.version = head.version;
-    copy.headers = head.headers.clone();
-    copy.extensions = passed_on(&head.extensions);
-    copy
 }
 
 /// Returns the extensions that a member gets in any case.
@@ -142,7 +142,7 @@ fn pack_lines(headers: &HeaderMap) -> Vec<u8> {
 
 /// Returns `None` if the lines do not come from [`pack_lines`].
 fn unpack_lines(mut lines: &[u8]) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(lines.len() / USUAL);
     while let Some((&[a, b, c, d, e, f, sensitive], rest)) = lines.split_first_chunk::<PREFIX>() {
         let name = usize::from(u16::from_be_bytes([a, b]));
         let value = usize::try_from(u32::from_be_bytes([c, d, e, f])).ok()?;

@@ -44,8 +44,6 @@ pub(super) struct Machine<W, S, F, H> {
 
 enum AttemptStage<W, S, H> {
     Attempting,
-    /// The first attempt has ended before it was polled.
-    Ended(AttemptError),
     Failed(BalanceError),
     Over,
     Waiting(Box<Wait<W, S, H>>),
@@ -75,11 +73,6 @@ impl<W, S, F, H> Machine<W, S, F, H> {
     /// Takes over a request during its first attempt.
     pub(super) fn attempting() -> Box<Self> {
         Self::new(AttemptStage::Attempting, 1)
-    }
-
-    /// Takes over a request whose first attempt ended before it was polled.
-    pub(super) fn ended(error: AttemptError) -> Box<Self> {
-        Self::new(AttemptStage::Ended(error), 1)
     }
 
     /// Starts with a request that waits for a member.
@@ -123,7 +116,6 @@ where
             let then = match std::mem::replace(&mut self.machine.stage, AttemptStage::Over) {
                 AttemptStage::Failed(error) => return Poll::Ready(Err(error)),
                 AttemptStage::Over => panic!("a future was polled after it had completed"),
-                AttemptStage::Ended(error) => self.handle_error(SlotNumber::One, error),
                 AttemptStage::Waiting(wait) => {
                     if self.wait(context, wait) {
                         return Poll::Pending;
@@ -166,7 +158,7 @@ where
             stage, progress, ..
         } = &mut *self.machine;
         progress.forget_replaced(self.exchange.balancer());
-        let picked = wait.poll(context, &*self.exchange, progress);
+        let picked = wait.poll(context, &mut *self.exchange, progress);
         *stage = match picked {
             Poll::Pending => {
                 *stage = AttemptStage::Waiting(wait);
@@ -245,7 +237,7 @@ where
             Some(_) => Some(None),
             // There is a response already: no member in error is recovered for a better one.
             None => progress
-                .pick_for_retry(&*self.exchange, PickScope::Usable)
+                .pick_for_retry(&mut *self.exchange, PickScope::Usable)
                 .map(Some),
         };
         let Some(next) = retry else {
@@ -279,7 +271,7 @@ where
         ended: AttemptError,
     ) -> NextStepOf<X, W, S> {
         let Machine { progress, two, .. } = &mut *self.machine;
-        let exchange = &*self.exchange;
+        let exchange = &mut *self.exchange;
         let (slot, other) = slots(which, self.one.as_mut(), two);
         let other = other.filter(|other| other.is_busy());
         let Some(mut slot) = slot else {
@@ -289,8 +281,7 @@ where
         let Some((lease, service)) = slot.as_mut().take() else {
             return NextStep::Continue;
         };
-        let settings = exchange.settings();
-        let failover = &settings.failover;
+        let budget = exchange.settings().failover.budget.clone();
         let (error, fault) = match ended {
             AttemptError::AtCapacity => {
                 progress.meet_limit(&lease);
@@ -298,7 +289,7 @@ where
                 // No attempt was made after all.
                 progress.attempts -= 1;
                 if other.is_some() {
-                    progress.refund(&failover.budget);
+                    progress.refund(&budget);
                     return NextStep::Continue;
                 }
                 let left = exchange.is_available();
@@ -315,7 +306,7 @@ where
                 };
                 let then = next_step::<W, X, S, F>(exchange, progress, next);
                 if matches!(then, NextStep::Return(_)) {
-                    progress.refund(&failover.budget);
+                    progress.refund(&budget);
                 }
                 return then;
             }
@@ -323,7 +314,7 @@ where
             AttemptError::NotReady(error, _) if X::SHARED => {
                 // The same service would have to become ready for any other member.
                 lease.finish(Outcome::Cancelled);
-                progress.refund(&failover.budget);
+                progress.refund(&budget);
                 if other.is_some() {
                     return NextStep::Continue;
                 }
@@ -334,7 +325,7 @@ where
             AttemptError::BodyGone => {
                 // An earlier attempt, or the one beside this, has read the body meanwhile.
                 lease.finish(Outcome::Cancelled);
-                progress.refund(&failover.budget);
+                progress.refund(&budget);
                 if other.is_some() {
                     return NextStep::Continue;
                 }
@@ -350,8 +341,9 @@ where
                 return NextStep::Return(Err(BalanceError::Request { status, source }));
             }
         };
+        let settings = exchange.settings();
         let cause = settings.classify.cause(&*error, fault);
-        let late = fault.is_timed_out() && failover.error_on_timeout;
+        let late = fault.is_timed_out() && settings.failover.error_on_timeout;
         if !fault.is_member_blameless() && (fault.is_nothing_sent() || late) {
             lease.put_in_error_because(cause.clone());
         }
@@ -375,7 +367,8 @@ where
             PickScope::Usable
         };
         let next = if fault.is_nothing_sent() {
-            let may = progress.attempts < failover.max_attempts && exchange.is_available();
+            let most = settings.failover.max_attempts;
+            let may = progress.attempts < most && exchange.is_available();
             may.then(|| progress.pick(exchange, scope))
         } else if progress.take_retry(fault) {
             progress.pick_for_retry(exchange, scope).map(Ok)
@@ -426,7 +419,7 @@ where
     /// Starts the hedged attempt if its delay has elapsed; returns whether it did.
     fn hedge(&mut self, context: &mut Context<'_>) -> bool {
         let this = &mut *self.machine;
-        let exchange = &*self.exchange;
+        let exchange = &mut *self.exchange;
         let settings = exchange.settings();
         let Some(limits) = &settings.time_limits else {
             return false;

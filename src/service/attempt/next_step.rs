@@ -41,8 +41,7 @@ pub(super) fn next_step<W, X, S, F>(
 where
     X: ServiceExchange<W, Service = S>,
 {
-    let limits = exchange.settings().time_limits.as_ref();
-    let max_wait = limits.and_then(|limits| limits.timeouts.member);
+    let max_wait = exchange.settings().max_wait();
     let FailedAttempt {
         mut slot, service, ..
     } = after;

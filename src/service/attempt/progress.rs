@@ -134,12 +134,12 @@ impl RequestProgress {
     /// unless the request waits for a member: then it is reported when the wait is over.
     pub(super) fn pick<W, X: ServiceExchange<W>>(
         &mut self,
-        exchange: &X,
+        exchange: &mut X,
         scope: PickScope,
     ) -> Result<Lease<W>, PickError> {
         let picked = self.pick_unreported(exchange, scope);
         let full = matches!(picked, Err(PickError::AtCapacity));
-        if !(full && exchange.settings().waits_for_room()) {
+        if !(full && exchange.settings().max_wait().is_some()) {
             self.report_failed_pick(exchange, &picked);
         }
         picked
@@ -147,13 +147,11 @@ impl RequestProgress {
 
     fn report_failed_pick<W, X: ServiceExchange<W>>(
         &self,
-        exchange: &X,
+        exchange: &mut X,
         picked: &Result<Lease<W>, PickError>,
     ) {
         if let Err(error) = picked {
-            exchange.pick(|pick| {
-                exchange.balancer().report_refused(&self.of(pick), error);
-            });
+            exchange.pick(|balancer, pick| balancer.report_refused(&self.of(pick), error));
         }
     }
 
@@ -162,7 +160,7 @@ impl RequestProgress {
     /// one that only its error excludes.
     fn pick_unreported<W, X: ServiceExchange<W>>(
         &mut self,
-        exchange: &X,
+        exchange: &mut X,
         scope: PickScope,
     ) -> Result<Lease<W>, PickError> {
         self.forget_replaced(exchange.balancer());
@@ -176,17 +174,16 @@ impl RequestProgress {
         if scope == PickScope::Usable || !matches!(picked, Err(PickError::NoneUsable { .. })) {
             return picked;
         }
-        let recovered = exchange.pick(|pick| {
-            exchange
-                .balancer()
-                .pick_with_forced_recovery(&self.of(pick))
-        });
+        let recovered =
+            exchange.pick(|balancer, pick| balancer.pick_with_forced_recovery(&self.of(pick)));
         recovered.map_or(picked, Ok)
     }
 
-    fn pick_untried<W, X: ServiceExchange<W>>(&self, exchange: &X) -> Result<Lease<W>, PickError> {
-        let balancer = exchange.balancer();
-        exchange.pick(|pick| {
+    fn pick_untried<W, X: ServiceExchange<W>>(
+        &self,
+        exchange: &mut X,
+    ) -> Result<Lease<W>, PickError> {
+        exchange.pick(|balancer, pick| {
             let pick = self.of(pick);
             let picked = balancer.pick_untried(&pick);
             match &picked {
@@ -201,7 +198,7 @@ impl RequestProgress {
     /// Picks another member for a request that may have been sent, if it may be sent again.
     pub(super) fn pick_for_retry<W, X: ServiceExchange<W>>(
         &mut self,
-        exchange: &X,
+        exchange: &mut X,
         scope: PickScope,
     ) -> Option<Lease<W>> {
         let failover = &exchange.settings().failover;
@@ -217,7 +214,7 @@ impl RequestProgress {
         let picked = self.pick_unreported(exchange, scope);
         self.report_failed_pick(exchange, &picked);
         if picked.is_err() {
-            self.refund(&failover.budget);
+            self.refund(&exchange.settings().failover.budget);
         }
         picked.ok()
     }

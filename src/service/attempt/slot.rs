@@ -3,7 +3,7 @@
 //! Not here: which attempts are made, and what happens after one has ended (`machine`).
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use http::StatusCode;
 use pin_project_lite::pin_project;
@@ -98,47 +98,6 @@ impl<W, S, F> AttemptSlot<W, S, F> {
             fresh: false,
             timer: None,
         }
-    }
-
-    /// Starts the first attempt. If its service is not ready yet, the exchange keeps the
-    /// request. Most services are always ready.
-    #[inline]
-    pub(super) fn start<X>(
-        lease: Lease<W>,
-        service: S,
-        ready: bool,
-        (exchange, first): (&mut X, X::First),
-    ) -> (Self, Option<AttemptError>)
-    where
-        X: ServiceExchange<W, Service = S>,
-        S: Service<X::Request, Response = X::Response, Error = X::Error, Future = F>,
-    {
-        let mut slot = Self::new(lease, service, ready);
-        let last = exchange.settings().is_last(1);
-        let mut watched = PanicGuard {
-            lease: &mut slot.lease,
-            returned: false,
-        };
-        let mut ended = None;
-        if let (Some(lease), Some(service)) = (&mut *watched.lease, &mut slot.service) {
-            // If it is not ready, it is polled again with the future.
-            let mut no_waker = Context::from_waker(Waker::noop());
-            match ready_to_call(service, ready, &mut no_waker, exchange) {
-                Poll::Pending => exchange.hold(first),
-                Poll::Ready(Err(error)) => {
-                    exchange.hold(first);
-                    ended = Some(error);
-                }
-                Poll::Ready(Ok(())) => match exchange.first_request(first, lease, last) {
-                    Ok(request) => slot.future = Some(service.call(request)),
-                    Err(unsendable) => ended = Some(unsendable.into()),
-                },
-            }
-        }
-        watched.returned = true;
-        drop(watched);
-        slot.ready = false;
-        (slot, ended)
     }
 
     pub(in crate::service) fn is_busy(&self) -> bool {

@@ -43,23 +43,22 @@ impl<W, S, H> Wait<W, S, H> {
     pub(super) fn poll<X: ServiceExchange<W>>(
         &mut self,
         context: &mut Context<'_>,
-        exchange: &X,
+        exchange: &mut X,
         progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
         let tried = &*progress.tried;
-        let balancer = exchange.balancer();
         loop {
-            let picked = exchange.pick(|pick| {
+            let picked = exchange.pick(|balancer, pick| {
                 let pick = progress.of(pick);
                 let picked = self.waiter.attempt(&pick, context);
                 // The member that was waited for may have been removed meanwhile.
-                let nobody = matches!(picked, Err(PickError::NoneUsable { .. }));
-                let instead = (nobody && !tried.is_empty())
+                let none_usable = matches!(picked, Err(PickError::NoneUsable { .. }));
+                let instead = (none_usable && !tried.is_empty())
                     .then(|| balancer.pick_in_reserve(&pick))
                     .flatten();
                 instead.map_or(picked, Ok)
             });
-            if !tried.is_empty() && balancer.has_only(tried) {
+            if !tried.is_empty() && exchange.balancer().has_only(tried) {
                 return self.over(picked, exchange, progress);
             }
             let Some(limits) = &exchange.settings().time_limits else {
@@ -73,6 +72,7 @@ impl<W, S, H> Wait<W, S, H> {
                 return self.over(picked, exchange, progress);
             }
             // No other task may notice that a member's error is over.
+            let balancer = exchange.balancer();
             let now = balancer.now();
             // If it is already over, it was noticed too late; try again in a moment.
             let due = balancer.next_timed_change();
@@ -88,11 +88,11 @@ impl<W, S, H> Wait<W, S, H> {
     fn over<X: ServiceExchange<W>>(
         &mut self,
         picked: Result<Lease<W>, PickError>,
-        exchange: &X,
+        exchange: &mut X,
         progress: &RequestProgress,
     ) -> Poll<Result<Lease<W>, PickError>> {
         if let Err(error) = &picked {
-            exchange.pick(|pick| {
+            exchange.pick(|_, pick| {
                 self.waiter.give_up_on(&progress.of(pick), error);
             });
         }

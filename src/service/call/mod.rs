@@ -65,7 +65,7 @@ impl<W> Balancer<W> {
                     time_limits: None,
                     retries_same_member: false,
                     reconnects: false,
-                    at_once: false,
+                    machine_first: false,
                 },
                 affinity: None,
             }
@@ -266,7 +266,7 @@ where
             keep: self.keep.clone(),
         };
         CallFuture {
-            attempts: RequestAttempts::start(exchange, (), ()),
+            attempts: RequestAttempts::start(exchange, ()),
         }
     }
 }
@@ -306,7 +306,6 @@ where
     R: 'static,
     K: KeepRequest<R>,
 {
-    type First = ();
     type Request = R;
     type Service = W;
     type Response = W::Response;
@@ -325,11 +324,7 @@ where
         &self.balancer
     }
 
-    fn pick_first<T>(&self, (): &(), then: impl FnOnce(PickRequest<'_>) -> T) -> T {
-        self.pick(then)
-    }
-
-    fn pick<T>(&self, then: impl FnOnce(PickRequest<'_>) -> T) -> T {
+    fn pick<T>(&mut self, then: impl FnOnce(&Balancer<W>, PickRequest<'_>) -> T) -> T {
         let mut pick = PickRequest::new();
         if let (Some(affinity), Some(request)) = (&self.settings.affinity, &self.request) {
             pick = pick.with_session(affinity.route(request));
@@ -340,7 +335,7 @@ where
                 pick = pick.with_any_facts(facts);
             }
         }
-        then(pick)
+        then(&self.balancer, pick)
     }
 
     fn release((): ()) {}
@@ -368,14 +363,6 @@ where
     fn is_shareable(&self) -> bool {
         self.request.is_some()
     }
-
-    fn first_request(&mut self, (): (), lease: &mut Lease<W>, last: bool) -> Result<R, Unsendable> {
-        self.request(lease, last, false)
-    }
-
-    fn hold(&mut self, (): ()) {}
-
-    fn restore(&mut self) {}
 
     fn request(&mut self, _: &mut Lease<W>, last: bool, _: bool) -> Result<R, Unsendable> {
         let copy = self.request.as_ref().filter(|_| !last);

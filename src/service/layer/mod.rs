@@ -72,7 +72,7 @@ impl<W> BalanceLayer<W> {
             time_limits: None,
             retries_same_member: false,
             reconnects: false,
-            at_once: false,
+            machine_first: false,
         };
         Self {
             balancer,
@@ -222,10 +222,11 @@ impl<W, P> BalanceLayer<W, P> {
         self
     }
 
-    /// Starts the first attempt with the call, for members whose `call` only prepares it.
-    #[cfg(feature = "proxy")]
-    pub(crate) fn at_once(mut self) -> Self {
-        self.settings.common.at_once = true;
+    /// Lets the state machine attend to requests from their beginning, which only those
+    /// need that wait, fail or are hedged. Tests compare both ways.
+    #[doc(hidden)]
+    pub fn machine_first(mut self) -> Self {
+        self.settings.common.machine_first = true;
         self
     }
 
