@@ -28,7 +28,8 @@ use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
 
 /// The service that hyper calls for each request of one connection.
 pub(super) struct RequestService<S> {
-    /// It serves one request after the other, as far as it is ready.
+    /// Services that find the facts beside their requests serve one request after the other,
+    /// as far as they are ready. Each request to another service gets a clone.
     pub(super) service: RefCell<S>,
     pub(super) connection: Arc<ConnectionState>,
     pub(super) options: Arc<Options>,
@@ -110,7 +111,13 @@ where
             let body = ClientBody::new(body, transport, most, patience, in_flight);
             body.with_facts(facts)
         });
-        let mut service = self.service.borrow_mut();
+        let mut shared = self.service.borrow_mut();
+        let mut own = None;
+        let service = if self.beside {
+            &mut *shared
+        } else {
+            own.insert(shared.clone())
+        };
         // Most services are always ready. If this one is not, the future polls it again.
         let mut no_waker = Context::from_waker(Waker::noop());
         let state = match service.poll_ready(&mut no_waker) {
@@ -119,7 +126,7 @@ where
             },
             Poll::Ready(Err(_)) | Poll::Pending => {
                 let another = service.clone();
-                let service = std::mem::replace(&mut *service, another);
+                let service = std::mem::replace(service, another);
                 RequestStart::Chosen {
                     waiting: Some(Box::new((service, request))),
                 }
