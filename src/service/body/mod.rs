@@ -2,6 +2,8 @@
 //! bodies of responses, which hold the lease (`leased`).
 
 mod leased;
+#[cfg(all(test, equipoise_loom))]
+mod loom_tests;
 mod replay;
 mod replay_buffer;
 mod request;
