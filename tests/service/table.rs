@@ -22,10 +22,15 @@ struct Two {
     balancer: Balancer<Uri>,
     books: Books,
     good: Backend,
+    /// The state machine attends to each request from its beginning.
+    machine_first: bool,
 }
 
+/// Both beginnings of a request.
+const BOTH: [bool; 2] = [false, true];
+
 impl Two {
-    async fn new(bad: Uri) -> Self {
+    async fn new(bad: Uri, machine_first: bool) -> Self {
         let good = Backend::named("good").await;
         let books = Books::default();
         let balancer = Balancer::builder()
@@ -38,13 +43,19 @@ impl Two {
             balancer,
             books,
             good,
+            machine_first,
         }
     }
 
     fn proxy(&self) -> Proxy {
-        BalanceLayer::new(self.balancer.clone())
-            .nothing_sent_if(legacy::Error::is_connect)
-            .layer(client(Http::One))
+        let layer = BalanceLayer::new(self.balancer.clone());
+        let layer = layer.nothing_sent_if(legacy::Error::is_connect);
+        let layer = if self.machine_first {
+            layer.machine_first()
+        } else {
+            layer
+        };
+        layer.layer(client(Http::One))
     }
 
     async fn status(&self, method: Method) -> StatusCode {
@@ -68,9 +79,10 @@ impl Two {
 
 #[tokio::test]
 async fn row_3_a_connection_that_is_refused_moves_on() {
-    for method in [Method::GET, Method::POST] {
-        let two = Two::new(dead().await).await;
-        assert_eq!(two.status(method).await, 200);
+    let methods = [Method::GET, Method::POST];
+    for (method, machine_first) in methods.iter().flat_map(|it| BOTH.map(|both| (it, both))) {
+        let two = Two::new(dead().await, machine_first).await;
+        assert_eq!(two.status(method.clone()).await, 200);
         assert!(two.bad_is_in_error());
         // None left: the last error is told (Apache: 503).
         two.good.kill().await;
@@ -84,15 +96,17 @@ async fn row_3_a_connection_that_is_refused_moves_on() {
 async fn row_4_a_name_that_does_not_resolve_moves_on() {
     // Ledger 17: Apache answers 500.
     let nowhere = Uri::from_static("http://no-such-host.invalid:80");
-    let two = Two::new(nowhere).await;
-    assert_eq!(two.status(Method::POST).await, 200);
-    assert!(two.bad_is_in_error());
+    for machine_first in BOTH {
+        let two = Two::new(nowhere.clone(), machine_first).await;
+        assert_eq!(two.status(Method::POST).await, 200);
+        assert!(two.bad_is_in_error());
+    }
 }
 
 /// The bad member takes a request and then answers with these bytes.
-async fn answering(answer: &'static [u8]) -> (Two, RawBackend) {
+async fn answering(answer: &'static [u8], machine_first: bool) -> (Two, RawBackend) {
     let raw = RawBackend::start(answer).await;
-    (Two::new(raw.uri()).await, raw)
+    (Two::new(raw.uri(), machine_first).await, raw)
 }
 
 #[tokio::test]
@@ -109,15 +123,15 @@ async fn rows_9_12_and_13_what_is_no_answer_is_502_for_a_post_and_repeated_for_a
         b"hello, who are you?\r\n\r\n",
         b"\x00\x01\x02\x03\r\n\r\n",
     ];
-    for answer in answers {
+    for (answer, machine_first) in answers.iter().flat_map(|it| BOTH.map(|both| (it, both))) {
         let case = String::from_utf8_lossy(answer);
-        let (two, raw) = answering(answer).await;
+        let (two, raw) = answering(answer, machine_first).await;
         assert_eq!(two.status(Method::POST).await, 502, "{case}");
         assert!(!two.bad_is_in_error(), "{case}");
         assert_eq!(raw.requests(), 1, "{case}");
         assert_eq!(two.books.take()[0].1, Outcome::Failure, "{case}");
         // Ledger 30: once more, elsewhere.
-        let (two, raw) = answering(answer).await;
+        let (two, raw) = answering(answer, machine_first).await;
         let mut request = Request::new(Full::<Bytes>::default());
         *request.uri_mut() = Uri::from_static("/");
         let response = two.proxy().oneshot(request).await.unwrap();
@@ -127,9 +141,11 @@ async fn rows_9_12_and_13_what_is_no_answer_is_502_for_a_post_and_repeated_for_a
     }
 }
 
+const BROKEN: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+
 #[tokio::test]
 async fn row_14_an_answer_that_breaks_off_is_passed_on_as_far_as_it_came() {
-    let (two, raw) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello").await;
+    let (two, raw) = answering(BROKEN, false).await;
     let request = Request::get("/").body(Full::<Bytes>::default()).unwrap();
     let response = two.proxy().oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -147,6 +163,7 @@ async fn row_14_an_answer_that_breaks_off_is_passed_on_as_far_as_it_came() {
 async fn a_first_answer_that_informs_is_not_the_answer() {
     let (two, _raw) = answering(
         b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        false,
     )
     .await;
     assert_eq!(two.status(Method::POST).await, 200);
@@ -155,7 +172,7 @@ async fn a_first_answer_that_informs_is_not_the_answer() {
 
 #[tokio::test]
 async fn an_error_names_the_member_and_keeps_what_the_client_said() {
-    let (two, _raw) = answering(b"nonsense\r\n\r\n").await;
+    let (two, _raw) = answering(b"nonsense\r\n\r\n", false).await;
     let request = Request::post("/").body(Full::from("x")).unwrap();
     let error = two.proxy().oneshot(request).await.unwrap_err();
     let BalanceError::Member {

@@ -3,13 +3,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use equipoise::proxy::{
     ClientAddr, EdgeLayer, Endpoint, Forwarding, ReverseProxy, Router, Rule, Server, StaticResponse,
 };
-use equipoise::service::{BufferUpTo, ServedBy, Timeouts};
-use equipoise::timer::TokioTimer;
+use equipoise::service::{BufferUpTo, ServedBy};
 use equipoise::{BalanceLayer, Balancer};
 use http::{Method, Version};
 use tower::ServiceBuilder;
@@ -44,17 +42,15 @@ fn fronts(balancer: &Balancer<Endpoint>) -> Vec<(&'static str, Front)> {
     let behind = ServiceBuilder::new()
         .map_request(|request| request)
         .service(proxy(balancer));
-    // The time for a second attempt never comes, but the state machine is there.
-    let hedged = Timeouts::new().with_hedge_delay(Duration::from_secs(3_600));
-    let hedged = layer(balancer).timeouts(TokioTimer::new(), hedged);
-    let hedged = ReverseProxy::from_parts(hedged, edge());
+    let machine_first = layer(balancer).machine_first();
+    let machine_first = ReverseProxy::from_parts(machine_first, edge());
     let buffered = layer(balancer).request_body(BufferUpTo(100));
     let buffered = ReverseProxy::from_parts(buffered, edge());
     vec![
         ("direct", Front::start(Server::new(), proxy(balancer))),
         ("routed", Front::start(Server::new(), routed)),
         ("behind", Front::start(Server::new(), behind)),
-        ("hedged", Front::start(Server::new(), hedged)),
+        ("machine first", Front::start(Server::new(), machine_first)),
         ("buffered", Front::start(Server::new(), buffered)),
     ]
 }
@@ -126,7 +122,7 @@ async fn functions_of_the_user_find_the_client_in_the_extensions() {
 }
 
 #[tokio::test]
-async fn who_stands_before_the_proxy_learns_the_member() {
+async fn a_layer_before_the_proxy_learns_the_member() {
     within(async {
         let member = Member::start(tell).await;
         let balancer = balancer([endpoint(nobody()), member.endpoint()]);

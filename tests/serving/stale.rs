@@ -115,20 +115,31 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-/// As it is by default, or as Apache does it.
-fn front(members: &[Closing], failover: Failover) -> Front {
+/// As it is by default, or as Apache does it; and whether the state machine attends to each
+/// request from its beginning.
+type Mode = (Failover, bool);
+
+fn front(members: &[Closing], (failover, machine_first): Mode) -> Front {
     let members = members.iter().map(|member| endpoint(member.address));
     let balance = BalanceLayer::new(balancer(members)).failover(failover);
+    let balance = if machine_first {
+        balance.machine_first()
+    } else {
+        balance
+    };
     let proxy = ReverseProxy::from_parts(balance, EdgeLayer::new(Forwarding::new()));
     Front::start(Server::new(), proxy)
 }
 
-fn modes() -> [Failover; 3] {
-    [
+fn modes() -> impl Iterator<Item = Mode> {
+    let failovers = [
         Failover::new(),
         Failover::new().without_retries(),
         Failover::new().without_retries().with_max_attempts(1),
-    ]
+    ];
+    failovers
+        .into_iter()
+        .flat_map(|failover| [false, true].map(|machine_first| (failover.clone(), machine_first)))
 }
 
 async fn members(count: usize, closes: Closes) -> Vec<Closing> {
@@ -142,10 +153,10 @@ async fn members(count: usize, closes: Closes) -> Vec<Closing> {
 #[tokio::test]
 async fn an_idempotent_request_on_a_closed_connection_is_sent_again_on_a_new_one() {
     within(async {
-        for failover in modes() {
+        for mode in modes() {
             for count in [1, 2] {
                 let members = members(count, Closes::OnTheNext).await;
-                let front = front(&members, failover.clone());
+                let front = front(&members, mode.clone());
                 let mut client = Client::connect(front.address, Version::HTTP_11).await;
                 for method in ["GET", "HEAD", "OPTIONS", "DELETE", "PUT"] {
                     for _ in 0..4 {
@@ -155,7 +166,7 @@ async fn an_idempotent_request_on_a_closed_connection_is_sent_again_on_a_new_one
                 }
                 let asked: usize = members.iter().map(|member| member.asked().len()).sum();
                 // But for the first of each member, each went out twice.
-                assert_eq!(asked, 2 * 20 - count, "{failover:?}");
+                assert_eq!(asked, 2 * 20 - count, "{mode:?}");
             }
         }
     })
@@ -165,9 +176,9 @@ async fn an_idempotent_request_on_a_closed_connection_is_sent_again_on_a_new_one
 #[tokio::test]
 async fn a_request_that_is_not_idempotent_is_not_sent_again() {
     within(async {
-        for failover in modes() {
+        for mode in modes() {
             let members = members(1, Closes::OnTheNext).await;
-            let front = front(&members, failover);
+            let front = front(&members, mode);
             let mut client = Client::connect(front.address, Version::HTTP_11).await;
             for expected in [200, 502, 200, 502] {
                 let request = asking("POST", "/").body(full("order")).unwrap();
@@ -262,7 +273,7 @@ async fn race(count: usize, failover: Failover, requests: usize) -> usize {
     let mut failed = 0;
     for delay in delays {
         let members = members(count, Closes::After(delay)).await;
-        let front = front(&members, failover.clone());
+        let front = front(&members, (failover.clone(), false));
         let mut clients = Vec::new();
         for _ in 0..4 {
             let address = front.address;

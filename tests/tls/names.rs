@@ -107,7 +107,10 @@ async fn a_server_has_the_certificates_of_the_clone_that_it_was_given() {
 
 #[tokio::test]
 async fn a_connection_is_for_the_hosts_of_its_certificate_if_the_edge_says_so() {
-    use equipoise::proxy::{EdgeBody, EdgeLayer, Forwarding, Server};
+    use equipoise::proxy::{
+        ClientBody, EdgeBody, EdgeLayer, Endpoint, Forwarding, ReverseProxy, Server,
+    };
+    use equipoise::{BalanceLayer, Balancer};
     use http::{Request, Response};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tower::Layer;
@@ -122,7 +125,18 @@ async fn a_connection_is_for_the_hosts_of_its_certificate_if_the_edge_says_so() 
         let edge = EdgeLayer::new(Forwarding::new());
         let strict = edge.clone().reject_misdirected().layer(inner);
         let strict = Front::start(Server::new().tls(&tls), strict);
-        let lax = Front::start(Server::new().tls(&tls), edge.layer(inner));
+        let lax = Front::start(Server::new().tls(&tls), edge.clone().layer(inner));
+        // Directly behind a server, the certificate is known beside the request.
+        let member = tower::service_fn(async |request: Request<ClientBody>| {
+            assert_eq!(request.headers()["x-forwarded-proto"], "https");
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
+        let member = Front::start(Server::new(), member);
+        let uri = format!("http://{}", member.address).parse().unwrap();
+        let members = Balancer::new([("a", Endpoint::new(uri).unwrap())]).unwrap();
+        let beside = edge.reject_misdirected();
+        let beside = ReverseProxy::from_parts(BalanceLayer::new(members), beside);
+        let beside = Front::start(Server::new().tls(&tls), beside);
         for (name, host, status) in [
             ("first.test", "first.test", "200"),
             ("first.test", "A.FIRST.test.:443", "200"),
@@ -138,7 +152,7 @@ async fn a_connection_is_for_the_hosts_of_its_certificate_if_the_edge_says_so() 
             ("127.0.0.1", "127.0.0.2", "421"),
             ("shop.test", "127.0.0.1", "421"),
         ] {
-            for (front, status) in [(&strict, status), (&lax, "200")] {
+            for (front, status) in [(&strict, status), (&beside, status), (&lax, "200")] {
                 let client = Client::of(&authority);
                 let mut stream = client.connect(front.address, name).await.unwrap().stream;
                 let request =

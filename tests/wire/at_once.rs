@@ -353,3 +353,33 @@ async fn a_client_gets_no_100_before_there_is_a_connection() {
     drop(client);
     front.at_rest().await;
 }
+
+/// A future that waits for a member polls its connection; a task does so while a body is
+/// still to be sent.
+#[tokio::test]
+async fn a_body_that_has_arrived_is_sent_without_a_task() {
+    let echo = Echo::start();
+    let front = Front::before(Server::new(), [echo.endpoint(HttpVersions::Http1)]);
+    let mut client = front.client().await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    client.say("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.answer().await;
+    let before = tasks();
+    for length in [1, 100, 4_000] {
+        let body = body_of(length);
+        client
+            .say([head(length, "").as_bytes(), &body].concat())
+            .await;
+        assert!(client.answer().await.body == body);
+        assert_eq!(tasks(), before, "{length} bytes");
+    }
+    client.say(head(5, "")).await;
+    pause().await;
+    client.say("later").await;
+    assert_eq!(client.answer().await.body, b"later");
+    assert_eq!(tasks(), before + 1);
+}
