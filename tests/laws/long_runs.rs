@@ -54,6 +54,8 @@ struct Course {
     /// One in so many leases is held.
     holding: u64,
     picks: u64,
+    /// For messages.
+    world: String,
 }
 
 fn name(key: Key) -> String {
@@ -102,6 +104,7 @@ impl Course {
             holding: [2, 10, 1_000_000][usize::try_from(dice.below(3)).unwrap()],
             dice,
             picks: 0,
+            world: format!("{members} members, weights of kind {kind}, seed {seed}"),
         }
     }
 
@@ -109,10 +112,16 @@ impl Course {
         usize::try_from(self.dice.below(self.ids.len() as u64)).unwrap()
     }
 
+    /// Returns the group after what is due, for both.
+    fn group(&mut self) -> Vec<Key> {
+        self.balancer.apply_timed_changes();
+        self.model.refresh();
+        self.model.group()
+    }
+
     /// Picks of requests of which nothing is known.
     fn plain(&mut self, picks: u64) {
-        self.model.refresh();
-        let group = self.model.group();
+        let group = self.group();
         for _ in 0..picks {
             let model = &mut self.model;
             let expected = model.books.elect(&group, &[], &model.members);
@@ -125,7 +134,14 @@ impl Course {
         match self.balancer.pick(request) {
             Ok(mut lease) => {
                 let picked = lease.member().id();
-                assert_eq!(Some(picked), expected.map(|key| self.ids[key]));
+                let expected_id = expected.map(|key| self.ids[key]);
+                assert_eq!(
+                    Some(picked),
+                    expected_id,
+                    "pick {} of {}",
+                    self.picks,
+                    self.world
+                );
                 let key = expected.unwrap();
                 self.model.members[key].in_flight += 1;
                 if self.model.books.method().counts_bytes() && self.dice.one_in(2) {
@@ -196,8 +212,7 @@ impl Course {
     fn resize(&mut self) {
         let all = self.ids.len();
         let size = [1, 3, 10, 15, 16, 17, 18, all][usize::try_from(self.dice.below(8)).unwrap()];
-        self.model.refresh();
-        let mut group = self.model.group();
+        let mut group = self.group();
         for _ in 0..20 * all {
             if group.len() == size.min(all) {
                 break;

@@ -17,9 +17,13 @@
 //!
 //! The lock is taken to change the numbers: when the group changes, and when a member is
 //! found at its cap or has room again. A member at its cap is set aside until then, as the
-//! rankings park it: it neither gains nor pays. If there are more members, the scheduler keeps its books (a
-//! [`Ranking`]) under the same lock. Whenever the numbers change, the books are brought up to
-//! date first, so they take over with exact values, and hand over exact values.
+//! rankings park it: it neither gains nor pays. If there are more members, the scheduler
+//! keeps its books (a [`Ranking`]) under the same lock. Whenever the numbers change, the
+//! books are brought up to date first, so they take over with exact values, and hand over
+//! exact values.
+//!
+//! A balancer has one such scheduler at a time. A user's scheduler that passes everything on
+//! to two of them may have sessions of full members counted twice in one.
 //!
 //! Not here: what is compared, and the books ([`LookBooks`]).
 //!

@@ -14,6 +14,7 @@
 mod class;
 mod few;
 mod kinetic;
+mod loads;
 mod recent;
 mod sequence;
 
@@ -261,33 +262,11 @@ impl Standings {
         self.move_to(slot, base, load);
     }
 
-    /// Reads the load of an attached slot again; returns whether it has changed.
-    fn read_load(&mut self, slot: u32, state: &MemberState) -> bool {
-        state.in_flight() != self.nodes.get(slot).load && self.renew_load(slot, state)
-    }
-
-    /// Notes the load of an attached slot anew; returns whether it has changed.
-    fn renew_load(&mut self, slot: u32, state: &MemberState) -> bool {
-        let node = self.nodes.get(slot);
-        let (base, load) = (node.base, node.load);
-        let noted = self.note_load(state);
-        self.move_to(slot, base, noted);
-        noted != load
-    }
-
     /// Gives an attached slot another key.
     fn move_to(&mut self, slot: u32, base: i64, load: u32) {
         let time = self.tick + 1;
         self.classes
             .move_to(slot, base, load, &mut self.nodes, time);
-    }
-
-    /// Notes the load of a member: a lower bound, until the member's note is cleared.
-    fn note_load(&self, state: &MemberState) -> u32 {
-        match self.load {
-            ClassLoad::Ignored => 0,
-            ClassLoad::PerWeight | ClassLoad::Plain => state.note_in_flight(),
-        }
     }
 
     fn attach(&mut self, slot: u32) {

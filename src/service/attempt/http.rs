@@ -45,7 +45,7 @@ pub(in crate::service) struct HttpExchange<W, D, K> {
     way: PhantomData<fn() -> D>,
 }
 
-/// What the method of a request says about its response.
+/// How the method of a request determines the body of its response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum ResponseTo {
     Head,
