@@ -123,7 +123,10 @@ impl ClientBody {
 
     /// Returns whether the request is the first of its connection, as far as this is known
     /// beside it.
-    #[cfg(feature = "config")]
+    #[cfg_attr(
+        not(feature = "config"),
+        allow(dead_code, reason = "only a configuration asks")
+    )]
     pub(crate) fn is_of_first_request(&self) -> bool {
         self.facts.as_ref().is_some_and(|beside| beside.first)
     }
