@@ -114,11 +114,11 @@ impl<'l> Look<'l> {
 pub(super) struct LookTable {
     /// Odd while the numbers are written.
     pub(super) version: AtomicU64,
-    /// The version of the group; [`MANY`] if there are too many members.
+    /// The version of the group; `u64::MAX` if there are too many members.
     pub(super) generation: AtomicU64,
     /// The sum of the weights of the members that are not set aside.
     pub(super) total: AtomicU64,
-    /// One bit for each member that is at its cap; [`MANY`] if there are too many members.
+    /// One bit for each member that is at its cap; `u64::MAX` if there are too many members.
     pub(super) aside: AtomicU64,
     pub(super) lines: [LookLine; FEW_MEMBERS],
 }
