@@ -11,10 +11,8 @@ use crate::sync::{Acquire, AtomicU64};
 /// stay below 2^62 until then.
 pub(in crate::scheduler) const SETTLE_AFTER: u64 = 1 << 31;
 
-const _: () = assert!(FEW_MEMBERS as u64 * MAX_UNITS * SETTLE_AFTER <= 1 << 62);
-
-/// The heaviest member has fewer units of weight.
-const MAX_UNITS: u64 = 1 << 27;
+// The heaviest member has fewer units of weight than 2^27.
+const _: () = assert!((FEW_MEMBERS as u64) << 27 <= (1 << 62) / SETTLE_AFTER);
 
 /// Settled standings go no further, so that later ones do not overflow.
 const MAX_STANDING: i64 = 1 << 62;
