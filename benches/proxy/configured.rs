@@ -9,7 +9,7 @@ use equipoise::service::BoxError;
 
 use crate::proxy::Proxy;
 
-/// Serves until somebody asks the process to stop.
+/// Serves until the process is asked to stop.
 pub(crate) async fn serve(place: &Proxy) -> Result<(), BoxError> {
     let mut text = format!("Listen {}\n<Proxy balancer://all>\n", place.listen);
     for upstream in &place.upstreams {

@@ -1,4 +1,4 @@
-//! Who is measured, at what, and how each is started.
+//! What is measured, at which works, and how each is started.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     Sticky,
 }
 
-/// Serves until somebody asks the process to stop.
+/// Serves until the process is asked to stop.
 pub(crate) async fn serve(place: &Proxy, kind: Kind) -> Result<(), BoxError> {
     let server = server(place)?;
     let listener = Listener::bind(place.listen)?;

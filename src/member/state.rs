@@ -281,8 +281,8 @@ impl MemberState {
     }
 
     /// Takes the note away if an end leaves fewer requests in flight than are noted; returns
-    /// whether it does. `before` were in flight before the end. Whoever takes a note away
-    /// has to notify the scheduler, which notes the load anew.
+    /// whether it does. `before` were in flight before the end. If it does, the
+    /// caller has to notify the scheduler, which notes the load anew.
     #[inline]
     pub(crate) fn take_note_below(&self, before: u32) -> bool {
         let below = |noted| (before <= noted).then_some(0);

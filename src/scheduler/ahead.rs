@@ -3,7 +3,7 @@
 //! the lock ([`Ahead`]).
 //!
 //! Whatever else concerns the order, such as a session's pick or a change of the group, asks
-//! for the books: then the turns that nobody has taken are withdrawn and their elections
+//! for the books: then the turns that are not taken are withdrawn and their elections
 //! undone, the last one first. So the books are exact whenever they are looked at, and a
 //! sequence of picks is the same as if each had been elected when it came. While no turns
 //! are made, a session's pick is noted, and booked before the books are looked at.

@@ -2,10 +2,10 @@
 //! ([`Turns`]). While there are none, it notes the picks of sessions in their place.
 //!
 //! ```text
-//!            next: whose turn it is                 end: the first turn that is not made yet
+//!            next: the turn to be taken             end: the first turn that is not made yet
 //!              ▼                                      ▼
 //!  … │ taken │ b │ a │ c │ a* │ a │ b │ a │ c │ not made …
-//!                          ▲ whoever takes the middle turn has more made
+//!                          ▲ the pick that takes the middle turn makes more
 //! ```
 //!
 //! Turns have numbers, and no number is used twice. A turn is a cell of a ring with its
@@ -13,7 +13,7 @@
 //! `next` on by one. So it does not matter how long a pick sleeps in between, or what
 //! becomes of the cell: if the turn was taken or withdrawn meanwhile, the move fails.
 //!
-//! `next` is also where turns are withdrawn: whoever has the lock replaces the number by a
+//! `next` is also where turns are withdrawn: the holder of the lock replaces the number by a
 //! word that says *closed*, and learns which turns were taken. In that word sessions note
 //! their picks, some in a row, so that they need no lock either. Turns cannot be opened over
 //! notes: so all that concerns the order has one order itself, that of this one word.
@@ -49,7 +49,7 @@ pub(super) const RING: usize = 256;
 #[cfg(equipoise_loom)]
 pub(super) const RING: usize = 4;
 
-/// The ring, and whose turn it is.
+/// The ring, and the number of the turn to be taken.
 pub(super) struct Turns {
     next: NextTurn,
     cells: Box<[AtomicU64]>,

@@ -56,6 +56,19 @@ fn assert_usable(balancer: &Balancer<()>) {
     assert_eq!(in_flight(balancer, "a") + in_flight(balancer, "b"), 0);
 }
 
+/// Each pick counts once, and those of sessions, too.
+fn two_picks_against_a_hit(balancer: &Balancer<()>) {
+    let other = balancer.clone();
+    let picking = spawn(move || {
+        drop(picked(&other));
+        drop(picked(&other));
+    });
+    hit(balancer);
+    join(picking);
+    assert_exact(balancer);
+    assert_usable(balancer);
+}
+
 #[test]
 fn loom_a_turn_is_taken_or_withdrawn() {
     check(|| {
@@ -149,15 +162,7 @@ fn loom_a_turn_whose_member_became_full_against_a_question() {
 fn loom_turns_are_opened_against_the_note_of_a_session() {
     check(|| {
         let balancer = two_after(1, 9);
-        let other = balancer.clone();
-        let picking = spawn(move || {
-            drop(picked(&other));
-            drop(picked(&other));
-        });
-        hit(&balancer);
-        join(picking);
-        assert_exact(&balancer);
-        assert_usable(&balancer);
+        two_picks_against_a_hit(&balancer);
     });
 }
 
@@ -166,15 +171,7 @@ fn loom_turns_that_repeat_a_round_are_withdrawn() {
     check(|| {
         // The turns that are not taken yet are copies of a round.
         let balancer = two_after(9, 9);
-        let other = balancer.clone();
-        let picking = spawn(move || {
-            drop(picked(&other));
-            drop(picked(&other));
-        });
-        hit(&balancer);
-        join(picking);
-        assert_exact(&balancer);
-        assert_usable(&balancer);
+        two_picks_against_a_hit(&balancer);
     });
 }
 
