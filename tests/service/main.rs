@@ -10,8 +10,10 @@
 mod backend;
 mod books;
 mod call;
+#[cfg(feature = "tokio")]
 mod causes;
 mod contract;
+#[cfg(feature = "tokio")]
 mod facts;
 mod failover;
 mod hedging;
