@@ -108,6 +108,10 @@ pub mod service;
 #[cfg(feature = "config")]
 pub mod config;
 
+// Tests
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
 // Documentation only
 pub mod glossary;
 pub mod guide;

@@ -105,6 +105,22 @@ impl Random {
         }
     }
 
+    /// Returns a source that gives the numbers that this one would give next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::random::Random;
+    ///
+    /// let random = Random::seeded(7);
+    /// let next = random.duplicate().next_u64();
+    /// assert_eq!(random.next_u64(), next);
+    /// ```
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self::seeded(self.state.load(Relaxed))
+    }
+
     /// Creates a source with a different seed each time, from the standard library's random
     /// hash keys.
     ///

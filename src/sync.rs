@@ -12,6 +12,10 @@ pub(crate) use modelled::{AtomicU32, AtomicU64, Mutex, Published};
 
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
+/// A value that is set once and then read without waiting. The model checker does not
+/// replace it.
+pub(crate) use std::sync::OnceLock;
+
 /// Returns a number for a member that no earlier call in this process has returned.
 ///
 /// A plain static, also under the model checker: nothing is published through it.

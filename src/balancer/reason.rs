@@ -51,8 +51,9 @@ pub enum Reason {
     Unpredictable,
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Reason {
+    /// Writes the reason as a sentence; a scheduler picked by `measure`.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, measure: &str) -> fmt::Result {
         match self {
             Self::AtCapacity => f.write_str("all members that could be picked are at capacity"),
             Self::Empty => f.write_str("there are no members"),
@@ -62,8 +63,8 @@ impl fmt::Display for Reason {
                 lost_route,
             } => {
                 match lost_route {
-                    Some(route) => write!(f, "route {route:?} cannot be served; by standing")?,
-                    None => f.write_str("by standing")?,
+                    Some(route) => write!(f, "route {route:?} cannot be served; by {measure}")?,
+                    None => write!(f, "by {measure}")?,
                 }
                 match tied_with {
                     Some(rival) => write!(f, ", tied with {rival}, and the earlier place decides"),
@@ -77,5 +78,11 @@ impl fmt::Display for Reason {
             Self::SessionRedirected => f.write_str("its session is redirected to this member"),
             Self::Unpredictable => f.write_str("the scheduler does not predict its pick"),
         }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, "standing")
     }
 }

@@ -15,9 +15,11 @@
 mod ahead;
 mod by_busyness;
 mod by_requests;
+mod by_slot;
 mod by_traffic;
 mod candidates;
 mod claim;
+mod details;
 mod facts;
 mod fenwick;
 mod group;
@@ -25,6 +27,7 @@ mod hashing;
 mod heap;
 mod heartbeat;
 mod looks;
+mod lots;
 mod needs;
 mod plan;
 mod ranking;
@@ -41,6 +44,7 @@ pub use by_requests::ByRequests;
 pub use by_traffic::ByTraffic;
 pub use candidates::{Candidate, Candidates};
 pub use claim::{Claim, ClaimError, Pick};
+pub use details::{MemberScore, PickDetails, TablePosition};
 pub use group::GroupChange;
 pub use hashing::{Maglev, TableSizeError};
 pub use heartbeat::Heartbeat;
@@ -112,11 +116,61 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// Picks one of `candidates` and claims it.
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c>;
 
-    /// Returns the member that `pick` would pick, without side effects; `None` if the pick
-    /// is random or no member can be picked.
+    /// Returns the member that `pick` would pick, without side effects; `None` if that is not
+    /// known or no member can be picked. The random source of `context` is a copy: it gives
+    /// the numbers that the next pick would draw.
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let _ = (candidates, context);
         None
+    }
+
+    /// Returns what `pick` would compare and draw, for
+    /// [`Balancer::explain`](crate::Balancer::explain), without side effects on the
+    /// scheduler. The random source of `context` is a copy: it gives the numbers that the
+    /// next pick would draw.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::scheduler::{Candidates, Pick, PickContext, PickDetails, Scheduler};
+    /// use equipoise::{Balancer, MemberSpec, PickRequest};
+    ///
+    /// /// The member with the fewest requests in flight.
+    /// #[derive(Debug)]
+    /// struct Idlest;
+    ///
+    /// impl Scheduler for Idlest {
+    ///     fn name(&self) -> &'static str {
+    ///         "idlest"
+    ///     }
+    ///
+    ///     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
+    ///         let best = candidates.iter().min_by_key(|one| one.state().in_flight());
+    ///         candidates.claim_first(best.into_iter().chain(candidates.iter()))
+    ///     }
+    ///
+    ///     fn explain(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> PickDetails {
+    ///         let details = PickDetails::comparing("requests in flight");
+    ///         candidates.iter().fold(details, |details, one| {
+    ///             details.score(one.id(), f64::from(one.state().in_flight()))
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Idlest)
+    ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
+    ///     .build()?;
+    /// let lease = balancer.pick(&PickRequest::new())?;
+    /// let explanation = balancer.explain(&PickRequest::new());
+    /// let scores = explanation.details().scores.iter().map(|one| one.score);
+    /// assert_eq!(scores.collect::<Vec<_>>(), [1.0, 0.0]);
+    /// # drop(lease);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        let _ = (candidates, context);
+        PickDetails::default()
     }
 
     /// Called when a session has picked `member`, one of `candidates`, and the request is
@@ -304,6 +358,10 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         (**self).peek(candidates, context)
+    }
+
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        (**self).explain(candidates, context)
     }
 
     fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {

@@ -13,7 +13,8 @@ use super::sessions::SessionKey;
 use super::{Balancer, PickRequest, Reason};
 use crate::clock::Timestamp;
 use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
-use crate::scheduler::{Candidates, PickContext};
+use crate::random::Random;
+use crate::scheduler::{Candidates, PickContext, PickDetails};
 use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 
 /// The result that a pick for a request would have, and why.
@@ -40,6 +41,7 @@ pub struct Explanation {
     scheduler: &'static str,
     why: Reason,
     picked: Option<usize>,
+    details: PickDetails,
     members: Vec<MemberExplanation>,
 }
 
@@ -153,6 +155,13 @@ impl Explanation {
         self.members.get(self.picked?)
     }
 
+    /// Returns what the scheduler compares and draws for this pick; empty if a session or a
+    /// refusal decides.
+    #[must_use]
+    pub fn details(&self) -> &PickDetails {
+        &self.details
+    }
+
     /// Returns the routes that several members have, with their names in configuration
     /// order. This is allowed: the first of these members that can serve gets the route's
     /// sessions.
@@ -208,12 +217,15 @@ impl<W> Balancer<W> {
 
         let plan = view.plan.as_ref();
         let mut candidates = Candidates::new(&picture, request.tried).with_plan(plan);
-        let context = PickContext {
+        // Each question draws the same numbers: those that the next pick would draw.
+        let randoms: [Random; 3] = std::array::from_fn(|_| shared.random.duplicate());
+        let [first, second, third] = randoms.each_ref().map(|random| PickContext {
             now: Some(request.now.unwrap_or(now)),
             hash: request.hash,
             facts: request.facts,
-            random: &shared.random,
-        };
+            random,
+        });
+        let mut details = PickDetails::default();
         let mut full = false;
         let session = request.session_key.and_then(|key| {
             key.find(&roster, &mut |seat| {
@@ -231,11 +243,12 @@ impl<W> Balancer<W> {
             }
             (None, Some(key)) if request.no_failover && owned(key) => (None, Reason::SessionLost),
             (None, lost) => {
-                let chosen = view.scheduler.peek(&candidates, &context);
+                let chosen = view.scheduler.peek(&candidates, &first);
+                details = view.scheduler.explain(&candidates, &second);
                 candidates.reverse_ranks();
                 let rival = view
                     .scheduler
-                    .peek(&candidates, &context)
+                    .peek(&candidates, &third)
                     .filter(|&rival| Some(rival) != chosen)
                     .and_then(|rival| roster.seat(rival.slot()));
                 let open = candidates.iter().any(|one| one.has_room());
@@ -279,6 +292,7 @@ impl<W> Balancer<W> {
             scheduler: view.scheduler.name(),
             why,
             picked: seats.iter().position(|seat| Some(id(seat)) == chosen),
+            details,
             members: seats.into_iter().map(row).collect(),
         }
     }

@@ -10,7 +10,9 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let picked = self.picked();
         let picked = picked.map_or_else(|| "no member".into(), |member| plain(&member.name));
-        writeln!(f, "{} picks {picked}: {}", self.scheduler, self.why)?;
+        write!(f, "{} picks {picked}: ", self.scheduler)?;
+        self.why.write(f, self.measure())?;
+        writeln!(f)?;
         let names = self.members.iter().map(|member| plain(&member.name));
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         // A width beyond what can be formatted panics; beyond 64 no table helps.
@@ -42,6 +44,7 @@ impl fmt::Display for Explanation {
                 member.status_by_layer(),
             )?;
         }
+        self.write_details(f)?;
         for member in &self.members {
             let (name, full) = (plain(&member.name), EffectiveWeight::from(member.weight));
             if member.effective_weight != full {
@@ -73,6 +76,57 @@ impl fmt::Display for Explanation {
         }
         Ok(())
     }
+}
+
+/// The most scores that are listed: a table of thousands does not help.
+const SCORES: usize = 20;
+
+impl Explanation {
+    /// Returns what the scheduler picks by.
+    fn measure(&self) -> &'static str {
+        match (self.details.measure, self.details.position) {
+            (Some(measure), _) => measure,
+            (None, Some(_)) => "the hash key",
+            (None, None) if !self.details.samples.is_empty() => "chance",
+            (None, None) => "standing",
+        }
+    }
+
+    fn write_details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = &self.details;
+        let name = |id| {
+            let member = self.members.iter().find(|member| member.id == id);
+            member.map_or_else(|| "a former member".into(), |member| plain(&member.name))
+        };
+        if let Some(position) = details.position {
+            writeln!(f, "  hash key at {} of {}", position.index, position.len)?;
+        }
+        if !details.samples.is_empty() {
+            let names: Vec<_> = details.samples.iter().map(|&id| name(id)).collect();
+            writeln!(f, "  drawn: {}", names.join(", "))?;
+        }
+        if let Some(measure) = details.measure.filter(|_| !details.scores.is_empty()) {
+            let shown = details.scores.iter().take(SCORES);
+            let shown: Vec<_> = shown
+                .map(|one| format!("{} {}", name(one.member), rounded(one.score)))
+                .collect();
+            write!(f, "  compared by {measure}: {}", shown.join(", "))?;
+            match details.scores.len() - shown.len() {
+                0 => writeln!(f)?,
+                more => writeln!(f, " and {more} more")?,
+            }
+        }
+        for note in &details.notes {
+            writeln!(f, "  {}", plain(note))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns a score with three decimal places at most.
+fn rounded(score: f64) -> f64 {
+    let rounded = (score * 1000.0).round() / 1000.0;
+    if rounded.is_finite() { rounded } else { score }
 }
 
 /// Returns a user's text for one line of a terminal: control characters are escaped.

@@ -1,0 +1,243 @@
+//! Draws of members in proportion to their weights, in constant time: [`Lots`].
+//!
+//! Not here: what is done with a drawn member.
+
+use super::{Candidate, Candidates, Pick, PlanMembers};
+use crate::member::{EffectiveWeight, MemberId};
+use crate::random::Random;
+
+/// How often a draw is repeated when the drawn member cannot be picked, before all eligible
+/// members are added up.
+const DRAWS: usize = 16;
+
+/// Alias tables of all members by their configured weights, one for each tier.
+///
+/// A scheduler makes them in its [`plan`](super::Scheduler::plan). A draw repeats while the
+/// drawn member is not eligible, tried, or full, and accepts a member whose weight is
+/// reduced with that share as its chance. So what holds is: each eligible, untried member
+/// with room is drawn in proportion to its effective weight.
+///
+/// Source: Walker, *New fast method for generating discrete random numbers* (1974), with
+/// the construction of Vose (1991).
+#[derive(Debug)]
+pub(super) struct Lots {
+    /// By tier, in ascending order.
+    tiers: Box<[(u16, Box<[Lot]>)]>,
+}
+
+/// One entry of an alias table: all have the same chance.
+#[derive(Clone, Copy, Debug)]
+struct Lot {
+    member: MemberId,
+    /// The member that is drawn where the fraction is not below `share`.
+    other: MemberId,
+    /// The share of this entry that `member` has, in units of 2^-64.
+    share: u64,
+}
+
+impl Lots {
+    pub(super) fn new(members: &PlanMembers<'_>) -> Self {
+        let mut tiers: Vec<(u16, Vec<(MemberId, u32)>)> = Vec::new();
+        for member in members.iter() {
+            let entry = (member.id(), member.weight().hundredths());
+            match tiers.last_mut() {
+                Some((tier, entries)) if *tier == member.tier() => entries.push(entry),
+                _ => tiers.push((member.tier(), vec![entry])),
+            }
+        }
+        let tiers = tiers.into_iter();
+        Self {
+            tiers: tiers.map(|(tier, it)| (tier, alias_table(&it))).collect(),
+        }
+    }
+
+    /// Draws one of the candidates that are untried and have room, in proportion to their
+    /// weights; `None` if there is none. Without a plan it adds up all candidates' weights.
+    pub(super) fn draw<'c>(
+        lots: Option<&Self>,
+        candidates: &Candidates<'c>,
+        random: &Random,
+    ) -> Option<Candidate<'c>> {
+        Self::draw_if(lots, candidates, random, |_| true)
+    }
+
+    /// The same, among the candidates for which `allowed` holds.
+    pub(super) fn draw_if<'c>(
+        lots: Option<&Self>,
+        candidates: &Candidates<'c>,
+        random: &Random,
+        allowed: impl Fn(&Candidate<'c>) -> bool,
+    ) -> Option<Candidate<'c>> {
+        let open = |one: &Candidate<'c>| {
+            !candidates.tried().contains(&one.id()) && one.has_room() && allowed(one)
+        };
+        let table = lots.and_then(|lots| lots.table(candidates));
+        for _ in 0..table.map_or(0, |_| DRAWS) {
+            let drawn = draw_lot(table?, random);
+            let drawn = drawn.and_then(|member| candidates.get(member));
+            if let Some(one) = drawn.filter(|one| open(one) && takes(one, random)) {
+                return Some(one);
+            }
+        }
+        draw_by_sum(candidates, random, open)
+    }
+
+    /// Claims members as they are drawn, until a claim succeeds.
+    pub(super) fn claim<'c>(
+        lots: Option<&Self>,
+        candidates: &Candidates<'c>,
+        random: &Random,
+    ) -> Pick<'c> {
+        // A claim of a member that was just seen to have room seldom fails.
+        for _ in 0..DRAWS {
+            let Some(drawn) = Self::draw(lots, candidates, random) else {
+                break;
+            };
+            if let Ok(claim) = candidates.claim(drawn.id()) {
+                return Pick::Claimed(claim);
+            }
+        }
+        candidates.claim_first(candidates.iter())
+    }
+
+    /// Returns the table of the tier that serves now.
+    fn table(&self, candidates: &Candidates<'_>) -> Option<&[Lot]> {
+        let tier = candidates.at(0)?.spec().tier();
+        let at = self.tiers.binary_search_by_key(&tier, |(tier, _)| *tier);
+        Some(&self.tiers[at.ok()?].1)
+    }
+}
+
+/// Draws an entry and then one of its two members, with one random number.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the index is below the length"
+)]
+fn draw_lot(table: &[Lot], random: &Random) -> Option<MemberId> {
+    let product = u128::from(random.next_u64()) * table.len() as u128;
+    let lot = table.get((product >> 64) as usize)?;
+    let fraction = product as u64;
+    Some(if fraction < lot.share {
+        lot.member
+    } else {
+        lot.other
+    })
+}
+
+/// Returns whether a drawn member is accepted: always at full weight, otherwise with the
+/// share that its weight is of the full one.
+fn takes(one: &Candidate<'_>, random: &Random) -> bool {
+    let full = EffectiveWeight::from(one.spec().weight()).units();
+    let weight = one.weight().units();
+    weight >= full || random.below(u64::from(full)) < u64::from(weight)
+}
+
+/// Draws one of the candidates for which `open` holds, by adding up their weights.
+#[cold]
+fn draw_by_sum<'c>(
+    candidates: &Candidates<'c>,
+    random: &Random,
+    open: impl Fn(&Candidate<'c>) -> bool,
+) -> Option<Candidate<'c>> {
+    let weight = |one: &Candidate<'c>| u64::from(one.weight().units());
+    let total: u64 = candidates.iter().filter(&open).map(|it| weight(&it)).sum();
+    let mut rest = (total > 0).then(|| random.below(total))?;
+    let mut last = None;
+    for one in candidates.iter().filter(&open) {
+        if rest < weight(&one) {
+            return Some(one);
+        }
+        rest -= weight(&one);
+        last = Some(one);
+    }
+    // Some member became full between the two passes.
+    last
+}
+
+fn alias_table(members: &[(MemberId, u32)]) -> Box<[Lot]> {
+    let count = members.len() as u64;
+    let total: u64 = members.iter().map(|&(_, weight)| u64::from(weight)).sum();
+    // What each member has to give, in units in which an entry holds `total`.
+    let mut rests: Vec<u128> = members
+        .iter()
+        .map(|&(_, weight)| u128::from(weight) * u128::from(count))
+        .collect();
+    let total = u128::from(total.max(1));
+    let mut lots: Vec<Lot> = members
+        .iter()
+        .map(|&(member, _)| Lot {
+            member,
+            other: member,
+            share: u64::MAX,
+        })
+        .collect();
+    let (mut small, mut large): (Vec<usize>, Vec<usize>) =
+        (0..members.len()).partition(|&at| rests[at] < total);
+    while let (Some(&donor), Some(poor)) = (large.last(), small.pop()) {
+        lots[poor].other = members[donor].0;
+        lots[poor].share = share_of(rests[poor], total);
+        rests[donor] -= total - rests[poor];
+        if rests[donor] < total {
+            large.pop();
+            small.push(donor);
+        }
+    }
+    lots.into()
+}
+
+/// Returns `part / total` in units of 2^-64; `part` is less than `total`, which is less
+/// than 2^49.
+#[expect(clippy::cast_possible_truncation, reason = "less than 2^64")]
+fn share_of(part: u128, total: u128) -> u64 {
+    ((part << 64) / total) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{alias_table, draw_lot};
+    use crate::member::MemberId;
+    use crate::random::Random;
+
+    #[test]
+    fn members_are_drawn_in_proportion_to_their_weights() {
+        for weights in [
+            vec![1],
+            vec![100; 7],
+            vec![1, 2, 5],
+            vec![1, 99, 300, 1, 6_553_500],
+        ] {
+            let members: Vec<_> = (0..)
+                .map(MemberId::new)
+                .zip(weights.iter().copied())
+                .collect();
+            let table = alias_table(&members);
+            // What each member has of all entries is exactly its share, but for rounding.
+            let whole = 2_f64.powi(64);
+            let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+            for &(member, weight) in &members {
+                let mut sum = 0.0;
+                for lot in &table {
+                    let share = lot.share as f64 / whole;
+                    sum += if lot.member == member { share } else { 0.0 };
+                    sum += if lot.other == member {
+                        1.0 - share
+                    } else {
+                        0.0
+                    };
+                }
+                let expected = f64::from(weight) / total * members.len() as f64;
+                assert!(
+                    (sum - expected).abs() < 1e-9,
+                    "{weights:?}: {sum} {expected}"
+                );
+            }
+            let random = Random::seeded(1);
+            let drawn: Vec<_> = (0..1_000)
+                .filter_map(|_| draw_lot(&table, &random))
+                .collect();
+            assert_eq!(drawn.len(), 1_000);
+        }
+        assert_eq!(draw_lot(&[], &Random::seeded(1)), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! A kit to test schedulers.
