@@ -356,7 +356,7 @@ impl<W> Builder<W> {
         ));
         let core = Core {
             view: Published::new(View::empty(self.scheduler.needs(), self.scheduler.clone())),
-            default_source: DEFAULT_SOURCE.into(),
+            default_source: Arc::new(DEFAULT_SOURCE.into()),
             editor: Mutex::new(Editor::new(&shared, self.scheduler)),
             shared,
         };

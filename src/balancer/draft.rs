@@ -11,7 +11,7 @@ use super::EditError;
 use super::editor::Editor;
 use super::operation::{Input, Operation, flagged, without_health};
 use crate::member::{Flag, MemberId, MemberSpec, MemberState, Overrides, Status};
-use crate::snapshot::Seat;
+use crate::snapshot::{Seat, SourceName};
 
 /// The result of an edit, member by member.
 pub(super) struct Draft {
@@ -163,7 +163,10 @@ impl Draft {
     }
 
     fn remove_others<W>(&mut self, editor: &Editor<W>, owner: &str, from: usize) {
-        let own = editor.roster.by_tier().filter(|seat| *seat.owner == *owner);
+        let own = editor
+            .roster
+            .by_tier()
+            .filter(|seat| **seat.owner == *owner);
         for seat in own {
             if !self.by_name.contains_key(seat.state.name()) {
                 self.member(editor, seat.state.name_handle()).stays = false;
@@ -210,7 +213,7 @@ impl Draft {
     pub(super) fn carry_out<W>(
         self,
         editor: &mut Editor<W>,
-        owner: &Arc<str>,
+        owner: &SourceName,
         operations: &mut [Operation<'_, W>],
     ) -> Done {
         let mut done = Done::default();
@@ -278,9 +281,9 @@ impl Drafted {
     /// has no owner.
     fn belongs_to(&self, owner: &str) -> Result<(), EditError> {
         match &self.seat {
-            Some(seat) if *seat.owner != *owner => Err(EditError::OtherSource {
+            Some(seat) if **seat.owner != *owner => Err(EditError::OtherSource {
                 name: self.name.clone(),
-                owner: seat.owner.clone(),
+                owner: (*seat.owner).clone(),
             }),
             _ => Ok(()),
         }
@@ -289,7 +292,7 @@ impl Drafted {
     fn put<W>(
         &self,
         editor: &mut Editor<W>,
-        owner: &Arc<str>,
+        owner: &SourceName,
         operations: &mut [Operation<'_, W>],
         done: &mut Done,
     ) {

@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::operation::{Operation, SpecChange, work_out};
 use super::{Balancer, EditError, RemovedMember};
 use crate::member::{Flag, MemberId, MemberSpec, Overrides, Status};
+use crate::snapshot::SourceName;
 
 /// Many changes of the membership, recorded first and then [applied](Self::apply) as one.
 ///
@@ -49,7 +50,7 @@ use crate::member::{Flag, MemberId, MemberSpec, Overrides, Status};
 #[must_use = "an edit does nothing unless it is applied"]
 pub struct Edit<'c, W> {
     balancer: Balancer<W>,
-    owner: Arc<str>,
+    owner: SourceName,
     operations: Vec<Operation<'c, W>>,
 }
 
@@ -106,7 +107,7 @@ impl<W> Balancer<W> {
         self.edit_of(self.core.default_source.clone())
     }
 
-    pub(super) fn edit_of<'c>(&self, owner: Arc<str>) -> Edit<'c, W> {
+    pub(super) fn edit_of<'c>(&self, owner: SourceName) -> Edit<'c, W> {
         Edit {
             balancer: self.clone(),
             owner,

@@ -15,7 +15,7 @@ use super::shared::Shared;
 use super::slots::Slots;
 use crate::member::{Cause, Flag, MemberKey, MemberSpec, MemberState, Overrides, Status};
 use crate::scheduler::{Scheduler, same_plan};
-use crate::snapshot::{Roster, Seat, Slab};
+use crate::snapshot::{Roster, Seat, Slab, SourceName};
 use crate::sync::Mutex;
 
 /// The membership as changes see it.
@@ -71,7 +71,7 @@ impl<W> Editor<W> {
         &mut self,
         known: Option<&Arc<Seat>>,
         name: &Arc<str>,
-        (owner, payload, spec): (&Arc<str>, W, MemberSpec),
+        (owner, payload, spec): (&SourceName, W, MemberSpec),
         overrides: Overrides,
     ) -> Arc<MemberState> {
         let now = self.epoch.shared.clock.now();

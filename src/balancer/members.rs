@@ -52,7 +52,7 @@ impl<W> Balancer<W> {
     }
 
     fn default_source(&self) -> MemberSource<W> {
-        self.source(self.core.default_source.clone())
+        MemberSource::of(self.clone(), self.core.default_source.clone())
     }
 
     /// Changes the spec that the source of a member has given; `change` receives that

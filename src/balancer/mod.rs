@@ -82,7 +82,7 @@ pub(crate) use meter::Upload;
 pub(crate) use wait::{Expected, TimeKeeper, Waiter, may_change};
 
 use crate::clock::{Clock, Timestamp};
-use crate::snapshot::Roster;
+use crate::snapshot::{Roster, SourceName};
 use crate::sync::{Mutex, Published};
 
 /// Distributes requests over members, each with a payload `W`: a client, an address, a
@@ -110,7 +110,7 @@ pub struct Balancer<W> {
 struct Core<W> {
     shared: Arc<Shared>,
     view: Published<View<W>>,
-    default_source: Arc<str>,
+    default_source: SourceName,
     /// Locked by changes only, one at a time. The scheduler's own lock is the only one that
     /// is ever taken under it.
     editor: Mutex<Editor<W>>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Balancer, Edit, EditError, EditSummary, RemovedMember};
 use crate::member::{MemberId, MemberSpec};
+use crate::snapshot::SourceName;
 
 /// The name of the source that the members of [`Builder`](super::Builder) and of the plain
 /// methods ([`Balancer::insert`]) belong to.
@@ -57,16 +58,13 @@ pub const DEFAULT_SOURCE: &str = "default";
 /// ```
 pub struct MemberSource<W> {
     balancer: Balancer<W>,
-    name: Arc<str>,
+    name: SourceName,
 }
 
 impl<W> Balancer<W> {
     /// Returns the source of that name, which owns members of its own.
     pub fn source(&self, name: impl Into<Arc<str>>) -> MemberSource<W> {
-        MemberSource {
-            balancer: self.clone(),
-            name: name.into(),
-        }
+        MemberSource::of(self.clone(), Arc::new(name.into()))
     }
 
     /// Returns the name of the source that owns the member of that name.
@@ -86,11 +84,15 @@ impl<W> Balancer<W> {
     pub fn source_of(&self, name: &str) -> Option<Arc<str>> {
         let view = self.core.view.load();
         let seat = view.picture.roster.named(name)?;
-        Some(seat.owner.clone())
+        Some((*seat.owner).clone())
     }
 }
 
 impl<W> MemberSource<W> {
+    pub(super) fn of(balancer: Balancer<W>, name: SourceName) -> Self {
+        Self { balancer, name }
+    }
+
     /// Returns its name.
     ///
     /// # Examples

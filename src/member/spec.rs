@@ -52,24 +52,27 @@ pub struct MemberSpec {
     weight: Weight,
     tier: u16,
     status: Status,
-    max_in_flight: Option<u32>,
-    recovery_delay: Duration,
     route: Option<Arc<str>>,
-    /// `None` if it would hold nothing.
+    /// `None` if it would hold only defaults.
     rare: Option<Box<RareSettings>>,
 }
 
-/// Settings that most members do not have. No scheduler of this crate reads them at a pick.
+/// Settings that most members leave at their defaults. No scheduler of this crate reads them
+/// at a pick.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct RareSettings {
+    max_in_flight: Option<u32>,
     ramp: Option<Ramp>,
+    recovery_delay: Duration,
     redirect_route: Option<Arc<str>>,
     labels: Labels,
 }
 
 impl RareSettings {
     const NONE: Self = Self {
+        max_in_flight: None,
         ramp: None,
+        recovery_delay: DEFAULT_RECOVERY_DELAY,
         redirect_route: None,
         labels: Labels::NONE,
     };
@@ -91,8 +94,6 @@ impl MemberSpec {
             weight: Weight::ONE,
             tier: 0,
             status: Status::NORMAL,
-            max_in_flight: None,
-            recovery_delay: DEFAULT_RECOVERY_DELAY,
             route: None,
             rare: None,
         }
@@ -245,8 +246,8 @@ impl MemberSpec {
     /// assert_eq!(spec.recovery_delay(), Duration::from_secs(10));
     /// ```
     #[doc(alias = "retry")]
-    pub const fn with_recovery_delay(mut self, delay: Duration) -> Self {
-        self.recovery_delay = delay;
+    pub fn with_recovery_delay(mut self, delay: Duration) -> Self {
+        self.change_rare(|rare| rare.recovery_delay = delay);
         self
     }
 
@@ -287,12 +288,8 @@ impl MemberSpec {
     /// # drop(lease);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub const fn with_max_in_flight(mut self, cap: u32) -> Self {
-        self.max_in_flight = Some(if cap < MAX_IN_FLIGHT {
-            cap
-        } else {
-            MAX_IN_FLIGHT
-        });
+    pub fn with_max_in_flight(mut self, cap: u32) -> Self {
+        self.change_rare(|rare| rare.max_in_flight = Some(cap.min(MAX_IN_FLIGHT)));
         self
     }
 
@@ -309,8 +306,8 @@ impl MemberSpec {
     /// assert_eq!(balancer.spec("a").unwrap().max_in_flight(), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub const fn without_max_in_flight(mut self) -> Self {
-        self.max_in_flight = None;
+    pub fn without_max_in_flight(mut self) -> Self {
+        self.change_rare(|rare| rare.max_in_flight = None);
         self
     }
 
@@ -370,13 +367,13 @@ impl MemberSpec {
     /// Returns the cap on requests in flight.
     #[must_use]
     pub const fn max_in_flight(&self) -> Option<u32> {
-        self.max_in_flight
+        self.rare().max_in_flight
     }
 
     /// Returns how long the member stays in error.
     #[must_use]
     pub const fn recovery_delay(&self) -> Duration {
-        self.recovery_delay
+        self.rare().recovery_delay
     }
 
     /// Returns the member's own ramp; `None` if the balancer's holds.

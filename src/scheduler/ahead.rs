@@ -383,7 +383,7 @@ mod tests {
                 state: state.clone(),
                 spec: MemberSpec::new().with_weight(weight),
                 order,
-                owner: "".into(),
+                owner: Arc::new("".into()),
                 layers: Mutex::default(),
             }));
         }

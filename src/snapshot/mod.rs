@@ -16,5 +16,5 @@ pub use eligibility::Eligibility;
 pub(crate) use eligibility::{EligibilityWalk, walk, without};
 pub(crate) use factors::{FULL_WEIGHT, Factors};
 pub(crate) use picture::{FEW_MEMBERS, Picture, PictureDiff};
-pub(crate) use roster::{Roster, Seat, SpecLayers};
+pub(crate) use roster::{Roster, Seat, SourceName, SpecLayers};
 pub(crate) use slab::Slab;

@@ -8,6 +8,9 @@ use super::routes::RouteIndex;
 use crate::member::{MemberSpec, MemberState, Overrides};
 use crate::sync::Mutex;
 
+/// The name of a source; all its members share it.
+pub(crate) type SourceName = Arc<Arc<str>>;
+
 /// One member as the balancer knows it: state and spec, without the payload.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -17,8 +20,8 @@ pub(crate) struct Seat {
     pub(crate) spec: MemberSpec,
     /// The place in configuration order, which settles every tie.
     pub(crate) order: u64,
-    /// The name of the source that it belongs to.
-    pub(crate) owner: Arc<str>,
+    /// The name of the source that it belongs to, by a thin pointer.
+    pub(crate) owner: SourceName,
     /// `None` if its source's spec has no flags and nothing is overridden: then `spec` is
     /// the source's. Changes in place: what results from it is in `spec` and in the state's
     /// flags.

@@ -272,7 +272,7 @@ impl<W> Balancer<W> {
         let row = |seat: &Arc<Seat>| MemberExplanation {
             id: id(seat),
             name: seat.state.name_handle().clone(),
-            source: seat.owner.clone(),
+            source: (*seat.owner).clone(),
             tier: seat.spec.tier(),
             weight: seat.spec.weight(),
             effective_weight: picture.factors.weight(seat),

@@ -129,7 +129,7 @@ impl<W> Balancer<W> {
 /// A drain does not remove a member of another source, as that source would insert it
 /// again.
 fn may_be_removed(seat: &Arc<Seat>) -> bool {
-    *seat.owner == *DEFAULT_SOURCE
+    **seat.owner == *DEFAULT_SOURCE
 }
 
 /// The state of a member that is being drained.

@@ -28,7 +28,7 @@ fn picture(hundredths: &[u32]) -> Picture {
             state,
             spec,
             order: slot.into(),
-            owner: "".into(),
+            owner: Arc::new("".into()),
             layers: Mutex::default(),
         }));
     }
