@@ -3,6 +3,7 @@
 //! Not here: the accept loop (`accept`), and the PROXY header and TLS
 //! handshake before the first byte (`opening`).
 
+use std::pin::pin;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -215,8 +216,11 @@ impl Acceptor {
                     stopping,
                     ..
                 } = arrived;
-                let opened = stopping.opened_in(handshake, opening.open(accepted));
-                if let Some(Ok(accepted)) = opened.await {
+                let opened = {
+                    let opening = pin!(opening.open(accepted));
+                    stopping.opened_in(handshake, opening).await
+                };
+                if let Some(Ok(accepted)) = opened {
                     task(accepted).await;
                 }
                 drop(place);
@@ -236,7 +240,7 @@ impl Acceptor {
     /// limit.
     #[cfg(feature = "forward")]
     pub(crate) async fn open(&self, accepted: Accepted, stopping: &Stopping) -> Option<Accepted> {
-        let opening = self.opening.open(accepted);
+        let opening = pin!(self.opening.open(accepted));
         stopping.opened_in(self.handshake, opening).await?.ok()
     }
 }

@@ -46,6 +46,8 @@ impl Stopping {
 
     /// Resolves with the result of `opening`, or with `None` after a limit, or when serving
     /// has been draining for [`LAST_CALL`].
+    ///
+    /// A future that is given by value takes room several times: pin it first.
     pub(crate) async fn opened_in<T>(
         &self,
         limit: Duration,

@@ -78,19 +78,40 @@ pub(crate) struct Late;
 ///
 /// Unlike tokio's function, it also works if the budget of the task is used up.
 #[cfg_attr(not(feature = "proxy"), allow(dead_code, reason = "the proxy's"))]
-pub(crate) async fn timeout_at<F: Future>(moment: Instant, future: F) -> Result<F::Output, Late> {
-    let (mut future, mut deadline) = (pin!(future), pin!(Deadline::at(moment)));
-    std::future::poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Ok(output)),
-        Poll::Pending => deadline.as_mut().poll(context).map(|()| Err(Late)),
-    })
-    .await
+pub(crate) fn timeout_at<F: Future>(moment: Instant, future: F) -> Timeout<F> {
+    Timeout {
+        future,
+        deadline: Deadline::at(moment),
+    }
+}
+
+pin_project! {
+    /// The future of [`timeout_at`].
+    #[derive(Debug)]
+    pub(crate) struct Timeout<F> {
+        #[pin]
+        future: F,
+        #[pin]
+        deadline: Deadline,
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Late>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.future.poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => this.deadline.poll(context).map(|()| Err(Late)),
+        }
+    }
 }
 
 /// The same with a time limit from now.
 #[cfg_attr(not(feature = "__net"), expect(dead_code, reason = "for sockets"))]
-pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Late> {
-    timeout_at(Instant::now() + limit, future).await
+pub(crate) fn timeout<F: Future>(limit: Duration, future: F) -> Timeout<F> {
+    timeout_at(Instant::now() + limit, future)
 }
 
 #[cfg(all(test, feature = "__net"))]

@@ -249,10 +249,14 @@ async fn over_http2_the_answer_arrives_and_the_connection_lives_on() {
     .await;
 }
 
-/// Asks for the last time, and leaves the connection open.
+/// Asks a server that answers one request for each connection, and leaves the connection
+/// open.
 async fn leave_open(front: &Front) -> TcpStream {
+    leave_open_after(front, GET).await
+}
+
+async fn leave_open_after(front: &Front, last: &[u8]) -> TcpStream {
     let mut client = TcpStream::connect(front.address).await.unwrap();
-    let last = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     client.write_all(last).await.unwrap();
     answer(&mut client).await;
     assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
@@ -264,7 +268,7 @@ async fn a_connection_that_lingers_counts_as_one_for_as_long_as_it_may() {
     within(async {
         let limit = Duration::from_millis(300);
         let server = Server::new().max_connections(1).linger_timeout(limit);
-        let front = answering(server, 2);
+        let front = answering(server.max_requests(1), 2);
         let began = Instant::now();
         let mut lingers = leave_open(&front).await;
         let next = leave_open(&front);
@@ -284,7 +288,8 @@ async fn a_connection_that_lingers_counts_as_one_for_as_long_as_it_may() {
 #[tokio::test]
 async fn a_connection_that_lingers_does_not_hold_the_stop_up() {
     within(async {
-        let front = answering(Server::new().linger_timeout(Duration::from_secs(600)), 2);
+        let server = Server::new().linger_timeout(Duration::from_secs(600));
+        let front = answering(server.max_requests(1), 2);
         let mut lingers = leave_open(&front).await;
         let flood = tokio::spawn(async move {
             while lingers.write_all(&[0; 1000]).await.is_ok() {
@@ -295,6 +300,25 @@ async fn a_connection_that_lingers_does_not_hold_the_stop_up() {
         assert_eq!(front.stop().await.cut(), 0);
         assert!(began.elapsed() < Duration::from_secs(5));
         flood.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_announces_its_last_request_is_not_waited_for() {
+    within(async {
+        let server = Server::new().max_connections(1);
+        let front = answering(server.linger_timeout(Duration::from_secs(600)), 2);
+        let mut open = Vec::new();
+        for last in [
+            &b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"[..],
+            b"POST / HTTP/1.1\r\nhost: a\r\nconnection: x, Close\r\ncontent-length: 2\r\n\r\nab",
+            b"GET / HTTP/1.0\r\n\r\n",
+        ] {
+            // Each has to leave its place for the next, though all leave their side open.
+            open.push(leave_open_after(&front, last).await);
+        }
+        assert_eq!(open.len(), 3);
     })
     .await;
 }

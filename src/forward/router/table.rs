@@ -2,6 +2,7 @@
 //!
 //! Not here: when a rule matches (`rule`).
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::rule::{ConnectionAddresses, StreamRule};
@@ -235,7 +236,7 @@ impl StreamRouter {
                     let greeting = match &greeting {
                         Some(greeting) => greeting,
                         None => {
-                            let read = Greeting::read(accepted.stream, &self.limits);
+                            let read = pin!(Greeting::read(accepted.stream, &self.limits));
                             let read = stopping.opened(read).await?;
                             let failed = |error| self.statistics.count_unread(&error);
                             let (read, replayed) = read.map_err(failed).ok()?;

@@ -125,7 +125,8 @@ impl Write for ClientStream {
                 return Poll::Ready(Ok(()));
             }
         }
+        let is_over = this.connection.expects_nothing_more();
         let stream = this.io.inner_mut();
-        this.linger.poll(stream, context).map(Ok)
+        this.linger.poll(stream, is_over, context).map(Ok)
     }
 }

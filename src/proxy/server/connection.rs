@@ -73,8 +73,11 @@ where
         };
         // The time limit for a head starts here, or at the end of the handshake.
         let early = state();
-        let opening = OpenedConnection::open(accepted, &options);
-        let opened = stopping.opened_in(options.patience.head, opening).await;
+        let opened = {
+            // Pinned here: each future that contains another by value has room for it twice.
+            let opening = pin!(OpenedConnection::open(accepted, &options));
+            stopping.opened_in(options.patience.head, opening).await
+        };
         if let Some(Ok(opened)) = opened {
             let late = opened.secured.is_some();
             let state = if late { state() } else { early };
@@ -110,67 +113,94 @@ where
     B::Error: Into<BoxError>,
 {
     async fn speak(self, opened: OpenedConnection) {
-        let (options, state) = (self.options, self.state);
+        if opened.is_two {
+            // Boxed, so that connections over HTTP/1, which are much smaller, take no room for it.
+            Box::pin(self.speak_http2(opened)).await;
+        } else {
+            self.speak_http1(opened).await;
+        }
+    }
+
+    async fn speak_http1(self, opened: OpenedConnection) {
+        let (stopping, idle, state) =
+            (self.stopping.clone(), self.idle.clone(), self.state.clone());
+        let mut http1 = http1::Builder::new();
+        http1
+            .max_header_size(self.options.max_head)
+            .half_close(true);
+        if let Some(lines) = self.options.max_headers {
+            http1.max_headers(lines.min(MOST_LINES));
+        }
+        let (bytes, requests) = self.parts(opened);
+        let connection = pin!(http1.serve_connection(bytes, requests).with_upgrades());
+        let watch = ConnectionDeadline::new(&state, &idle, stopping, true);
+        watch
+            .over(connection, http1::UpgradeableConnection::graceful_shutdown)
+            .await;
+    }
+
+    async fn speak_http2(self, opened: OpenedConnection) {
+        let (stopping, idle, state) =
+            (self.stopping.clone(), self.idle.clone(), self.state.clone());
+        let options = self.options.clone();
+        let streams = StreamTasks {
+            limit: options.patience.reading,
+        };
+        let (bytes, requests) = self.parts(opened);
+        let connection = http2::Builder::new(streams)
+            .timer(TokioTimer::new())
+            .max_header_list_size(options.http2_header_list())
+            .max_concurrent_streams(options.http2_streams)
+            .initial_stream_window_size(options.http2_stream_window())
+            .initial_connection_window_size(options.http2_connection_window())
+            .max_send_buf_size(MOST_UNSENT)
+            // Detects a dead client while a response is owed.
+            .keep_alive_interval(Some(options.patience.idle))
+            .keep_alive_timeout(options.patience.head)
+            .serve_connection(bytes, requests);
+        let watch = ConnectionDeadline::new(&state, &idle, stopping, false);
+        watch
+            .over(pin!(connection), http2::Connection::graceful_shutdown)
+            .await;
+    }
+
+    /// Makes the I/O of the connection, and the service for its requests.
+    fn parts(self, opened: OpenedConnection) -> (ClientStream, RequestService<S>) {
+        let Self {
+            service,
+            options,
+            place,
+            stopping,
+            state,
+            ..
+        } = self;
         let facts = ConnectionFacts {
             to_forward: opened.client.map(|it| ForwardedClient::new(it.0.ip())),
             client: opened.client,
             here: opened.here,
             tls: opened.secured,
-            cut: self.stopping.cut(),
+            cut: stopping.cut(),
         };
-        let requests = RequestService {
-            service: RefCell::new(self.service),
-            connection: state.clone(),
-            options: options.clone(),
-            facts: Arc::new(facts),
-            beside: options.facts_beside || finds_facts_beside::<S>(),
-            heads: opened
-                .is_two
-                .then(|| HeadBudget::new(options.head_limits, options.heads.clone())),
-        };
-        let heads = !opened.is_two;
-        let grace = self.stopping.grace();
+        let heads = opened
+            .is_two
+            .then(|| HeadBudget::new(options.head_limits, options.heads.clone()));
         let bytes = ClientStream::new(
             opened.stream,
             opened.first,
             state.clone(),
-            heads,
+            !opened.is_two,
             options.linger,
-            self.place,
+            place,
         );
-        if opened.is_two {
-            let streams = StreamTasks {
-                limit: options.patience.reading,
-            };
-            let connection = http2::Builder::new(streams)
-                .timer(TokioTimer::new())
-                .max_header_list_size(options.http2_header_list())
-                .max_concurrent_streams(options.http2_streams)
-                .initial_stream_window_size(options.http2_stream_window())
-                .initial_connection_window_size(options.http2_connection_window())
-                .max_send_buf_size(MOST_UNSENT)
-                // Detects a dead client while a response is owed.
-                .keep_alive_interval(Some(options.patience.idle))
-                .keep_alive_timeout(options.patience.head)
-                .serve_connection(bytes, requests);
-            let connection = pin!(connection);
-            let watch = ConnectionDeadline::new(&state, &self.idle, self.stopping, grace, heads);
-            watch
-                .over(connection, http2::Connection::graceful_shutdown)
-                .await;
-        } else {
-            let mut http1 = http1::Builder::new();
-            http1.max_header_size(options.max_head).half_close(true);
-            if let Some(lines) = options.max_headers {
-                http1.max_headers(lines.min(MOST_LINES));
-            }
-            let connection = http1.serve_connection(bytes, requests).with_upgrades();
-            let connection = pin!(connection);
-            let watch = ConnectionDeadline::new(&state, &self.idle, self.stopping, grace, heads);
-            watch
-                .over(connection, http1::UpgradeableConnection::graceful_shutdown)
-                .await;
-        }
+        let requests = RequestService {
+            service: RefCell::new(service),
+            connection: state,
+            beside: options.facts_beside || finds_facts_beside::<S>(),
+            options,
+            facts: Arc::new(facts),
+            heads,
+        };
+        (bytes, requests)
     }
 }
 
@@ -224,14 +254,13 @@ impl<'l> ConnectionDeadline<'l> {
         state: &'l Arc<ConnectionState>,
         idle: &'l IdleConnections,
         stopping: Stopping,
-        grace: Duration,
         says_so: bool,
     ) -> Self {
         Self {
             state,
             idle,
+            grace: stopping.grace(),
             stopping,
-            grace,
             says_so,
         }
     }
@@ -248,7 +277,7 @@ impl<'l> ConnectionDeadline<'l> {
             grace,
             says_so,
         } = self;
-        let mut alarm = ConnectionAlarm::new();
+        let mut alarm = ConnectionAlarm::new(state);
         let mut listening = stopping.clone();
         // Without the task's budget: if it is used up, the signal would go unnoticed.
         let mut draining = pin!(unconstrained(listening.draining()));
@@ -325,9 +354,13 @@ struct ConnectionAlarm {
 }
 
 impl ConnectionAlarm {
-    fn new() -> Self {
+    fn new(state: &ConnectionState) -> Self {
+        let first = match state.due(false) {
+            ConnectionDue::Nothing { until } => until,
+            ConnectionDue::Close | ConnectionDue::Cut => Instant::now(),
+        };
         Self {
-            sleep: Box::pin(Deadline::at(Instant::now())),
+            sleep: Box::pin(Deadline::at(first)),
             set: false,
         }
     }
@@ -358,5 +391,32 @@ impl ConnectionAlarm {
                 due => return Poll::Ready(due),
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "forward"))]
+mod tests {
+    use super::ClientConnection;
+    use crate::net::{Arrived, Stream};
+    use crate::proxy::Server;
+    use http_body_util::Empty;
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let service = tower::service_fn(async |_| {
+            Ok::<_, Infallible>(http::Response::new(Empty::<bytes::Bytes>::new()))
+        });
+        let connection = ClientConnection {
+            arrived: Arrived::alone(Stream::from(stream)).unwrap(),
+            service,
+            options: Arc::new(Server::new().options),
+        };
+        let bytes = std::mem::size_of_val(&connection.serve());
+        assert!(bytes < 4_096, "{bytes}");
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct ConnectionState {
     /// 1 while another client waits for the slot of this connection, which is idle; see
     /// [`IdleConnections`](crate::net::IdleConnections).
     evicted: AtomicU32,
+    /// 1 if the client has announced that it sends no further request.
+    last: AtomicU32,
     pub(super) unread: UnreadBody,
 }
 
@@ -97,6 +99,7 @@ impl ConnectionState {
             grace: AtomicU64::new(0),
             half_closed: AtomicU64::new(0),
             evicted: AtomicU32::new(0),
+            last: AtomicU32::new(0),
             unread: UnreadBody::new(max_discard),
         }
     }
@@ -149,6 +152,16 @@ impl ConnectionState {
             self.begin(LINGERING);
         }
         waits
+    }
+
+    /// Records that the client has announced that the request that begins is its last.
+    pub(super) fn note_last_request(&self) {
+        self.last.store(1, Relaxed);
+    }
+
+    /// Returns whether the client has announced its last request, and has sent all of it.
+    pub(super) fn expects_nothing_more(&self) -> bool {
+        self.last.load(Relaxed) != 0 && self.unread.is_whole()
     }
 
     /// Records that the connection is no longer idle, and so keeps its slot.

@@ -7,6 +7,7 @@
 //! down first; what the client sends is discarded until it closes its side, as in Apache
 //! and nginx.
 
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -53,49 +54,66 @@ const PIECE: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Linger {
     limit: Duration,
-    begun: Option<LingerTimer>,
-}
-
-#[derive(Debug)]
-struct LingerTimer {
-    end: Instant,
-    alarm: Pin<Box<Sleep>>,
+    end: Option<Instant>,
+    /// Set once the client must be waited for.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 impl Linger {
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, begun: None }
+        Self {
+            limit,
+            end: None,
+            silence: None,
+        }
     }
 
     pub(super) fn has_begun(&self) -> bool {
-        self.begun.is_some()
+        self.end.is_some()
     }
 
-    /// Resolves when the client has closed its side, or the time limit is exceeded.
-    pub(super) fn poll<S>(&mut self, stream: &mut S, context: &mut Context<'_>) -> Poll<()>
+    /// Resolves when the client has closed its side, or the time limit is exceeded; if it
+    /// `is_over`, also when nothing more has arrived.
+    pub(super) fn poll<S>(
+        &mut self,
+        stream: &mut S,
+        is_over: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<()>
     where
         S: AsyncRead + Unpin,
     {
         let limit = self.limit;
-        let LingerTimer { end, alarm } = self.begun.get_or_insert_with(|| {
+        let end = *self.end.get_or_insert_with(|| Instant::now() + limit);
+        let mut piece = [const { MaybeUninit::uninit() }; PIECE];
+        loop {
             let now = Instant::now();
-            let alarm = Box::pin(sleep_until(now + limit.min(SILENCE)));
-            let end = now + limit;
-            LingerTimer { end, alarm }
-        });
-        let mut piece = [0; PIECE];
-        while Instant::now() < *end {
-            let mut buffer = ReadBuf::new(&mut piece);
-            let Poll::Ready(read) = Pin::new(&mut *stream).poll_read(context, &mut buffer) else {
-                // Without the task's budget: if it is used up, the alarm would stay unset.
-                return pin!(unconstrained(alarm.as_mut())).poll(context);
-            };
-            if read.is_err() || buffer.filled().is_empty() {
-                break;
+            if now >= end {
+                return Poll::Ready(());
             }
-            let next = (Instant::now() + SILENCE).min(*end);
-            alarm.as_mut().reset(next);
+            let mut buffer = ReadBuf::uninit(&mut piece);
+            match Pin::new(&mut *stream).poll_read(context, &mut buffer) {
+                Poll::Ready(read) => {
+                    if read.is_err() || buffer.filled().is_empty() {
+                        return Poll::Ready(());
+                    }
+                    let next = (Instant::now() + SILENCE).min(end);
+                    match &mut self.silence {
+                        Some(silence) => silence.as_mut().reset(next),
+                        None => self.silence = Some(Box::pin(sleep_until(next))),
+                    }
+                }
+                // It has sent nothing but its request.
+                Poll::Pending if is_over && self.silence.is_none() => return Poll::Ready(()),
+                Poll::Pending => {
+                    let next = (now + SILENCE).min(end);
+                    let silence = self
+                        .silence
+                        .get_or_insert_with(|| Box::pin(sleep_until(next)));
+                    // Without the task's budget: if it is used up, the timer would stay unset.
+                    return pin!(unconstrained(silence.as_mut())).poll(context);
+                }
+            }
         }
-        Poll::Ready(())
     }
 }

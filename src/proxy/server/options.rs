@@ -293,7 +293,9 @@ impl Server {
     /// server shuts down its sending side, and discards what the client still sends until
     /// the client closes its side, has sent nothing for 2 s, or this time has elapsed. A
     /// client that is still sending its request would otherwise get an error instead of the
-    /// response. Zero closes at once.
+    /// response. Zero closes at once. A client whose first request on the connection
+    /// announces that it is the last (`Connection: close`, or HTTP/1.0) is not waited for,
+    /// unless more has arrived already.
     ///
     /// Over HTTP/2, the same applies to a stream whose request body is not read; it is then
     /// reset with `NO_ERROR`.

@@ -75,6 +75,10 @@ where
             let length = request.body().size_hint().exact();
             let expects = has_body && request.headers().contains_key(EXPECT);
             let turn = self.connection.unread.begin(has_body, length, expects);
+            // Clients with many requests on a connection need no look at the header.
+            if self.connection.is_first() && is_last(&request) {
+                self.connection.note_last_request();
+            }
             BodyTransport::Http1 { turn, expects }
         };
         let in_flight = busy
@@ -286,6 +290,21 @@ impl<S, F> RequestFutureProjected<'_, S, F> {
             in_pieces,
             _busy: busy,
         })
+    }
+}
+
+/// Returns whether the client announces that it sends no further request.
+fn is_last<B>(request: &Request<B>) -> bool {
+    let mut options = request.headers().get_all(CONNECTION).iter();
+    let has = |option: &str, value: &HeaderValue| {
+        let value = value.to_str().unwrap_or_default();
+        value
+            .split(',')
+            .any(|it| it.trim().eq_ignore_ascii_case(option))
+    };
+    match request.version() {
+        Version::HTTP_10 => !options.any(|value| has("keep-alive", value)),
+        _ => options.any(|value| has("close", value)),
     }
 }
 
