@@ -102,6 +102,8 @@ pub mod health;
 pub mod heartbeat;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(feature = "serde")]
+mod serialize;
 pub mod service;
 
 // Level 6: configuration

@@ -53,7 +53,7 @@ pub enum Reason {
 
 impl Reason {
     /// Writes the reason as a sentence; a scheduler picked by `measure`.
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, measure: &str) -> fmt::Result {
+    pub(super) fn write(&self, f: &mut impl fmt::Write, measure: &str) -> fmt::Result {
         match self {
             Self::AtCapacity => f.write_str("all members that could be picked are at capacity"),
             Self::Empty => f.write_str("there are no members"),

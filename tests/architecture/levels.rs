@@ -15,7 +15,7 @@ pub(crate) const LEVELS: &[Level] = &[
     Level { name: "schedulers", sees: 3, modules: &["scheduler"] },
     Level { name: "balancer", sees: 4, modules: &["balancer"] },
     Level { name: "sockets", sees: 5, modules: &["net", "timer"] },
-    Level { name: "drivers", sees: 6, modules: &["discovery", "forward", "health", "heartbeat", "proxy", "service", "telemetry"] },
+    Level { name: "drivers", sees: 6, modules: &["discovery", "forward", "health", "heartbeat", "proxy", "serialize", "service", "telemetry"] },
     Level { name: "configuration", sees: 7, modules: &["config", "manager"] },
     Level { name: "documentation", sees: 0, modules: &["glossary", "guide"] },
     // The last one, so that no other level sees it.

@@ -10,9 +10,12 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let picked = self.picked();
         let picked = picked.map_or_else(|| "no member".into(), |member| plain(&member.name));
-        write!(f, "{} picks {picked}: ", self.scheduler)?;
-        self.why.write(f, self.measure())?;
-        writeln!(f)?;
+        writeln!(
+            f,
+            "{} picks {picked}: {}",
+            self.scheduler,
+            self.reason_text()
+        )?;
         let names = self.members.iter().map(|member| plain(&member.name));
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         // A width beyond what can be formatted panics; beyond 64 no table helps.
@@ -82,6 +85,13 @@ impl fmt::Display for Explanation {
 const SCORES: usize = 20;
 
 impl Explanation {
+    /// Returns the reason as in the text.
+    pub(crate) fn reason_text(&self) -> String {
+        let mut text = String::new();
+        let _ = self.why.write(&mut text, self.measure());
+        text
+    }
+
     /// Returns what the scheduler picks by.
     fn measure(&self) -> &'static str {
         match (self.details.measure, self.details.position) {
