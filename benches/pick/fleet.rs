@@ -8,7 +8,8 @@ use std::time::Duration;
 use equipoise::clock::{Clock, SystemClock};
 use equipoise::scheduler::{HeartbeatReading, Maglev};
 use equipoise::{
-    Balancer, ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, MemberSpec, Weight,
+    Balancer, ByBusyness, ByRequests, ByTraffic, Flag, Heartbeat, HeartbeatReadings, MemberSpec,
+    Weight,
 };
 
 /// How members are picked.
@@ -68,6 +69,15 @@ pub(crate) fn route(index: usize) -> String {
 pub(crate) fn spec(weights: Weights, index: usize) -> MemberSpec {
     let weight = Weight::from_hundredths(weights.in_hundredths(index)).expect("in range");
     MemberSpec::new().with_weight(weight)
+}
+
+/// Disables every second member.
+pub(crate) fn disable_every_second<W>(balancer: &Balancer<W>) {
+    let mut edit = balancer.edit();
+    for member in balancer.members().iter().skip(1).step_by(2) {
+        edit.set_flag(member.name(), Flag::Disabled);
+    }
+    edit.apply().expect("members of the default source");
 }
 
 /// Builds a balancer of `count` members whose payload is an address.

@@ -13,11 +13,24 @@ use crate::lanes::{Contender, Lane};
 pub(crate) enum Use {
     /// Each lease is dropped at once.
     AtOnce,
+    /// Every second member is disabled; each lease is dropped at once.
+    HalfUnusable,
     /// So many leases are held before the oldest is dropped.
     Holding(usize),
     /// Nine of ten requests come with the route of a member, which is drawn anew
     /// for each; leases are dropped at once.
     Sticky,
+}
+
+impl Use {
+    pub(crate) const fn all(held: usize) -> [Self; 4] {
+        [
+            Self::AtOnce,
+            Self::Sticky,
+            Self::HalfUnusable,
+            Self::Holding(held),
+        ]
+    }
 }
 
 pub(crate) struct Ours {
@@ -34,8 +47,12 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn new(method: Method, weights: Weights, usage: Use, count: usize) -> Self {
         let sticky = usage == Use::Sticky;
+        let balancer = fleet::balancer(method, weights, count, sticky);
+        if usage == Use::HalfUnusable {
+            fleet::disable_every_second(&balancer);
+        }
         Self {
-            balancer: fleet::balancer(method, weights, count, sticky),
+            balancer,
             routes: (0..if sticky { count } else { 0 })
                 .map(fleet::route)
                 .collect(),
@@ -47,7 +64,7 @@ impl Ours {
 
     #[inline]
     fn pick(&self, request: &PickRequest<'_>) -> Lease<SocketAddr> {
-        let lease = self.balancer.pick(request).expect("nobody is disabled");
+        let lease = self.balancer.pick(request).expect("a member is usable");
         black_box(&*lease);
         lease
     }
@@ -107,7 +124,7 @@ impl Ours {
 impl Contender for Ours {
     fn run(&self, lane: &mut Lane, picks: u64) {
         match self.usage {
-            Use::AtOnce => self.at_once(lane, picks),
+            Use::AtOnce | Use::HalfUnusable => self.at_once(lane, picks),
             Use::Holding(held) => self.holding(held, picks),
             Use::Sticky => self.sticky(lane, picks),
         }

@@ -106,7 +106,9 @@ impl Scenario {
             (Weights::Equal, Use::AtOnce, 4..) => compared && matches!(members, 10 | 10_000),
             (_, _, 4..) => false,
             (Weights::Equal, Use::AtOnce, 1) => true,
-            (Weights::Equal, Use::AtOnce | Use::Sticky, _) => matches!(members, 10 | 10_000),
+            (Weights::Equal, Use::AtOnce | Use::Sticky | Use::HalfUnusable, _) => {
+                matches!(members, 10 | 10_000)
+            }
             (Weights::Ten, Use::AtOnce, 1) | (Weights::All, Use::AtOnce, _) => {
                 weighed && matches!(members, 10 | 10_000)
             }
@@ -129,7 +131,7 @@ impl Scenario {
         for threads in THREADS {
             for members in [2, 10, 100, 1_000, 10_000] {
                 for who in Who::all() {
-                    for usage in [Use::AtOnce, Use::Sticky, Use::Holding(HELD)] {
+                    for usage in Use::all(HELD) {
                         all.extend(Weights::ALL.map(|weights| Self {
                             who,
                             weights,
@@ -163,6 +165,7 @@ impl Scenario {
         };
         let usage = match self.usage {
             Use::AtOnce => String::new(),
+            Use::HalfUnusable => ", half unusable".to_owned(),
             Use::Holding(held) => format!(", {held} held"),
             Use::Sticky => ", 90 % sticky".to_owned(),
         };

@@ -18,8 +18,11 @@ use tower::{BoxError, Service, ServiceExt};
 use crate::fleet;
 use crate::lanes::{Contender, Lane};
 
-/// Answers with its address at once.
-struct Member(SocketAddr);
+/// Answers with its address at once, if it is ever ready.
+pub(crate) struct Member {
+    address: SocketAddr,
+    is_ready: bool,
+}
 
 impl Service<u64> for Member {
     type Response = SocketAddr;
@@ -27,22 +30,31 @@ impl Service<u64> for Member {
     type Future = Ready<Result<SocketAddr, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+        match self.is_ready {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
     }
 
     fn call(&mut self, _: u64) -> Self::Future {
-        ready(Ok(self.0))
+        ready(Ok(self.address))
     }
 }
 
-type Balanced = Balance<PendingRequestsDiscover<ServiceList<Vec<Member>>>, u64>;
+/// The members, all ready or every second one.
+pub(crate) fn members(count: usize, all_ready: bool) -> ServiceList<Vec<Member>> {
+    let members = (0..count).map(|index| Member {
+        address: fleet::address(index),
+        is_ready: all_ready || index % 2 == 0,
+    });
+    ServiceList::new::<u64>(members.collect())
+}
 
-fn balance(count: usize) -> Balanced {
-    let members: Vec<_> = (0..count)
-        .map(|index| Member(fleet::address(index)))
-        .collect();
+pub(crate) type LeastPending = PendingRequestsDiscover<ServiceList<Vec<Member>>>;
+
+fn least_pending(count: usize) -> Balance<LeastPending, u64> {
     Balance::new(PendingRequestsDiscover::new(
-        ServiceList::new::<u64>(members),
+        members(count, true),
         CompleteOnResponse::default(),
     ))
 }
@@ -58,24 +70,39 @@ where
     S: Service<u64, Response = SocketAddr, Error = BoxError>,
 {
     for call in 0..calls {
-        let ready = service.ready().await.expect("always ready");
+        let ready = service.ready().await.expect("a member is ready");
         black_box(ready.call(call).await.expect("never fails"));
     }
 }
 
 /// `Balance` alone; it takes `&mut self`, so that it serves one thread.
-pub(crate) struct Alone(Mutex<(Runtime, Balanced)>);
+pub(crate) struct Alone<S>(Mutex<(Runtime, S)>);
 
-impl Alone {
+impl Alone<Balance<LeastPending, u64>> {
     pub(crate) fn new(count: usize) -> Self {
-        Self(Mutex::new((runtime(), balance(count))))
+        Self::over(|| least_pending(count))
     }
 }
 
-impl Contender for Alone {
+impl<S> Alone<S> {
+    /// Runs a service that is made on the runtime.
+    pub(crate) fn over(made: impl FnOnce() -> S) -> Self {
+        let runtime = runtime();
+        let service = {
+            let _entered = runtime.enter();
+            made()
+        };
+        Self(Mutex::new((runtime, service)))
+    }
+}
+
+impl<S> Contender for Alone<S>
+where
+    S: Service<u64, Response = SocketAddr, Error = BoxError> + Send,
+{
     fn run(&self, _: &mut Lane, picks: u64) {
-        let (runtime, balance) = &mut *self.0.lock();
-        runtime.block_on(drive(balance, picks));
+        let (runtime, service) = &mut *self.0.lock();
+        runtime.block_on(drive(service, picks));
     }
 }
 
@@ -83,14 +110,14 @@ impl Contender for Alone {
 /// take turns on one runtime.
 pub(crate) struct Buffered(Mutex<(Runtime, Shared)>);
 
-type Shared = Buffer<u64, <Balanced as Service<u64>>::Future>;
+type Shared = Buffer<u64, <Balance<LeastPending, u64> as Service<u64>>::Future>;
 
 impl Buffered {
     pub(crate) fn new(count: usize) -> Self {
         let runtime = runtime();
         let buffer = {
             let _entered = runtime.enter();
-            Buffer::new(balance(count), 1024)
+            Buffer::new(least_pending(count), 1024)
         };
         Self(Mutex::new((runtime, buffer)))
     }

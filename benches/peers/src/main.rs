@@ -1,0 +1,120 @@
+//! What does a pick cost beside those of `pingora-load-balancing` and tower, in one run, with
+//! all members usable and with half of them? See `benches/README.md`.
+//!
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml [-- NAME..]`: only the
+//! contenders whose names contain one of the words.
+
+#![allow(
+    clippy::expect_used,
+    dead_code,
+    reason = "a benchmark that cannot be set up has nothing to show; it shares files with `pick`"
+)]
+
+#[path = "../../pick/fleet.rs"]
+mod fleet;
+#[path = "../../pick/lanes.rs"]
+mod lanes;
+#[path = "../../pick/ours.rs"]
+mod ours;
+mod pingora;
+#[path = "../../pick/references.rs"]
+mod references;
+#[path = "../../pick/tower_p2c.rs"]
+mod tower_p2c;
+
+use std::time::Duration;
+
+use tower::balance::p2c::Balance;
+use tower::load::{CompleteOnResponse, PeakEwmaDiscover, PendingRequestsDiscover};
+
+use fleet::{Method, Weights};
+use lanes::{Contender, median};
+use ours::{Ours, Use};
+use references::Floor;
+
+/// Samples of each contender; the floor runs before each.
+const SAMPLES: usize = 15;
+
+/// What one sample should take, in nanoseconds.
+const SAMPLE_NS: f64 = 2e7;
+
+/// The contenders of other crates, by name.
+const PEERS: [&str; 6] = [
+    "pingora RoundRobin",
+    "pingora Random",
+    "pingora FNVHash",
+    "pingora Consistent",
+    "tower p2c, PendingRequests",
+    "tower p2c, PeakEwma",
+];
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(&**word));
+    let ours = Method::ALL.map(|method| format!("{method:?}"));
+    let peers = PEERS.map(str::to_owned);
+    let names: Vec<String> = ours.into_iter().chain(peers).collect();
+    for threads in [1, 2] {
+        for is_half in [false, true] {
+            let usable = if is_half { "half of the members usable" } else { "all members usable" };
+            println!("\n### {threads} thread(s), {usable}: ns per pick and core (× the floor)\n");
+            println!("| pick | n = 10 | n = 100 | n = 1000 | n = 10000 |\n|---|---:|---:|---:|---:|");
+            for name in names.iter().filter(|name| wanted(name)) {
+                let cells = [10, 100, 1_000, 10_000].map(|count| {
+                    eprintln!("{name}, n = {count}, {threads} thread(s), {usable}");
+                    let contender = contender(name, count, is_half, threads);
+                    contender.map_or("–".to_owned(), |it| measured(&*it, threads, count))
+                });
+                println!("| {name} | {} |", cells.join(" | "));
+            }
+        }
+    }
+}
+
+/// Builds a contender; `None` if it cannot do this.
+fn contender(name: &str, count: usize, is_half: bool, threads: usize) -> Option<Box<dyn Contender>> {
+    if let Some(method) = Method::ALL.into_iter().find(|it| format!("{it:?}") == name) {
+        let usage = if is_half { Use::HalfUnusable } else { Use::AtOnce };
+        return Some(Box::new(Ours::new(method, Weights::Equal, usage, count)));
+    }
+    if let Some(pingora) = pingora::selection(name, count, is_half) {
+        return Some(pingora);
+    }
+    // It takes `&mut self`.
+    if threads > 1 {
+        return None;
+    }
+    let ready = CompleteOnResponse::default();
+    let members = tower_p2c::members(count, !is_half);
+    Some(match name {
+        "tower p2c, PendingRequests" => Box::new(tower_p2c::Alone::over(|| {
+            Balance::new(PendingRequestsDiscover::new(members, ready))
+        })),
+        _ => Box::new(tower_p2c::Alone::over(|| {
+            let (first, decay) = (Duration::from_millis(10), Duration::from_secs(10));
+            Balance::new(PeakEwmaDiscover::new(members, first, decay, ready))
+        })),
+    })
+}
+
+/// Returns the median, and in brackets the median of the ratios to the floor beside it.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count that need not be exact"
+)]
+fn measured(contender: &dyn Contender, threads: usize, count: usize) -> String {
+    let floor = Floor::new(count);
+    lanes::time(contender, 1, 2 * count as u64);
+    let trial = lanes::time(contender, threads, 2_000).mean.max(1.0);
+    let picks = (SAMPLE_NS / trial) as u64;
+    let mut samples = Vec::new();
+    for _ in 0..SAMPLES {
+        let beside = lanes::time(&floor, threads, picks.clamp(1 << 14, 1 << 17));
+        let own = lanes::time(contender, threads, picks);
+        samples.push((own.ns, own.ns / beside.ns));
+    }
+    let ns = median(samples.iter().map(|sample| sample.0)).unwrap_or(f64::NAN);
+    let ratio = median(samples.iter().map(|sample| sample.1)).unwrap_or(f64::NAN);
+    format!("{ns:.0} ({ratio:.2})")
+}
