@@ -1,4 +1,4 @@
-//! Per-member entries, found by the member's slot without a lock: [`BySlot`].
+//! Per-member entries, found by the member's slot without a lock: [`SlotEntries`].
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::snapshot::{Roster, Seat};
 
 /// One entry for each member, indexed by slot. A slot may have been reused for another
 /// member, hence each entry has its member's id.
-pub(super) type BySlot<T> = Vec<Option<Arc<T>>>;
+pub(super) type SlotEntries<T> = Vec<Option<Arc<T>>>;
 
 pub(super) trait OfMember {
     fn member(&self) -> MemberId;
@@ -15,7 +15,7 @@ pub(super) trait OfMember {
 
 /// Returns the entry of a member.
 #[inline]
-pub(super) fn of<T: OfMember>(entries: &BySlot<T>, member: MemberId) -> Option<&Arc<T>> {
+pub(super) fn of<T: OfMember>(entries: &SlotEntries<T>, member: MemberId) -> Option<&Arc<T>> {
     let entry = entries.get(member.slot())?.as_ref()?;
     (entry.member() == member).then_some(entry)
 }
@@ -23,11 +23,11 @@ pub(super) fn of<T: OfMember>(entries: &BySlot<T>, member: MemberId) -> Option<&
 /// Returns entries for exactly the current members: `known` ones are kept, missing ones are
 /// created.
 pub(super) fn renewed<T: OfMember>(
-    known: &BySlot<T>,
+    known: &SlotEntries<T>,
     roster: &Roster,
     new: impl Fn(&Seat) -> T,
-) -> BySlot<T> {
-    let mut entries = BySlot::new();
+) -> SlotEntries<T> {
+    let mut entries = SlotEntries::new();
     for seat in roster.by_tier() {
         let (id, slot) = (seat.state.id(), seat.slot());
         if entries.len() <= slot {

@@ -12,7 +12,7 @@ use super::rule::LimitRule;
 use crate::balancer::events::{Event, EventKind, Interest, Observer, ObserverGuard};
 use crate::balancer::{Balancer, LearnedLimit, WeakBalancer};
 use crate::clock::Clock;
-use crate::health::by_slot::{BySlot, is_there, of, renewed};
+use crate::health::by_slot::{SlotEntries, is_there, of, renewed};
 use crate::member::{Cause, Ended, LimitOwner, MemberId, MemberState, Outcome};
 use crate::snapshot::Roster;
 use crate::sync::{AtomicU32, Mutex, Published, SeqCst};
@@ -158,7 +158,7 @@ impl AdaptiveLimitBuilder {
             balancer: balancer.downgrade(),
             clock: balancer.clock(),
             settings: self,
-            gauges: Published::new(BySlot::new()),
+            gauges: Published::new(SlotEntries::new()),
             renewing: Mutex::new(()),
             is_stopped: AtomicU32::new(0),
         });
@@ -177,7 +177,7 @@ struct LimitTable<W> {
     balancer: WeakBalancer<W>,
     clock: Arc<dyn Clock>,
     settings: AdaptiveLimitBuilder,
-    gauges: Published<BySlot<Gauge>>,
+    gauges: Published<SlotEntries<Gauge>>,
     /// Held while `gauges` is replaced.
     renewing: Mutex<()>,
     /// 0 or 1. SeqCst: set before all limits are lifted, and read after one was set.

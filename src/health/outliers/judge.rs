@@ -23,7 +23,7 @@ use super::signals::Signal;
 use super::tally::{OutlierTally, TallyState};
 use super::watched_balancer::{WatchedBalancer, facts};
 use crate::clock::{Clock, Timestamp};
-use crate::health::by_slot::{BySlot, is_there, of, renewed};
+use crate::health::by_slot::{SlotEntries, is_there, of, renewed};
 use crate::member::{Cause, Flag, MemberId};
 use crate::random::Random;
 use crate::snapshot::Roster;
@@ -34,7 +34,7 @@ pub(super) struct OutlierJudge {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) group: Box<dyn WatchedBalancer>,
     random: Random,
-    pub(super) tallies: Published<BySlot<OutlierTally>>,
+    pub(super) tallies: Published<SlotEntries<OutlierTally>>,
     /// The end of the interval, in nanoseconds. Relaxed: a hint; it is checked again under
     /// the lock.
     pub(super) interval_ends: AtomicU64,
