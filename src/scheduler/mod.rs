@@ -19,6 +19,7 @@ mod by_slot;
 mod by_traffic;
 mod candidates;
 mod claim;
+mod context;
 mod details;
 mod facts;
 mod fenwick;
@@ -36,7 +37,6 @@ mod standings;
 mod traffic;
 mod turns;
 
-use std::any::Any;
 use std::fmt;
 
 pub use by_busyness::ByBusyness;
@@ -44,6 +44,7 @@ pub use by_requests::ByRequests;
 pub use by_traffic::ByTraffic;
 pub use candidates::{Candidate, Candidates};
 pub use claim::{Claim, ClaimError, Pick};
+pub use context::PickContext;
 pub use details::{MemberScore, PickDetails, TablePosition};
 pub use group::GroupChange;
 pub use hashing::{Maglev, TableSizeError};
@@ -55,9 +56,7 @@ pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 pub(crate) use facts::PickFacts;
 pub(crate) use plan::same_plan;
 
-use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
-use crate::random::Random;
 
 /// Picks one of the eligible members for each request.
 ///
@@ -394,63 +393,5 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 
     fn needs(&self) -> Needs {
         (**self).needs()
-    }
-}
-
-/// The inputs of a pick other than the candidates.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::{Candidates, PickContext};
-///
-/// /// How a scheduler that samples members could draw the first one.
-/// fn draw(candidates: &Candidates<'_>, context: &PickContext<'_>) -> u64 {
-///     context.random().below(candidates.len() as u64)
-/// }
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct PickContext<'p> {
-    pub(crate) now: Option<Timestamp>,
-    pub(crate) hash: Option<u64>,
-    pub(crate) facts: PickFacts<'p>,
-    pub(crate) random: &'p Random,
-}
-
-impl<'p> PickContext<'p> {
-    /// Returns the time, if [`Scheduler::needs`] contains [`Needs::CLOCK`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use equipoise::clock::Timestamp;
-    /// use equipoise::scheduler::PickContext;
-    ///
-    /// /// Whether something that a member reported `at` is too old to use.
-    /// fn is_stale(at: Timestamp, context: &PickContext<'_>) -> bool {
-    ///     context.now().is_some_and(|now| now.since(at).as_secs() >= 10)
-    /// }
-    /// ```
-    #[must_use]
-    pub fn now(&self) -> Option<Timestamp> {
-        self.now
-    }
-
-    /// Returns the request's hash key, if it has one.
-    #[must_use]
-    pub fn hash(&self) -> Option<u64> {
-        self.hash
-    }
-
-    /// Returns the facts that were passed with the request, if they are of this type.
-    #[must_use]
-    pub fn facts<T: Any>(&self) -> Option<&'p T> {
-        self.facts.get()
-    }
-
-    /// Returns the source of randomness.
-    #[must_use]
-    pub fn random(&self) -> &'p Random {
-        self.random
     }
 }
