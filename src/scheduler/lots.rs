@@ -68,9 +68,7 @@ impl Lots {
         random: &Random,
         allowed: impl Fn(&Candidate<'c>) -> bool,
     ) -> Option<Candidate<'c>> {
-        let open = |one: &Candidate<'c>| {
-            !candidates.tried().contains(&one.id()) && one.has_room() && allowed(one)
-        };
+        let open = |one: &Candidate<'c>| is_open(candidates, one) && allowed(one);
         let table = lots.and_then(|lots| lots.table(candidates));
         for _ in 0..table.map_or(0, |_| DRAWS) {
             let drawn = draw_lot(table?, random);
@@ -82,30 +80,123 @@ impl Lots {
         draw_by_sum(candidates, random, open)
     }
 
+    /// Draws up to `count` different members among the candidates that are untried, have
+    /// room, and for which `allowed` holds.
+    ///
+    /// The first one is drawn in proportion to the weights, and each further one likewise
+    /// among the rest. If one member has most of the weight, so that the draws repeat it,
+    /// there may be fewer than `count`.
+    pub(super) fn draw_several<'c>(
+        lots: Option<&Self>,
+        candidates: &Candidates<'c>,
+        random: &Random,
+        count: usize,
+        allowed: impl Fn(&Candidate<'c>) -> bool,
+    ) -> DrawnMembers<'c> {
+        let mut drawn = DrawnMembers::default();
+        let table = lots.and_then(|lots| lots.table(candidates));
+        while drawn.len < count.min(MOST_CHOICES) {
+            let (mut found, mut repeats) = (None, false);
+            for _ in 0..table.map_or(0, |_| DRAWS) {
+                let next = table.and_then(|table| draw_lot(table, random));
+                let Some(one) = next.and_then(|member| candidates.get(member)) else {
+                    continue;
+                };
+                if drawn.contains(one.id()) {
+                    repeats = true;
+                } else if is_open(candidates, &one) && allowed(&one) && takes(&one, random) {
+                    found = Some(one);
+                    break;
+                }
+            }
+            if found.is_none() && !repeats {
+                found = draw_by_sum(candidates, random, |one| {
+                    is_open(candidates, one) && allowed(one) && !drawn.contains(one.id())
+                });
+            }
+            let Some(one) = found else {
+                break;
+            };
+            drawn.members[drawn.len] = Some(one);
+            drawn.len += 1;
+        }
+        drawn
+    }
+
     /// Claims members as they are drawn, until a claim succeeds.
+    #[inline]
     pub(super) fn claim<'c>(
         lots: Option<&Self>,
         candidates: &Candidates<'c>,
         random: &Random,
     ) -> Pick<'c> {
-        // A claim of a member that was just seen to have room seldom fails.
-        for _ in 0..DRAWS {
-            let Some(drawn) = Self::draw(lots, candidates, random) else {
-                break;
-            };
-            if let Ok(claim) = candidates.claim(drawn.id()) {
-                return Pick::Claimed(claim);
-            }
-        }
-        candidates.claim_first(candidates.iter())
+        claim_chosen(candidates, |refused| {
+            let allowed = |one: &Candidate<'c>| !refused.contains(&Some(one.id()));
+            let drawn = Self::draw_if(lots, candidates, random, allowed);
+            drawn.map(|one| one.id())
+        })
     }
 
-    /// Returns the table of the tier that serves now.
+    /// Returns the table of the tier that serves now; `None` if members of another tier
+    /// serve, too.
     fn table(&self, candidates: &Candidates<'_>) -> Option<&[Lot]> {
         let tier = candidates.at(0)?.spec().tier();
+        let last = candidates.at(candidates.len() - 1)?;
+        if last.spec().tier() != tier {
+            return None;
+        }
         let at = self.tiers.binary_search_by_key(&tier, |(tier, _)| *tier);
         Some(&self.tiers[at.ok()?].1)
     }
+}
+
+/// How often a pick chooses again when it cannot claim the member it has chosen.
+const ATTEMPTS: usize = 4;
+
+/// Claims the member that `choose` returns; if it became full or unusable just now, `choose`
+/// gets it as refused and chooses again.
+#[inline]
+pub(super) fn claim_chosen<'c>(
+    candidates: &Candidates<'c>,
+    choose: impl Fn(&[Option<MemberId>]) -> Option<MemberId>,
+) -> Pick<'c> {
+    let mut refused = [None; ATTEMPTS];
+    for attempt in 0..ATTEMPTS {
+        let Some(member) = choose(&refused[..attempt]) else {
+            break;
+        };
+        match candidates.claim(member) {
+            Ok(claim) => return Pick::Claimed(claim),
+            Err(_) => refused[attempt] = Some(member),
+        }
+    }
+    candidates.claim_first(candidates.iter())
+}
+
+/// The most members that [`Lots::draw_several`] draws.
+pub(super) const MOST_CHOICES: usize = 10;
+
+/// Different members, in the order in which they were drawn.
+#[derive(Debug, Default)]
+pub(super) struct DrawnMembers<'c> {
+    members: [Option<Candidate<'c>>; MOST_CHOICES],
+    len: usize,
+}
+
+impl<'c> DrawnMembers<'c> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Candidate<'c>> {
+        self.members.iter().flatten().copied()
+    }
+
+    fn contains(&self, member: MemberId) -> bool {
+        self.iter().any(|one| one.id() == member)
+    }
+}
+
+/// Returns whether a candidate is untried and has room.
+#[inline]
+pub(super) fn is_open(candidates: &Candidates<'_>, one: &Candidate<'_>) -> bool {
+    !candidates.tried().contains(&one.id()) && one.has_room()
 }
 
 /// Draws an entry and then one of its two members, with one random number.

@@ -8,6 +8,7 @@
 //! | [`ByTraffic`] | the cost is in the bytes transferred |
 //! | [`Heartbeat`] | members report their idle capacity |
 //! | [`Maglev`] | each key must stay with one member: caches, shards |
+//! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
@@ -36,6 +37,7 @@ mod readings;
 mod standings;
 mod traffic;
 mod turns;
+mod weighted_random;
 
 use std::fmt;
 
@@ -52,6 +54,7 @@ pub use heartbeat::Heartbeat;
 pub use needs::Needs;
 pub use plan::{Plan, PlanMember, PlanMembers};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
+pub use weighted_random::WeightedRandom;
 
 pub(crate) use facts::PickFacts;
 pub(crate) use plan::same_plan;
