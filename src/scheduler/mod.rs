@@ -7,6 +7,7 @@
 //! | [`ByBusyness`] | requests differ in length, or connections are long-lived |
 //! | [`ByTraffic`] | the cost is in the bytes transferred |
 //! | [`Heartbeat`] | members report their idle capacity |
+//! | [`LeastRequest`] | as with [`ByBusyness`], with many members or several balancers, or if members may fail fast |
 //! | [`Maglev`] | each key must stay with one member: caches, shards |
 //! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
 //!
@@ -21,6 +22,7 @@ mod by_traffic;
 mod candidates;
 mod claim;
 mod context;
+mod decay;
 mod details;
 mod facts;
 mod fenwick;
@@ -28,12 +30,14 @@ mod group;
 mod hashing;
 mod heap;
 mod heartbeat;
+mod least_request;
 mod looks;
 mod lots;
 mod needs;
 mod plan;
 mod ranking;
 mod readings;
+mod sampling;
 mod standings;
 mod traffic;
 mod turns;
@@ -51,9 +55,11 @@ pub use details::{MemberScore, PickDetails, TablePosition};
 pub use group::GroupChange;
 pub use hashing::{Maglev, TableSizeError};
 pub use heartbeat::Heartbeat;
+pub use least_request::LeastRequest;
 pub use needs::Needs;
 pub use plan::{Plan, PlanMember, PlanMembers};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
+pub use sampling::SamplingError;
 pub use weighted_random::WeightedRandom;
 
 pub(crate) use facts::PickFacts;
