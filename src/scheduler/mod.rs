@@ -9,6 +9,7 @@
 //! | [`Heartbeat`] | members report their idle capacity |
 //! | [`LeastRequest`] | as with [`ByBusyness`], with many members or several balancers, or if members may fail fast |
 //! | [`Maglev`] | each key must stay with one member: caches, shards |
+//! | [`PeakEwma`] | members differ in latency, or become slow |
 //! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
@@ -34,6 +35,7 @@ mod least_request;
 mod looks;
 mod lots;
 mod needs;
+mod peak_ewma;
 mod plan;
 mod ranking;
 mod readings;
@@ -57,6 +59,7 @@ pub use hashing::{Maglev, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use least_request::LeastRequest;
 pub use needs::Needs;
+pub use peak_ewma::PeakEwma;
 pub use plan::{Plan, PlanMember, PlanMembers};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 pub use sampling::SamplingError;
