@@ -33,7 +33,7 @@ pub(super) fn grow<T: Clone>(list: &mut Vec<T>, at: usize, empty: T) {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Heap<T>(Vec<T>);
 
 impl<T: Copy> Heap<T> {

@@ -10,6 +10,7 @@
 //! | [`LeastRequest`] | as with [`ByBusyness`], with many members or several balancers, or if members may fail fast |
 //! | [`Maglev`] | each key must stay with one member: caches, shards |
 //! | [`PeakEwma`] | members differ in latency, or become slow |
+//! | [`Rotation`] | as with [`ByRequests`], as evenly as is possible |
 //! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
@@ -39,9 +40,11 @@ mod peak_ewma;
 mod plan;
 mod ranking;
 mod readings;
+mod rotation;
 mod sampling;
 mod standings;
 mod traffic;
+mod turn_order;
 mod turns;
 mod weighted_random;
 
@@ -62,6 +65,7 @@ pub use needs::Needs;
 pub use peak_ewma::PeakEwma;
 pub use plan::{Plan, PlanMember, PlanMembers};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
+pub use rotation::Rotation;
 pub use sampling::SamplingError;
 pub use weighted_random::WeightedRandom;
 
