@@ -4,8 +4,8 @@
 use super::by_requests::in_hundredths;
 use super::looks::Looks;
 use super::standings::{ClassLoad, Standings};
-use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
-use crate::member::{MemberId, MemberState};
+use super::{Candidate, Candidates, GroupChange, Pick, PickContext, PickDetails, Scheduler};
+use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 
 /// Picks the member with the fewest requests in flight (`lbmethod=bybusyness`). Ties are
 /// settled by standing, as in [`ByRequests`](super::ByRequests).
@@ -41,6 +41,7 @@ use crate::member::{MemberId, MemberState};
 #[derive(Debug)]
 pub struct ByBusyness {
     looks: Looks<Standings>,
+    load: ClassLoad,
 }
 
 impl ByBusyness {
@@ -55,9 +56,7 @@ impl ByBusyness {
     /// ```
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            looks: Looks::new(Standings::new(ClassLoad::Plain), ClassLoad::Plain),
-        }
+        Self::comparing(ClassLoad::Plain)
     }
 
     /// Creates a scheduler that compares requests in flight per unit of weight.
@@ -81,8 +80,13 @@ impl ByBusyness {
     /// ```
     #[must_use]
     pub fn weighted() -> Self {
+        Self::comparing(ClassLoad::PerWeight)
+    }
+
+    fn comparing(load: ClassLoad) -> Self {
         Self {
-            looks: Looks::new(Standings::new(ClassLoad::PerWeight), ClassLoad::PerWeight),
+            looks: Looks::new(Standings::new(load), load),
+            load,
         }
     }
 }
@@ -104,6 +108,21 @@ impl Scheduler for ByBusyness {
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
         self.looks.settled(|standings| standings.peek(candidates))
+    }
+
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        let one = f64::from(EffectiveWeight::from(Weight::ONE).units());
+        let in_flight = |one: &Candidate<'_>| f64::from(one.state().in_flight());
+        let weight = |member: &Candidate<'_>| f64::from(member.weight().units()) / one;
+        let (measure, per_weight) = match self.load {
+            ClassLoad::PerWeight => ("requests in flight per weight", true),
+            ClassLoad::Ignored | ClassLoad::Plain => ("requests in flight", false),
+        };
+        let details = PickDetails::comparing(measure).ignoring_hash(context);
+        candidates.iter().fold(details, |details, member| {
+            let unit = if per_weight { weight(&member) } else { 1.0 };
+            details.score(member.id(), in_flight(&member) / unit)
+        })
     }
 
     fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {

@@ -2,7 +2,7 @@
 
 use super::ahead::Ahead;
 use super::standings::{ClassLoad, Standings};
-use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
+use super::{Candidates, GroupChange, Pick, PickContext, PickDetails, Scheduler};
 use crate::member::{EffectiveWeight, MemberId, MemberState};
 
 /// Picks by number of requests, in Apache's exact order (`lbmethod=byrequests`).
@@ -73,6 +73,16 @@ impl Scheduler for ByRequests {
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
         self.standings.settled(|it| it.peek(candidates))
+    }
+
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        let details = PickDetails::comparing("standing").ignoring_hash(context);
+        self.standings.settled(|standings| {
+            candidates.iter().fold(details, |details, one| {
+                let score = standings.standing(one.id()) + i64::from(one.weight().units());
+                details.score(one.id(), in_hundredths(score) as f64)
+            })
+        })
     }
 
     fn on_session_pick(&self, _: &Candidates<'_>, member: &MemberState) {

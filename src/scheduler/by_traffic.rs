@@ -2,7 +2,7 @@
 
 use super::looks::Looks;
 use super::traffic::Traffic;
-use super::{Candidates, GroupChange, Pick, PickContext, Scheduler};
+use super::{Candidates, GroupChange, Pick, PickContext, PickDetails, Scheduler};
 use crate::member::{MemberId, MemberState};
 
 /// Picks the member that has transferred the fewest bytes per unit of weight
@@ -107,6 +107,16 @@ impl Scheduler for ByTraffic {
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
         self.looks.settled(|traffic| traffic.peek(candidates))
+    }
+
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        let details = PickDetails::comparing("bytes per weight").ignoring_hash(context);
+        self.looks.settled(|traffic| {
+            candidates.iter().fold(details, |details, one| {
+                let bytes = traffic.bytes_per_weight(&one);
+                details.score(one.id(), bytes)
+            })
+        })
     }
 
     fn on_room(&self, member: &MemberState) {

@@ -28,7 +28,8 @@ use crate::member::MemberId;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PickDetails {
-    /// What the scores measure, with the unit, such as `latency, in ms`; the lowest wins.
+    /// What the scores measure, with the unit, such as `latency, in ms`. The lowest wins; of
+    /// standings, the highest; scores that are chances give each member its share.
     pub measure: Option<&'static str>,
     /// The scores of the members compared.
     pub scores: Vec<MemberScore>,
@@ -95,7 +96,7 @@ impl PickDetails {
 pub struct MemberScore {
     /// The member.
     pub member: MemberId,
-    /// Its score; the lowest wins.
+    /// Its score; the lowest wins, except among standings and chances.
     pub score: f64,
 }
 

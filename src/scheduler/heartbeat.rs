@@ -6,7 +6,7 @@ use super::ranking::{Ranking, pick_ranked};
 use super::readings::ReadingTable;
 use super::{
     ByRequests, Candidate, Candidates, Claim, GroupChange, HeartbeatReadings, Needs, Pick,
-    PickContext, Scheduler,
+    PickContext, PickDetails, Scheduler,
 };
 use crate::member::{Ended, MemberId, MemberState};
 use crate::random::Random;
@@ -174,6 +174,29 @@ impl Scheduler for Heartbeat {
         };
         let fallback = self.fallback.as_ref().filter(|_| idle == 0)?;
         fallback.peek(candidates, context)
+    }
+
+    /// Returns the idle capacities to which the chances are in proportion; what the fallback
+    /// compares, if there are none.
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        let idle: Vec<_> = {
+            let table = self.readings.table().lock();
+            let now = context.now();
+            let idle = |one: Candidate<'_>| (one.id(), table.idle_at(one.id(), now));
+            candidates.iter().map(idle).collect()
+        };
+        match &self.fallback {
+            Some(fallback) if idle.iter().all(|&(_, idle)| idle == 0) => fallback
+                .explain(candidates, context)
+                .note("no member reports idle capacity: the fallback picks"),
+            _ => {
+                let details = PickDetails::comparing("chance, in proportion to idle capacity");
+                let details = details.ignoring_hash(context);
+                idle.into_iter().fold(details, |details, (member, idle)| {
+                    details.score(member, idle as f64)
+                })
+            }
+        }
     }
 
     fn on_session_pick(&self, candidates: &Candidates<'_>, member: &MemberState) {

@@ -401,6 +401,12 @@ impl Traffic {
             .map(|candidate| candidate.id())
     }
 
+    /// Returns the bytes that a pick compares, for a weight of 1.
+    pub(super) fn bytes_per_weight(&self, candidate: &Candidate<'_>) -> f64 {
+        let weight_one = f64::from(EffectiveWeight::from(Weight::ONE).units());
+        self.counted(*candidate) as f64 * weight_one / f64::from(candidate.weight().units())
+    }
+
     pub(super) fn standing(&self, member: MemberId) -> Option<i64> {
         let node = self.nodes.get(member.slot())?;
         let weight_one = u64::from(EffectiveWeight::from(Weight::ONE).units());
