@@ -34,6 +34,8 @@ use crate::member::{Ended, MemberId, MemberState, Outcome};
 /// | failure, or status 429 or 5xx | 5 s ([`with_failure_penalty`](Self::with_failure_penalty)), or the time it took, if longer |
 /// | cancelled before the head arrived | the time so far, if it is longer than the average |
 ///
+/// What is recorded begins to decay at the latest pick before the end of the request.
+///
 /// A new member starts with a cost of 10 ms ([`with_default_cost`](Self::with_default_cost)).
 ///
 /// It always draws two different members, also if there are few, in proportion to their

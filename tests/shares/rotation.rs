@@ -141,3 +141,19 @@ fn a_full_member_keeps_its_credit_and_the_others_keep_their_shares() {
     });
     assert!(200_i32.abs_diff(counts[0]) <= 2, "{counts:?}");
 }
+
+/// Turns that are made ahead are taken by several threads, each once.
+#[test]
+fn shares_are_exact_though_several_threads_pick() {
+    let weights = [7, 5, 3, 1];
+    let balancer = balancer(Rotation::new(), weights.map(weight).into());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..4_000).for_each(|_| drop(pick(&balancer))));
+        }
+    });
+    for (member, weight) in balancer.members().iter().zip(weights) {
+        assert_eq!(member.picked(), u64::from(1_000 * weight));
+        assert_eq!(member.in_flight(), 0);
+    }
+}
