@@ -148,7 +148,6 @@ impl Random {
     /// assert_ne!(random.next_u64(), random.next_u64());
     /// ```
     pub fn next_u64(&self) -> u64 {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
         mix(self.state.fetch_add(GOLDEN, Relaxed).wrapping_add(GOLDEN))
     }
 
@@ -167,9 +166,32 @@ impl Random {
     /// assert_eq!(random.below(0), 0);
     /// ```
     pub fn below(&self, end: u64) -> u64 {
-        let wide = u128::from(self.next_u64()) * u128::from(end);
-        // The upper half of a 128-bit product fits into 64 bits.
-        u64::try_from(wide >> 64).unwrap_or(0)
+        scaled(self.next_u64(), end)
+    }
+}
+
+impl Random {
+    /// Returns a generator for one pick, which draws from this source only once.
+    pub(crate) fn split(&self) -> SplitRandom {
+        SplitRandom(self.next_u64())
+    }
+}
+
+/// A generator of one thread, which costs no atomic operation: SplitMix64, seeded by a draw
+/// from a [`Random`].
+#[derive(Debug)]
+pub(crate) struct SplitRandom(u64);
+
+impl SplitRandom {
+    /// Draws 64 bits.
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        mix(self.0)
+    }
+
+    /// Draws a number in `0..end`; 0 if `end` is 0.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        scaled(self.next_u64(), end)
     }
 }
 
@@ -198,6 +220,16 @@ impl TryRng for &Random {
     }
 }
 
+/// The step of SplitMix64.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Returns a number in `0..end` for 64 random bits.
+fn scaled(bits: u64, end: u64) -> u64 {
+    let wide = u128::from(bits) * u128::from(end);
+    // The upper half of a 128-bit product fits into 64 bits.
+    u64::try_from(wide >> 64).unwrap_or(0)
+}
+
 /// SplitMix64's finaliser: every input bit reaches every output bit.
 const fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -223,6 +255,16 @@ mod tests {
                 9_817_491_932_198_370_423
             ]
         );
+    }
+
+    #[test]
+    fn a_generator_that_is_split_off_repeats_and_leaves_the_source_one_draw_ahead() {
+        let (one, other) = (Random::seeded(7), Random::seeded(7));
+        let (mut first, mut second) = (one.split(), other.split());
+        let draws = [(); 3].map(|()| first.next_u64());
+        assert_eq!(draws, [(); 3].map(|()| second.next_u64()));
+        assert!((0..100).all(|_| first.below(10) < 10));
+        assert_eq!(one.next_u64(), other.next_u64());
     }
 
     #[test]

@@ -50,6 +50,12 @@ impl Decay {
         }
     }
 
+    /// Returns the time at which nothing is left of a value of `now`.
+    pub(super) fn end(self, now: Timestamp) -> Timestamp {
+        // Times of values are in ticks.
+        now + Duration::from_nanos(self.end.saturating_add(1 << TICK_BITS))
+    }
+
     /// Returns the share that is left after so many nanoseconds: 2^(-elapsed/half-life), in
     /// units of 2^-32, within five units.
     ///

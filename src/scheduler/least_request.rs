@@ -13,6 +13,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::member::{Ended, MemberId, MemberState};
+use crate::sync::{AtomicU64, Relaxed};
 
 /// Picks the member with the fewest requests in flight per unit of weight: of all members if
 /// they are few, otherwise of two that are drawn at random.
@@ -70,6 +71,9 @@ pub struct LeastRequest {
     failure: u64,
     decay: Decay,
     debts: ByMember<Decaying>,
+    /// When no debt will be left, in nanoseconds, so that most picks read no debts.
+    // Relaxed: a pick that sees an old time misses the debt of a failure just now.
+    debts_end: AtomicU64,
     latest: LatestPick,
 }
 
@@ -101,6 +105,7 @@ impl LeastRequest {
             failure: REQUEST,
             decay: Decay::with_half_life(Duration::from_secs(10)),
             debts: ByMember::new(),
+            debts_end: AtomicU64::new(0),
             latest: LatestPick::default(),
         }
     }
@@ -193,8 +198,12 @@ impl LeastRequest {
         Ok(self)
     }
 
+    #[inline]
     fn debt(&self, member: MemberId, now: Timestamp) -> u64 {
-        let debt = self.debts.get(member).filter(|_| self.failure > 0);
+        if now.as_nanos() >= self.debts_end.load(Relaxed) {
+            return 0;
+        }
+        let debt = self.debts.get(member);
         debt.map_or(0, |debt| debt.at(now, self.decay))
     }
 
@@ -249,9 +258,12 @@ impl Scheduler for LeastRequest {
     fn on_ended(&self, member: &MemberState, ended: &Ended) {
         if self.failure > 0 && has_failed(ended) {
             if let Some(debt) = self.debts.get(member.id()) {
-                debt.update(self.latest.get(), self.decay, |debt, left| {
+                let now = self.latest.get();
+                debt.update(now, self.decay, |debt, left| {
                     Some(scaled(debt, left).saturating_add(self.failure))
                 });
+                let end = self.decay.end(now).as_nanos();
+                self.debts_end.fetch_max(end, Relaxed);
             }
         }
     }

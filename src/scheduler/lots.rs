@@ -4,7 +4,7 @@
 
 use super::{Candidate, Candidates, Pick, PlanMembers};
 use crate::member::{EffectiveWeight, MemberId};
-use crate::random::Random;
+use crate::random::{Random, SplitRandom};
 
 /// How often a draw is repeated when the drawn member cannot be picked, before all eligible
 /// members are added up.
@@ -70,11 +70,14 @@ impl Lots {
     ) -> Option<Candidate<'c>> {
         let open = |one: &Candidate<'c>| is_open(candidates, one) && allowed(one);
         let table = lots.and_then(|lots| lots.table(candidates));
+        let random = &mut random.split();
         for _ in 0..table.map_or(0, |_| DRAWS) {
             let drawn = draw_lot(table?, random);
             let drawn = drawn.and_then(|member| candidates.get(member));
-            if let Some(one) = drawn.filter(|one| open(one) && takes(one, random)) {
-                return Some(one);
+            if let Some(one) = drawn.filter(&open) {
+                if takes(&one, random) {
+                    return Some(one);
+                }
             }
         }
         draw_by_sum(candidates, random, open)
@@ -94,11 +97,12 @@ impl Lots {
         allowed: impl Fn(&Candidate<'c>) -> bool,
     ) -> DrawnMembers<'c> {
         let mut drawn = DrawnMembers::default();
+        let random = &mut random.split();
         let table = lots.and_then(|lots| lots.table(candidates));
         while drawn.len < count.min(MOST_CHOICES) {
             let (mut found, mut repeats) = (None, false);
             for _ in 0..table.map_or(0, |_| DRAWS) {
-                let next = table.and_then(|table| draw_lot(table, random));
+                let next = draw_lot(table.unwrap_or(&[]), random);
                 let Some(one) = next.and_then(|member| candidates.get(member)) else {
                     continue;
                 };
@@ -205,7 +209,7 @@ pub(super) fn is_open(candidates: &Candidates<'_>, one: &Candidate<'_>) -> bool 
     clippy::cast_possible_truncation,
     reason = "the index is below the length"
 )]
-fn draw_lot(table: &[Lot], random: &Random) -> Option<MemberId> {
+fn draw_lot(table: &[Lot], random: &mut SplitRandom) -> Option<MemberId> {
     let product = u128::from(random.next_u64()) * table.len() as u128;
     let lot = table.get((product >> 64) as usize)?;
     let fraction = product as u64;
@@ -218,7 +222,7 @@ fn draw_lot(table: &[Lot], random: &Random) -> Option<MemberId> {
 
 /// Returns whether a drawn member is accepted: always at full weight, otherwise with the
 /// share that its weight is of the full one.
-fn takes(one: &Candidate<'_>, random: &Random) -> bool {
+fn takes(one: &Candidate<'_>, random: &mut SplitRandom) -> bool {
     let full = EffectiveWeight::from(one.spec().weight()).units();
     let weight = one.weight().units();
     weight >= full || random.below(u64::from(full)) < u64::from(weight)
@@ -228,7 +232,7 @@ fn takes(one: &Candidate<'_>, random: &Random) -> bool {
 #[cold]
 fn draw_by_sum<'c>(
     candidates: &Candidates<'c>,
-    random: &Random,
+    random: &mut SplitRandom,
     open: impl Fn(&Candidate<'c>) -> bool,
 ) -> Option<Candidate<'c>> {
     let weight = |one: &Candidate<'c>| u64::from(one.weight().units());
@@ -323,12 +327,12 @@ mod tests {
                     "{weights:?}: {sum} {expected}"
                 );
             }
-            let random = Random::seeded(1);
+            let random = &mut Random::seeded(1).split();
             let drawn: Vec<_> = (0..1_000)
-                .filter_map(|_| draw_lot(&table, &random))
+                .filter_map(|_| draw_lot(&table, random))
                 .collect();
             assert_eq!(drawn.len(), 1_000);
         }
-        assert_eq!(draw_lot(&[], &Random::seeded(1)), None);
+        assert_eq!(draw_lot(&[], &mut Random::seeded(1).split()), None);
     }
 }

@@ -73,8 +73,13 @@ impl LoadPerWeight {
 
     #[inline]
     fn compare(&self, other: &Self) -> Ordering {
-        let of = |load: &Self, weight: EffectiveWeight| load.amount * u128::from(weight.units());
-        of(self, other.weight).cmp(&of(other, self.weight))
+        let (mine, theirs) = (self.weight.units(), other.weight.units());
+        // A weight has 27 bits; nearly all products fit into 64.
+        if let (Ok(a), Ok(b)) = (u32::try_from(self.amount), u32::try_from(other.amount)) {
+            return (u64::from(a) * u64::from(theirs)).cmp(&(u64::from(b) * u64::from(mine)));
+        }
+        let of = |load: &Self, weight: u32| load.amount * u128::from(weight);
+        of(self, theirs).cmp(&of(other, mine))
     }
 }
 

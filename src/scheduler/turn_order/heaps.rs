@@ -47,6 +47,8 @@ pub(super) struct TurnEntry {
     pub(super) position: i64,
     pub(super) rank: u64,
     pub(super) weight: u32,
+    /// Its key in its heap, rounded down: of two that differ, the lesser goes first.
+    pub(super) key: i64,
     /// The index in its heap.
     at: u32,
     /// The next one that is skipped.
@@ -62,6 +64,7 @@ impl TurnEntry {
         position: 0,
         rank: 0,
         weight: 0,
+        key: 0,
         at: 0,
         after: NONE,
         elected: 0,
@@ -99,6 +102,12 @@ impl LeadBound {
     fn deadline(self, entry: &TurnEntry) -> i128 {
         let next = i128::from(entry.position) + i128::from(ELECTION);
         i128::from(self.scale) * next - i128::from(self.part * ELECTION)
+    }
+
+    /// Returns how much less each key is if all positions are counted from a time that is
+    /// later by so much for each unit of weight.
+    pub(super) fn rebased(self, per_weight: i64) -> i64 {
+        self.scale.saturating_mul(per_weight)
     }
 
     /// Returns `position + 1 - e` in elections, to be shown.
@@ -160,8 +169,10 @@ impl TurnHeaps {
     }
 
     pub(super) fn push_waiting(&mut self, slot: u32, entries: &mut [TurnEntry]) {
-        entries[slot as usize].place = TurnPlace::Waiting;
         let bound = self.bound;
+        let entry = &mut entries[slot as usize];
+        entry.place = TurnPlace::Waiting;
+        entry.key = rounded(bound.release(entry), entry.weight);
         self.waiting.push(slot, &mut ByRelease { bound, entries });
     }
 
@@ -187,7 +198,9 @@ impl TurnHeaps {
                 break;
             }
             self.waiting.remove(0, &mut ByRelease { bound, entries });
-            entries[slot as usize].place = TurnPlace::Ready;
+            let entry = &mut entries[slot as usize];
+            entry.place = TurnPlace::Ready;
+            entry.key = rounded(bound.deadline(entry), entry.weight);
             self.ready.push(slot, &mut ByDeadline { bound, entries });
         }
         while let Some(slot) = self.ready.first() {
@@ -241,9 +254,28 @@ fn goes_before(
     key: impl Fn(&TurnEntry) -> i128,
 ) -> bool {
     let (a, b) = (&entries[a as usize], &entries[b as usize]);
+    if a.key != b.key {
+        return a.key < b.key;
+    }
+    if a.weight == b.weight {
+        return (a.position, a.rank) < (b.position, b.rank);
+    }
     let left = key(a) * i128::from(b.weight);
     let right = key(b) * i128::from(a.weight);
     (left, a.rank) < (right, b.rank)
+}
+
+/// Divides a key by a weight and rounds down.
+#[inline]
+fn rounded(key: i128, weight: u32) -> i64 {
+    match i64::try_from(key) {
+        Ok(key) => key.div_euclid(i64::from(weight)),
+        Err(_) => clamped(key.div_euclid(i128::from(weight))),
+    }
+}
+
+pub(super) fn clamped(number: i128) -> i64 {
+    i64::try_from(number).unwrap_or(if number > 0 { i64::MAX } else { i64::MIN })
 }
 
 #[expect(

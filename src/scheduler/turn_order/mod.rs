@@ -30,7 +30,7 @@ mod sequence;
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests;
 
-use heaps::{ELECTION, Releases, TurnEntry, TurnHeaps, TurnPlace};
+use heaps::{ELECTION, Releases, TurnEntry, TurnHeaps, TurnPlace, clamped};
 
 use super::heap::grow;
 use super::{Candidate, Candidates, GroupChange};
@@ -325,16 +325,14 @@ impl TurnOrder {
     fn rebase(&mut self) {
         // Whole elections for each unit of weight: this is exact.
         let per_weight = (REBASE_AFTER - 1) * ELECTION;
+        let keys_by = self.heaps.bound.rebased(per_weight);
         for entry in &mut self.entries {
             if entry.place.takes_part() {
                 let by = i128::from(per_weight) * i128::from(entry.weight);
                 entry.position = clamped(i128::from(entry.position) - by);
+                entry.key = entry.key.saturating_sub(keys_by);
             }
         }
         self.time -= i128::from(per_weight) * i128::from(self.total);
     }
-}
-
-fn clamped(number: i128) -> i64 {
-    i64::try_from(number).unwrap_or(if number > 0 { i64::MAX } else { i64::MIN })
 }

@@ -1,8 +1,8 @@
 //! The order as one that can be elected ahead, and from which members are skipped and
 //! parked.
 
-use super::heaps::{ELECTION, NONE, TurnPlace};
-use super::{TurnOrder, clamped};
+use super::TurnOrder;
+use super::heaps::{ELECTION, NONE, TurnPlace, clamped};
 use crate::member::MemberId;
 use crate::scheduler::ahead::Sequence;
 use crate::scheduler::ranking::Ranking;

@@ -317,5 +317,5 @@ fn a_round_is_as_long_as_the_weights_say() {
     order.session_pick(0);
     let ahead = elect(&mut order, 6);
     assert!(!order.is_round(&ahead), "the others catch up first");
-    assert_eq!(super::TurnOrder::new().round(), None);
+    assert_eq!(TurnOrder::new().round(), None);
 }
