@@ -1,13 +1,27 @@
 //! Hashes that are the same on every machine and in every release: SipHash-2-4 with a
-//! published key.
+//! published key, and the hashes of keys that other load balancers use.
 //!
-//! Not for tables that an attacker can fill: the key is not secret. Random numbers use a
+//! | function | hashes keys as |
+//! |---|---|
+//! | [`hash_bytes`] | this crate does; use it unless another program must pick alike |
+//! | [`crc32_with_length`] | nginx, for `hash`, with and without `consistent` |
+//! | [`sdbm`], [`djb2`], [`crc32`] | HAProxy, for `hash-type` with the function of that name |
+//! | [`avalanche`] | HAProxy, after one of these functions |
+//! | [`ketama`] | memcached clients with ketama |
+//! | [`xxhash64`] | Envoy, for one hash policy |
+//!
+//! Not for tables that an attacker can fill: no key is secret. Random numbers use a
 //! different mixer (`random`).
+
+mod compatible;
 
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24Of128};
+
+pub(crate) use compatible::Crc32Suffix;
+pub use compatible::{avalanche, crc32, crc32_with_length, djb2, ketama, sdbm, xxhash64};
 
 /// The key of the published test vectors: the bytes 0 to 15. With it, each value here can
 /// be checked with any other implementation, in any language.
