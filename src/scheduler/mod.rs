@@ -12,6 +12,7 @@
 //! | [`PeakEwma`] | members differ in latency, or become slow |
 //! | [`Rotation`] | as with [`ByRequests`], as evenly as is possible |
 //! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
+//! | [`Ring`] | as `Maglev`, but nginx, HAProxy, Envoy or memcached clients must pick alike |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
@@ -58,7 +59,7 @@ pub use claim::{Claim, ClaimError, Pick};
 pub use context::PickContext;
 pub use details::{MemberScore, PickDetails, TablePosition};
 pub use group::GroupChange;
-pub use hashing::{Maglev, TableSizeError};
+pub use hashing::{Maglev, Ring, RingSizeError, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use least_request::LeastRequest;
 pub use needs::Needs;

@@ -4,11 +4,14 @@
 //! This file has what the hashing schedulers share; each scheduler has a file of its own.
 
 mod maglev;
+mod owners;
+mod ring;
 mod table;
 
 use std::cmp::Ordering;
 
 pub use maglev::{Maglev, TableSizeError};
+pub use ring::{Ring, RingSizeError};
 
 use super::Candidate;
 use crate::member::EffectiveWeight;
