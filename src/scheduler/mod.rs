@@ -13,6 +13,7 @@
 //! | [`Rotation`] | as with [`ByRequests`], as evenly as is possible |
 //! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
 //! | [`Ring`] | as `Maglev`, but nginx, HAProxy, Envoy or memcached clients must pick alike |
+//! | [`Modulo`] | HAProxy (`map-based`) or nginx (`hash` without `consistent`) must pick alike |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
@@ -59,7 +60,7 @@ pub use claim::{Claim, ClaimError, Pick};
 pub use context::PickContext;
 pub use details::{MemberScore, PickDetails, TablePosition};
 pub use group::GroupChange;
-pub use hashing::{Maglev, Ring, RingSizeError, TableSizeError};
+pub use hashing::{Maglev, Modulo, Ring, RingSizeError, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use least_request::LeastRequest;
 pub use needs::Needs;

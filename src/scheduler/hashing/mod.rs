@@ -4,6 +4,7 @@
 //! This file has what the hashing schedulers share; each scheduler has a file of its own.
 
 mod maglev;
+mod modulo;
 mod owners;
 mod ring;
 mod table;
@@ -11,6 +12,7 @@ mod table;
 use std::cmp::Ordering;
 
 pub use maglev::{Maglev, TableSizeError};
+pub use modulo::Modulo;
 pub use ring::{Ring, RingSizeError};
 
 use super::Candidate;
