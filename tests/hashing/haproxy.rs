@@ -1,0 +1,160 @@
+//! Picks that are the same as those of a real HAProxy.
+
+use std::fmt::Write;
+
+use equipoise::scheduler::{Modulo, Ring, Scheduler};
+use equipoise::stable_hash::{avalanche, crc32, djb2, sdbm};
+use equipoise::{Balancer, Flag, MemberSpec, Weight};
+
+use super::picked;
+use super::servers::{Server, members, paths, within};
+
+/// What is compared: settings of a backend, and what should be the same as they are.
+struct Case {
+    settings: &'static str,
+    scheduler: Box<dyn Scheduler>,
+    key: fn(&[u8]) -> u32,
+    weights: &'static [u32],
+    /// `id` of each server, if that is set.
+    ids: &'static [Option<u32>],
+    down: Option<usize>,
+}
+
+impl Case {
+    fn new(settings: &'static str, scheduler: impl Scheduler, key: fn(&[u8]) -> u32) -> Self {
+        Self {
+            settings,
+            scheduler: Box::new(scheduler),
+            key,
+            weights: &[1, 3, 2, 10, 1, 5],
+            ids: &[None; 6],
+            down: None,
+        }
+    }
+
+    async fn compare(self) {
+        let (members, paths) = (members(self.weights.len()).await, paths());
+        let mut backend = format!(" {}\n", self.settings);
+        let mut builder = Balancer::builder().scheduler(self.scheduler);
+        let places = members.iter().zip(self.weights).zip(self.ids);
+        for (at, ((member, &weight), id)) in places.enumerate() {
+            let mut spec = MemberSpec::new().with_weight(Weight::new(weight).unwrap());
+            write!(backend, " server s{at} {member} weight {weight}").unwrap();
+            if let Some(id) = id {
+                spec = spec.with_label("haproxy-id", id.to_string());
+                write!(backend, " id {id}").unwrap();
+            }
+            if self.down == Some(at) {
+                spec = spec.with_flag(Flag::Disabled);
+                write!(backend, " disabled").unwrap();
+            }
+            backend.push('\n');
+            builder = builder.member(member.to_string(), (), spec);
+        }
+        let balancer = builder.build().unwrap();
+        let haproxy = Server::haproxy(&backend).await;
+        let theirs = haproxy.answers(&paths).await;
+        for (path, theirs) in paths.iter().zip(&theirs) {
+            let key = (self.key)(path.as_bytes()).into();
+            assert_eq!(&picked(&balancer, key, &[]), theirs, "{path}, {backend}");
+        }
+    }
+}
+
+fn mixed_sdbm(text: &[u8]) -> u32 {
+    avalanche(sdbm(text))
+}
+
+fn mixed_djb2(text: &[u8]) -> u32 {
+    avalanche(djb2(text))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs HAProxy"]
+async fn a_map_picks_as_haproxy_does() {
+    let by_path = || Case::new("balance uri\n hash-type map-based", Modulo::new(), sdbm);
+    let cases = [
+        by_path(),
+        Case {
+            weights: &[4; 6],
+            ..by_path()
+        },
+        Case {
+            weights: &[256, 100, 7, 1, 33, 12],
+            ..by_path()
+        },
+        Case {
+            down: Some(3),
+            ..by_path()
+        },
+        Case {
+            down: Some(0),
+            ..by_path()
+        },
+        Case {
+            weights: &[6, 4, 2, 3, 8, 10],
+            down: Some(3),
+            ..by_path()
+        },
+        Case::new(
+            "balance hdr(x-key)\n hash-type map-based djb2 avalanche",
+            Modulo::new(),
+            mixed_djb2,
+        ),
+    ];
+    for case in cases {
+        within(case.compare()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs HAProxy"]
+async fn a_ring_picks_as_haproxy_does() {
+    let by_path = || {
+        let settings = "balance uri\n hash-type consistent";
+        let scheduler = Ring::haproxy_with_ids("haproxy-id");
+        Case::new(settings, scheduler, mixed_sdbm)
+    };
+    let cases = [
+        Case::new(
+            "balance uri\n hash-type consistent",
+            Ring::haproxy(),
+            mixed_sdbm,
+        ),
+        Case {
+            weights: &[256, 100, 7, 1, 33, 12],
+            ..by_path()
+        },
+        Case {
+            down: Some(3),
+            ..by_path()
+        },
+        Case {
+            down: Some(0),
+            ..by_path()
+        },
+        Case {
+            ids: &[None, Some(700), None, Some(2), None, Some(1_000_000_000)],
+            down: Some(1),
+            ..by_path()
+        },
+        Case::new(
+            "balance hdr(x-key)\n hash-type consistent djb2 avalanche",
+            Ring::haproxy(),
+            mixed_djb2,
+        ),
+        Case::new(
+            "balance uri\n hash-type consistent crc32",
+            Ring::haproxy(),
+            crc32,
+        ),
+        Case::new(
+            "balance uri\n hash-type consistent sdbm",
+            Ring::haproxy(),
+            sdbm,
+        ),
+    ];
+    for case in cases {
+        within(case.compare()).await;
+    }
+}

@@ -1,0 +1,212 @@
+//! The laws of maps and ranges: shares, and which keys move.
+
+use equipoise::scheduler::{Modulo, Scheduler};
+use equipoise::stable_hash::{crc32_with_length, hash_bytes};
+use equipoise::{Balancer, Flag, MemberId, MemberSpec, PickError, PickRequest, Weight};
+use proptest::prelude::*;
+
+use super::{balancer, numbered, owners, pick, picked};
+
+fn both() -> [Modulo; 2] {
+    [Modulo::new(), Modulo::nginx()]
+}
+
+#[test]
+fn each_has_its_name() {
+    assert_eq!(both().map(|one| one.name()), ["modulo", "modulo-nginx"]);
+    assert_eq!(Modulo::default().name(), "modulo");
+    assert_eq!(
+        both().map(|one| format!("{one:?}")),
+        [
+            r#"Modulo { lookup: "map", .. }"#,
+            r#"Modulo { lookup: "ranges", .. }"#
+        ]
+    );
+}
+
+#[test]
+fn shares_follow_the_weights() {
+    for scheduler in both() {
+        let balancer = balancer(scheduler, numbered(&[1, 2, 5]));
+        let owners = owners(&balancer);
+        let count = |name: &str| owners.iter().filter(|&owner| owner == name).count();
+        for (name, expected) in [("m0", 500), ("m1", 1_000), ("m2", 2_500)] {
+            assert!(
+                count(name).abs_diff(expected) < 150,
+                "{name}: {}",
+                count(name)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_map_has_a_slot_for_each_unit_of_the_eligible_weight() {
+    let balancer = balancer(Modulo::new(), numbered(&[4, 2, 6]));
+    let slots =
+        |count| -> Vec<String> { (0..count).map(|key| picked(&balancer, key, &[])).collect() };
+    assert_eq!(slots(6), ["m0", "m2", "m0", "m2", "m1", "m2"]);
+    balancer.set_flag("m2", Flag::Disabled).unwrap();
+    assert_eq!(slots(4), ["m0", "m0", "m1", "m0"]);
+    let explained = balancer.explain(&PickRequest::new().with_hash(7));
+    let position = explained.details().position.unwrap();
+    assert_eq!((position.index, position.len), (1, 3));
+    balancer.clear_flag("m2", Flag::Disabled).unwrap();
+    let weight = Weight::new(2).unwrap();
+    for name in ["m0", "m2"] {
+        balancer
+            .update(name, |spec| spec.with_weight(weight))
+            .unwrap();
+    }
+    assert_eq!(slots(4), ["m0", "m1", "m2", "m0"]);
+}
+
+#[test]
+fn with_ranges_a_failure_moves_the_keys_of_the_member_only() {
+    let balancer = balancer(Modulo::nginx(), numbered(&[1, 2, 3, 4]));
+    let before = owners(&balancer);
+    balancer.set_flag("m3", Flag::FailedCheck).unwrap();
+    for (before, after) in before.iter().zip(owners(&balancer)) {
+        assert!(*before == after || before == "m3");
+        assert_ne!(after, "m3");
+    }
+    balancer.clear_flag("m3", Flag::FailedCheck).unwrap();
+    assert_eq!(owners(&balancer), before);
+}
+
+/// Where the keys of one of `count` equal members go after it has failed.
+fn failed_over(scheduler: Modulo, count: usize) -> Vec<usize> {
+    let balancer = balancer(scheduler, numbered(&vec![1; count]));
+    let failed = balancer.member("m3").unwrap().id();
+    let mut counts = vec![0; count];
+    for number in 0..8_000_u64 {
+        let key = crc32_with_length(&number.to_le_bytes());
+        if picked(&balancer, key, &[]) == "m3" {
+            let other = picked(&balancer, key, &[failed]);
+            counts[other[1..].parse::<usize>().unwrap()] += 1;
+        }
+    }
+    assert_eq!(counts[3], 0);
+    counts
+}
+
+#[test]
+fn requests_that_fail_over_are_shared() {
+    for scheduler in both() {
+        let counts = failed_over(scheduler, 7);
+        let total: usize = counts.iter().sum();
+        let others = counts.iter().filter(|&&count| count > 0);
+        let least = others.clone().min().unwrap();
+        assert_eq!(others.clone().count(), 6);
+        let most = others.max().unwrap();
+        assert!(*most < total / 4 && *least > total / 12, "{counts:?}");
+    }
+}
+
+/// The CRCs of two texts of one length differ in the same bits as those of the texts with a
+/// prefix. So the second remainder follows from the first if only some bits count.
+#[test]
+fn a_power_of_two_sends_keys_of_one_length_to_one_other_member_as_in_nginx() {
+    let counts = failed_over(Modulo::nginx(), 8);
+    assert_eq!(counts.iter().filter(|&&count| count > 0).count(), 1);
+}
+
+#[test]
+fn a_request_without_a_key_gets_a_random_one() {
+    for scheduler in both() {
+        let balancer = balancer(scheduler, numbered(&[1, 3]));
+        let heavy = (0..4_000).filter(|_| {
+            let explained = balancer.explain(&PickRequest::new());
+            let foreseen = explained.picked().unwrap().name.clone();
+            let lease = balancer.pick(&PickRequest::new()).unwrap();
+            assert_eq!(&*foreseen, lease.member().name());
+            lease.member().name() == "m1"
+        });
+        let heavy = heavy.count();
+        assert!(heavy.abs_diff(3_000) < 150, "{heavy}");
+    }
+}
+
+#[test]
+fn a_pick_allocates_nothing() {
+    for scheduler in both() {
+        let balancer = balancer(scheduler, numbered(&[1; 100]));
+        balancer.set_flag("m3", Flag::Disabled).unwrap();
+        let failed = [balancer.member("m4").unwrap().id()];
+        drop(pick(&balancer, 0));
+        let counted = allocation_counter::measure(|| {
+            for number in 0..500_u64 {
+                let key = hash_bytes(&number.to_le_bytes());
+                let request = PickRequest::new().with_hash(key).with_tried(&failed);
+                drop(balancer.pick(&request).unwrap());
+                drop(balancer.pick(&PickRequest::new()).unwrap());
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{counted:?}");
+    }
+}
+
+#[test]
+fn a_scheduler_set_later_has_the_map_of_the_members() {
+    let balancer = Balancer::new(["a", "b", "c"].map(|name| (name, ()))).unwrap();
+    balancer.set_scheduler(Modulo::new());
+    let slots: Vec<String> = (0..3).map(|key| picked(&balancer, key, &[])).collect();
+    assert_eq!(slots, ["a", "b", "c"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_pick_fails_only_if_every_member_is_full(
+        kind in 0_usize..2,
+        caps in prop::collection::vec(1_u32..4, 2..10),
+        keys in prop::collection::vec(any::<u64>(), 40),
+    ) {
+        let [map, ranges] = both();
+        let scheduler = if kind == 0 { map } else { ranges };
+        let balancer = balancer(scheduler, numbered(&vec![1; caps.len()]));
+        let mut room = 0;
+        for (at, &cap) in caps.iter().enumerate() {
+            balancer.update(&format!("m{at}"), |spec| spec.with_max_in_flight(cap)).unwrap();
+            room += cap as usize;
+        }
+        let held: Vec<_> = keys.iter().filter_map(|&key| pick(&balancer, key).ok()).collect();
+        prop_assert_eq!(held.len(), room.min(keys.len()));
+        if room <= keys.len() {
+            prop_assert_eq!(pick(&balancer, 0).unwrap_err(), PickError::AtCapacity);
+        }
+    }
+
+    #[test]
+    fn an_explanation_names_the_member_of_the_next_pick(
+        kind in 0_usize..2,
+        steps in prop::collection::vec((0_u32..10, 0_usize..8, any::<u64>()), 1..60),
+    ) {
+        let [map, ranges] = both();
+        let scheduler = if kind == 0 { map } else { ranges };
+        let balancer = balancer(scheduler, numbered(&[1, 2, 3]));
+        let mut held = Vec::new();
+        for (step, at, key) in steps {
+            let name = format!("m{at}");
+            match step {
+                0 => drop(balancer.insert(&*name, (), MemberSpec::new().with_max_in_flight(2))),
+                1 => drop(balancer.remove(&name)),
+                2 => drop(balancer.set_flag(&name, Flag::Disabled)),
+                3 | 4 => drop(balancer.clear_flag(&name, Flag::Disabled)),
+                5 => held.clear(),
+                _ => {}
+            }
+            let ids: Vec<MemberId> = balancer.members().iter().map(|one| one.id()).collect();
+            let tried: Vec<MemberId> = ids.into_iter().take((key % 3) as usize).collect();
+            let request = PickRequest::new().with_tried(&tried);
+            let request = if key % 5 == 0 { request } else { request.with_hash(key) };
+            let explained = balancer.explain(&request);
+            let foreseen = explained.picked().map(|member| member.name.to_string());
+            let picked = balancer.pick(&request);
+            let name = picked.as_ref().ok().map(|lease| lease.member().name().to_owned());
+            prop_assert_eq!(foreseen, name);
+            held.extend(picked);
+        }
+    }
+}
