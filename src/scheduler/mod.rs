@@ -14,6 +14,7 @@
 //! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
 //! | [`Ring`] | as `Maglev`, but nginx, HAProxy, Envoy or memcached clients must pick alike |
 //! | [`Modulo`] | HAProxy (`map-based`) or nginx (`hash` without `consistent`) must pick alike |
+//! | [`Rendezvous`] | the same with up to about a hundred members; no other key ever moves |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
@@ -61,6 +62,7 @@ pub use context::PickContext;
 pub use details::{MemberScore, PickDetails, TablePosition};
 pub use group::GroupChange;
 pub use hashing::{Maglev, Modulo, Ring, RingSizeError, TableSizeError};
+pub use hashing::{HashScheduler, Maglev, Rendezvous, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use least_request::LeastRequest;
 pub use needs::Needs;

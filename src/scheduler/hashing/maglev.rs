@@ -2,19 +2,18 @@
 //!
 //! Not here: how the table is filled (`table.rs`).
 
+use std::ops::ControlFlow;
+
+use super::by_score::{MemberHash, MemberHashes, by_score, claim_by_score};
 use super::table::filled;
-use super::{Score, hash_of, keeps};
+use super::{HashScheduler, hash_of, keeps, key_of, lower, noting_no_key};
 use crate::member::MemberId;
 use crate::scheduler::{
-    Candidate, Candidates, Needs, Pick, PickContext, Plan, PlanMembers, Scheduler,
+    Candidates, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers, Scheduler,
 };
 
 /// The number of table slots that a pick examines before it considers all eligible members.
 const STEPS: usize = 64;
-
-/// The number of members that a pick tries by score, when members become full or unusable
-/// during the pick, before it tries all of them.
-const RANKS: usize = 4;
 
 /// Picks the member that owns the request's hash key. The same key goes to the same member,
 /// as far as possible also when members join, leave or fail.
@@ -163,9 +162,7 @@ impl Scheduler for Maglev {
 
     #[inline]
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
-        let key = context
-            .hash()
-            .unwrap_or_else(|| context.random().next_u64());
+        let key = key_of(context);
         let table = candidates.plan::<MaglevTable>();
         if let Some(table) = table {
             for member in table.walk(key) {
@@ -179,24 +176,35 @@ impl Scheduler for Maglev {
                 }
             }
         }
-        claim_by_score(candidates, key, table)
+        claim_by_score(candidates, key, table.map(|table| &table.members))
     }
 
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
-        let key = context.hash()?;
-        let table = candidates.plan::<MaglevTable>();
-        let mut walk = table.into_iter().flat_map(|table| table.walk(key));
-        let found = walk.find(|member| {
-            !candidates.tried().contains(&member.id)
-                && candidates
-                    .get(member.id)
-                    .is_some_and(|one| one.has_room() && keeps(&one, key, member.hash))
+        let mut found = None;
+        self.visit_members(candidates, key_of(context), &mut |member| {
+            let untried = !candidates.tried().contains(&member);
+            let open = candidates.get(member).is_some_and(|one| one.has_room());
+            if untried && open {
+                found = Some(member);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
         });
-        let found = found.map(|member| member.id);
-        found.or_else(|| {
-            let (_, best) = next_by_score(candidates, key, table, None)?;
-            Some(best.id())
-        })
+        found
+    }
+
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        let key = key_of(context);
+        let details = match candidates.plan::<MaglevTable>() {
+            Some(table) if table.len() > 0 => {
+                let size = table.len() as u64;
+                PickDetails::default().position(key % size, size)
+            }
+            _ => {
+                PickDetails::default().note("there is no table yet: the member is picked by score")
+            }
+        };
+        noting_no_key(details, context)
     }
 
     fn needs(&self) -> Needs {
@@ -204,48 +212,27 @@ impl Scheduler for Maglev {
     }
 }
 
-/// Claims the member with the best score that can be claimed.
-#[cold]
-fn claim_by_score<'c>(
-    candidates: &Candidates<'c>,
-    key: u64,
-    table: Option<&MaglevTable>,
-) -> Pick<'c> {
-    let mut ahead = None;
-    for _ in 0..RANKS {
-        let Some((score, best)) = next_by_score(candidates, key, table, ahead) else {
-            break;
-        };
-        if let Ok(claim) = candidates.claim(best.id()) {
-            return Pick::Claimed(claim);
+impl HashScheduler for Maglev {
+    fn visit_members(
+        &self,
+        candidates: &Candidates<'_>,
+        key: u64,
+        visit: &mut dyn FnMut(MemberId) -> ControlFlow<()>,
+    ) {
+        let table = candidates.plan::<MaglevTable>();
+        for member in table.into_iter().flat_map(|table| table.walk(key)) {
+            let candidate = candidates.get(member.id);
+            let keeps = candidate.is_some_and(|one| keeps(&one, key, member.hash));
+            if keeps && visit(member.id).is_break() {
+                return;
+            }
         }
-        ahead = Some(score);
+        for one in by_score(candidates, key, table.map(|table| &table.members)) {
+            if visit(one.id()).is_break() {
+                return;
+            }
+        }
     }
-    candidates.claim_first(candidates.iter())
-}
-
-/// Returns the member with the best score among those that have room, whether or not the
-/// table contains it; with `ahead`, the one after those.
-fn next_by_score<'c>(
-    candidates: &Candidates<'c>,
-    key: u64,
-    table: Option<&MaglevTable>,
-    ahead: Option<Score>,
-) -> Option<(Score, Candidate<'c>)> {
-    let open = candidates.iter().filter(Candidate::has_room);
-    let scored = open.map(|one| {
-        let known = table.and_then(|table| table.member(one.id().slot()));
-        let hash = match known {
-            Some(member) if member.id == one.id() => member.hash,
-            _ => lower(hash_of(one.state().name())),
-        };
-        (Score::new(key, hash, one.weight()), one)
-    });
-    let behind = scored.filter(|(score, _)| ahead.is_none_or(|ahead| score.cmp(ahead).is_gt()));
-    behind.min_by(|(a, one), (b, other)| {
-        let tie = || one.rank().cmp(&other.rank());
-        a.cmp(*b).then_with(tie)
-    })
 }
 
 /// The owner of each key.
@@ -254,21 +241,7 @@ struct MaglevTable {
     /// The index of each slot's owner among the balancer's members.
     owners: Owners,
     /// The members by their index in the balancer.
-    members: Box<[Option<TableMember>]>,
-}
-
-/// Returns the half of a name's hash that scores and thinning use.
-#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-fn lower(hash: u128) -> u64 {
-    hash as u64
-}
-
-/// A member of a table.
-#[derive(Clone, Copy, Debug)]
-struct TableMember {
-    id: MemberId,
-    /// The hash of its name.
-    hash: u64,
+    members: MemberHashes,
 }
 
 #[derive(Debug)]
@@ -285,28 +258,23 @@ impl MaglevTable {
             .iter()
             .map(|member| (hash_of(member.name()), member.weight().hundredths()))
             .collect();
-        let places = sorted.iter().map(|member| member.id().slot());
-        let mut members = vec![None; places.max().map_or(0, |last| last + 1)];
-        for (member, &(hash, _)) in sorted.iter().zip(&weighted) {
-            let id = member.id();
-            let hash = lower(hash);
-            members[id.slot()] = Some(TableMember { id, hash });
-        }
+        let hashed = sorted.iter().zip(&weighted);
+        let members = MemberHashes::of(hashed.map(|(member, &(hash, _))| MemberHash {
+            id: member.id(),
+            hash: lower(hash),
+        }));
         let owners = filled(size, &weighted);
         let places = owners.iter().map(|&at| sorted[at as usize].id().slot());
         #[expect(
             clippy::cast_possible_truncation,
             reason = "checked, or slots of 26 bits"
         )]
-        let owners = if members.len() <= 1 << 16 {
+        let owners = if members.slots() <= 1 << 16 {
             Owners::Few(places.map(|place| place as u16).collect())
         } else {
             Owners::Many(places.map(|place| place as u32).collect())
         };
-        Self {
-            owners,
-            members: members.into(),
-        }
+        Self { owners, members }
     }
 
     fn len(&self) -> usize {
@@ -316,14 +284,9 @@ impl MaglevTable {
         }
     }
 
-    #[inline]
-    fn member(&self, place: usize) -> Option<TableMember> {
-        *self.members.get(place)?
-    }
-
     /// Iterates over the owner of a key and the owners that it passes the key on to.
     #[inline]
-    fn walk(&self, key: u64) -> impl Iterator<Item = TableMember> {
+    fn walk(&self, key: u64) -> impl Iterator<Item = MemberHash> {
         let size = self.len();
         // A table without members has no slots; the divisor is then 1.
         #[expect(clippy::cast_possible_truncation, reason = "less than the size")]
@@ -335,7 +298,7 @@ impl MaglevTable {
                 Owners::Few(places) => usize::from(places[slot]),
                 Owners::Many(places) => places[slot] as usize,
             };
-            self.member(place)
+            self.members.at(place)
         })
     }
 }

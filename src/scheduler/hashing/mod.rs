@@ -3,10 +3,13 @@
 //!
 //! This file has what the hashing schedulers share; each scheduler has a file of its own.
 
+mod by_score;
 mod maglev;
 mod modulo;
 mod owners;
 mod ring;
+mod order;
+mod rendezvous;
 mod table;
 
 use std::cmp::Ordering;
@@ -14,14 +17,37 @@ use std::cmp::Ordering;
 pub use maglev::{Maglev, TableSizeError};
 pub use modulo::Modulo;
 pub use ring::{Ring, RingSizeError};
+pub use order::HashScheduler;
+pub use rendezvous::Rendezvous;
 
-use super::Candidate;
+use super::{Candidate, PickContext, PickDetails};
 use crate::member::EffectiveWeight;
 use crate::stable_hash::{hash_bytes, hash_bytes_128};
 
 /// Hashes the name of a member; all processes know the member by its name.
 fn hash_of(name: &str) -> u128 {
     hash_bytes_128(name.as_bytes())
+}
+
+/// Returns the half of a name's hash that scores and thinning use.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+fn lower(hash: u128) -> u64 {
+    hash as u64
+}
+
+/// Returns the request's hash key, or draws one.
+#[inline]
+fn key_of(context: &PickContext<'_>) -> u64 {
+    let drawn = || context.random().next_u64();
+    context.hash().unwrap_or_else(drawn)
+}
+
+/// Adds a remark if the request has no hash key.
+fn noting_no_key(details: PickDetails, context: &PickContext<'_>) -> PickDetails {
+    if context.hash().is_some() {
+        return details;
+    }
+    details.note("the request has no hash key: the key is random")
 }
 
 /// Hashes two numbers. `Purpose` keeps hashes of the same numbers apart.
@@ -41,6 +67,8 @@ enum Purpose {
     Score = 0,
     /// Whether a member keeps a key although it takes less than its full weight.
     Thinning = 1,
+    /// The members that one of many clients uses.
+    Subset = 2,
 }
 
 /// Returns whether a member keeps one of its own keys. At full weight it keeps all keys;
@@ -76,9 +104,35 @@ impl Score {
         Self(exponential(hash) / f64::from(weight.units()))
     }
 
+    /// Returns the score, unless it is certain to be greater than `limit`: then it is not
+    /// worth a logarithm.
+    fn within(limit: Option<Self>, key: u64, member: u64, weight: EffectiveWeight) -> Option<Self> {
+        let hash = hash_pair(Purpose::Score, key, member);
+        let units = f64::from(weight.units());
+        if limit.is_some_and(|limit| least_exponential(hash) > limit.0 * units) {
+            return None;
+        }
+        Some(Self(exponential(hash) / units))
+    }
+
     fn cmp(self, other: Self) -> Ordering {
         self.0.total_cmp(&other.0)
     }
+
+    /// Returns the score for a weight of 1 instead of one unit.
+    fn per_weight(self) -> f64 {
+        self.0 * f64::from(100 * EffectiveWeight::UNITS_PER_HUNDREDTH)
+    }
+}
+
+/// Returns a number that [`exponential`] of the same hash exceeds, at the cost of a few
+/// products: `-ln(u) >= (1 - u) + (1 - u)^2 / 2`.
+fn least_exponential(hash: u64) -> f64 {
+    /// More than the error of the series.
+    const MARGIN: f64 = 1e-7;
+    #[expect(clippy::cast_precision_loss, reason = "52 bits")]
+    let rest = (!hash >> 12) as f64 / (1_u64 << 52) as f64;
+    rest + rest * rest / 2.0 - MARGIN
 }
 
 /// Returns `-ln(u)`, where `u` is the number in (0, 1) that a hash represents.
@@ -114,7 +168,7 @@ fn exponential(hash: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Score, exponential, keeps_at};
+    use super::{Score, exponential, keeps_at, least_exponential};
     use crate::member::{EffectiveWeight, Weight};
     use crate::stable_hash::hash_bytes;
 
@@ -130,6 +184,27 @@ mod tests {
             assert!((ours - theirs).abs() < 1e-8, "{hash:#x}: {ours} {theirs}");
             assert!(ours > 0.0, "{hash:#x}");
         }
+    }
+
+    #[test]
+    fn a_score_is_left_out_only_if_it_is_greater_than_the_limit() {
+        let weight = EffectiveWeight::from(Weight::ONE);
+        for hash in hashes().chain([0, 1, 1 << 11, u64::MAX, 1 << 63, (1 << 63) - 1]) {
+            assert!(least_exponential(hash) < exponential(hash), "{hash:#x}");
+        }
+        let mut left_out = 0;
+        for key in hashes().take(2_000) {
+            let limit = Score::new(key, 1, weight);
+            let score = Score::new(key, 2, weight);
+            match Score::within(Some(limit), key, 2, weight) {
+                Some(within) => assert!(within.cmp(score).is_eq()),
+                None => {
+                    assert!(score.cmp(limit).is_gt());
+                    left_out += 1;
+                }
+            }
+        }
+        assert!(left_out > 500, "{left_out}");
     }
 
     #[test]
