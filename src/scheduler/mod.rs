@@ -15,6 +15,7 @@
 //! | [`Ring`] | as `Maglev`, but nginx, HAProxy, Envoy or memcached clients must pick alike |
 //! | [`Modulo`] | HAProxy (`map-based`) or nginx (`hash` without `consistent`) must pick alike |
 //! | [`Rendezvous`] | the same with up to about a hundred members; no other key ever moves |
+//! | [`BoundedLoad`] | keys are hashed, and some are much more frequent than others |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
@@ -63,6 +64,7 @@ pub use details::{MemberScore, PickDetails, TablePosition};
 pub use group::GroupChange;
 pub use hashing::{Maglev, Modulo, Ring, RingSizeError, TableSizeError};
 pub use hashing::{HashScheduler, Maglev, Rendezvous, TableSizeError};
+pub use hashing::{BoundedLoad, HashScheduler, LoadBoundError, Maglev, Rendezvous, TableSizeError};
 pub use heartbeat::Heartbeat;
 pub use least_request::LeastRequest;
 pub use needs::Needs;

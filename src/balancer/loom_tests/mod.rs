@@ -17,6 +17,7 @@
 )]
 
 mod ahead;
+mod bounded;
 mod capacity;
 mod drain;
 mod keeping;

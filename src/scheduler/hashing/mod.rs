@@ -3,6 +3,7 @@
 //!
 //! This file has what the hashing schedulers share; each scheduler has a file of its own.
 
+mod bounded;
 mod by_score;
 mod maglev;
 mod modulo;
@@ -14,6 +15,7 @@ mod table;
 
 use std::cmp::Ordering;
 
+pub use bounded::{BoundedLoad, LoadBoundError};
 pub use maglev::{Maglev, TableSizeError};
 pub use modulo::Modulo;
 pub use ring::{Ring, RingSizeError};
@@ -69,6 +71,8 @@ enum Purpose {
     Thinning = 1,
     /// The members that one of many clients uses.
     Subset = 2,
+    /// The order of members for a key whose first members are at their bounds.
+    Overflow = 3,
 }
 
 /// Returns whether a member keeps one of its own keys. At full weight it keeps all keys;
