@@ -16,6 +16,7 @@
 //! | [`Modulo`] | HAProxy (`map-based`) or nginx (`hash` without `consistent`) must pick alike |
 //! | [`Rendezvous`] | the same with up to about a hundred members; no other key ever moves |
 //! | [`BoundedLoad`] | keys are hashed, and some are much more frequent than others |
+//! | [`First`] | as few members as possible should serve |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
@@ -32,6 +33,7 @@ mod decay;
 mod details;
 mod facts;
 mod fenwick;
+mod first;
 mod group;
 mod hashing;
 mod heap;
@@ -61,6 +63,7 @@ pub use candidates::{Candidate, Candidates};
 pub use claim::{Claim, ClaimError, Pick};
 pub use context::PickContext;
 pub use details::{MemberScore, PickDetails, TablePosition};
+pub use first::First;
 pub use group::GroupChange;
 pub use hashing::{Maglev, Modulo, Ring, RingSizeError, TableSizeError};
 pub use hashing::{HashScheduler, Maglev, Rendezvous, TableSizeError};
