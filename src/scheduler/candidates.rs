@@ -2,7 +2,8 @@
 //! one that it picks.
 //!
 //! Not here: which members are eligible (`snapshot`), and releasing a claim
-//! (`balancer`, which also releases a claim that its scheduler has dropped).
+//! (`balancer`, which also releases a claim that its scheduler has dropped), and passing a
+//! part of the candidates on to another scheduler (`part`).
 
 use std::any::Any;
 use std::cell::Cell;
@@ -47,14 +48,14 @@ use crate::snapshot::{Factors, Picture, Seat};
 /// ```
 #[derive(Debug)]
 pub struct Candidates<'c> {
-    picture: &'c Picture,
-    tried: &'c [MemberId],
-    plan: Option<&'c Plan>,
-    claimed: Cell<Option<&'c MemberState>>,
+    pub(super) picture: &'c Picture,
+    pub(super) tried: &'c [MemberId],
+    pub(super) plan: Option<&'c Plan>,
+    pub(super) claimed: Cell<Option<&'c MemberState>>,
     /// Whether the scheduler learns of the claim from the member's counters.
-    read: Cell<bool>,
+    pub(super) read: Cell<bool>,
     /// Whether ties are settled in reverse order, which is how `explain` detects a tie.
-    reversed: bool,
+    pub(super) reversed: bool,
 }
 
 impl<'c> Candidates<'c> {

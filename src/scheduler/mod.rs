@@ -17,6 +17,7 @@
 //! | [`Rendezvous`] | the same with up to about a hundred members; no other key ever moves |
 //! | [`BoundedLoad`] | keys are hashed, and some are much more frequent than others |
 //! | [`First`] | as few members as possible should serve |
+//! | [`ZoneAware`] | members in the caller's own zone are nearer or cheaper |
 //!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
@@ -43,6 +44,7 @@ mod looks;
 mod lots;
 mod needs;
 mod peak_ewma;
+mod part;
 mod plan;
 mod ranking;
 mod readings;
@@ -53,6 +55,7 @@ mod traffic;
 mod turn_order;
 mod turns;
 mod weighted_random;
+mod zone_aware;
 
 use std::fmt;
 
@@ -77,6 +80,7 @@ pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 pub use rotation::Rotation;
 pub use sampling::SamplingError;
 pub use weighted_random::WeightedRandom;
+pub use zone_aware::ZoneAware;
 
 pub(crate) use facts::PickFacts;
 pub(crate) use plan::same_plan;

@@ -43,12 +43,27 @@ impl fmt::Debug for Plan {
 /// All members of a balancer, eligible or not, as the input of a plan.
 #[derive(Debug)]
 pub struct PlanMembers<'m> {
-    roster: &'m Roster,
+    listed: ListedMembers<'m>,
+}
+
+#[derive(Debug)]
+enum ListedMembers<'m> {
+    All(&'m Roster),
+    Part(&'m [PlanMember<'m>]),
 }
 
 impl<'m> PlanMembers<'m> {
     pub(crate) fn new(roster: &'m Roster) -> Self {
-        Self { roster }
+        Self {
+            listed: ListedMembers::All(roster),
+        }
+    }
+
+    /// Lists only some members, for the plan of another scheduler.
+    pub(super) fn part(part: &'m [PlanMember<'m>]) -> Self {
+        Self {
+            listed: ListedMembers::Part(part),
+        }
     }
 
     /// Returns how many members there are.
@@ -65,13 +80,16 @@ impl<'m> PlanMembers<'m> {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.roster.len()
+        match self.listed {
+            ListedMembers::All(roster) => roster.len(),
+            ListedMembers::Part(part) => part.len(),
+        }
     }
 
     /// Returns whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.roster.is_empty()
+        self.len() == 0
     }
 
     /// Iterates over the members, by tier and then in configuration order.
@@ -79,7 +97,13 @@ impl<'m> PlanMembers<'m> {
     /// Balancers that got their members in different orders agree only on names. If several
     /// processes have to compute the same table, sort the members by name.
     pub fn iter(&self) -> impl Iterator<Item = PlanMember<'m>> + use<'m> {
-        self.roster.by_tier().map(|seat| PlanMember { seat })
+        let (all, part) = match self.listed {
+            ListedMembers::All(roster) => (Some(roster), None),
+            ListedMembers::Part(part) => (None, Some(part)),
+        };
+        let all = all.into_iter().flat_map(Roster::by_tier);
+        let part = part.into_iter().flatten().copied();
+        all.map(|seat| PlanMember { seat }).chain(part)
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Not here: the payloads, the publishing, and any pick.
 
+mod derived;
 mod eligibility;
 mod factors;
 mod names;
@@ -13,6 +14,7 @@ mod slab;
 
 pub use eligibility::Eligibility;
 
+pub(crate) use derived::Derived;
 pub(crate) use eligibility::{EligibilityWalk, walk, without};
 pub(crate) use factors::{FULL_WEIGHT, Factors};
 pub(crate) use picture::{FEW_MEMBERS, Picture, PictureDiff};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::iter;
 use std::sync::Arc;
 
-use super::{EligibilityWalk, Factors, Roster, Seat};
+use super::{Derived, EligibilityWalk, Factors, Roster, Seat};
 use crate::member::MemberState;
 
 /// Up to this number of members, a picture holds their states in a row. Fewer under the model
@@ -31,6 +31,8 @@ pub(crate) struct Picture {
     pub(crate) usable: usize,
     /// The share of each member's weight that counts, eligible or not.
     pub(crate) factors: Factors,
+    /// What schedulers have made of this picture.
+    pub(crate) derived: Derived,
 }
 
 impl Picture {
@@ -40,24 +42,72 @@ impl Picture {
         walk: EligibilityWalk,
         factors: Factors,
     ) -> Self {
-        let highest = walk.group.iter().max().map_or(0, |&slot| slot as usize + 1);
+        let (group, spares_from) = (walk.group, walk.spares_from);
+        Self::with_group(
+            generation,
+            roster,
+            (group, spares_from),
+            walk.usable,
+            factors,
+        )
+    }
+
+    /// Creates a picture of a group with the index at which its spares begin.
+    fn with_group(
+        generation: u64,
+        roster: Arc<Roster>,
+        (group, spares_from): (Vec<u32>, usize),
+        usable: usize,
+        factors: Factors,
+    ) -> Self {
+        let highest = group.iter().max().map_or(0, |&slot| slot as usize + 1);
         let mut in_group = vec![0_u64; highest.div_ceil(64)];
-        for &slot in &walk.group {
+        for &slot in &group {
             in_group[slot as usize / 64] |= 1 << (slot % 64);
         }
-        let is_few = walk.group.len() <= FEW_MEMBERS;
-        let few = is_few.then(|| walk.group.iter()).into_iter().flatten();
+        let is_few = group.len() <= FEW_MEMBERS;
+        let few = is_few.then(|| group.iter()).into_iter().flatten();
         let few = few.filter_map(|&slot| Some(roster.seat(slot as usize)?.state.clone()));
         Self {
             generation,
             few: few.collect(),
             roster,
-            spares_from: walk.spares_from,
+            spares_from,
             in_group,
-            usable: walk.usable,
+            usable,
             factors,
-            group: walk.group,
+            group,
+            derived: Derived::default(),
         }
+    }
+
+    /// Returns pictures of `count` parts of the group; `part_of` returns the part of a
+    /// slot, or `None` if the slot is in no part.
+    pub(crate) fn parts(
+        &self,
+        count: usize,
+        part_of: impl Fn(usize) -> Option<usize>,
+    ) -> Vec<Self> {
+        let mut groups = vec![(Vec::new(), 0); count];
+        for (at, &slot) in self.group.iter().enumerate() {
+            let part = part_of(slot as usize).and_then(|part| groups.get_mut(part));
+            if let Some((group, spares_from)) = part {
+                group.push(slot);
+                *spares_from += usize::from(at < self.spares_from);
+            }
+        }
+        let part = |(group, spares_from): (Vec<u32>, usize)| {
+            let (roster, factors) = (self.roster.clone(), self.factors.clone());
+            let usable = group.len();
+            Self::with_group(
+                self.generation,
+                roster,
+                (group, spares_from),
+                usable,
+                factors,
+            )
+        };
+        groups.into_iter().map(part).collect()
     }
 
     pub(crate) fn group_len(&self) -> usize {
