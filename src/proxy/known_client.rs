@@ -3,8 +3,8 @@
 //! Behind a [`Server`](super::Server), a proxy, a router over proxies and a configuration
 //! find it beside the request, in its [`ClientBody`], where it costs nothing. Any other
 //! service finds it in the extensions of the request, and so does everything behind it.
-//! Where functions of the user read the heads of requests (`hash_by`, `facts_by`), the proxy
-//! puts it there.
+//! Where functions read the extensions of requests (`hash_by`, `facts_by`, hash keys from the
+//! client's address), the proxy puts it there.
 
 use std::any::Any;
 use std::borrow::Cow;

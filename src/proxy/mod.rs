@@ -10,6 +10,7 @@
 //! failover ([`service`](crate::service)).
 
 mod client;
+mod client_hash_key;
 mod client_layer;
 mod connection_facts;
 mod edge;

@@ -187,7 +187,7 @@ impl<P> ReverseProxy<P> {
         P::Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
         B: Body + 'static,
     {
-        let request = if self.inner.inner().shows_heads() {
+        let request = if self.inner.inner().reads_extensions() {
             with_facts_in_extensions(request)
         } else {
             request

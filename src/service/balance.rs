@@ -86,10 +86,10 @@ impl<W, D, P> BalanceService<W, D, P> {
 }
 
 impl<W, D, P> BalanceService<W, D, P> {
-    /// Returns whether functions of the user read the heads of requests.
+    /// Returns whether functions read the extensions of requests.
     #[cfg(feature = "proxy")]
-    pub(crate) fn shows_heads(&self) -> bool {
-        self.shared.settings.affinity.shows_heads()
+    pub(crate) fn reads_extensions(&self) -> bool {
+        self.shared.settings.affinity.reads_extensions()
     }
 
     /// Sends a request with what [`Dispatch::hold`] returned. If it `announces` its member,

@@ -31,7 +31,9 @@ mod layer;
 mod response;
 mod served_by;
 
-pub use affinity::{Affinity, CookieTextError, OpaqueKey, RouteCookie, SameSite, SessionsNotKept};
+pub use affinity::{
+    Affinity, CookieTextError, HashKey, OpaqueKey, RouteCookie, SameSite, SessionsNotKept,
+};
 pub use attempt::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use attempt::HostKept;

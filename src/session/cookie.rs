@@ -9,7 +9,7 @@ use std::ops::Range;
 use http::{HeaderMap, header};
 
 /// Finds the first value of the cookie that counts: it is not empty and is UTF-8.
-pub(super) fn find<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
+pub(crate) fn find<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
     headers
         .get_all(header::COOKIE)
         .iter()

@@ -50,7 +50,7 @@ mod laws;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cookie::spans as cookie_spans;
+pub(crate) use cookie::{find as find_cookie, spans as cookie_spans};
 
 pub use cookie_route::CookieRouteError;
 pub use error::ParseStickySessionError;

@@ -16,6 +16,7 @@ mod contract;
 #[cfg(feature = "tokio")]
 mod facts;
 mod failover;
+mod hash_keys;
 mod hedging;
 mod in_flight;
 mod last_resort;

@@ -23,6 +23,7 @@ mod grpc;
 mod half_close;
 #[cfg(target_os = "linux")]
 mod handover;
+mod hash_keys;
 mod header_lines;
 mod http_1_0;
 mod known;

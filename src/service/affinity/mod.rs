@@ -5,6 +5,7 @@
 //! serve (`balancer`).
 
 mod cookie_header;
+mod hash_key;
 mod not_kept;
 mod opaque;
 mod route_cookie;
@@ -18,8 +19,10 @@ use std::sync::Arc;
 use http::header::HeaderMap;
 use http::request::Parts;
 
+use hash_key::ReadHash;
 use route_cookie::RouteEncoding;
 
+pub use hash_key::HashKey;
 pub use not_kept::SessionsNotKept;
 pub use opaque::OpaqueKey;
 pub use route_cookie::{CookieTextError, RouteCookie, SameSite};
@@ -105,9 +108,6 @@ pub trait Affinity<Request>: Send + Sync + 'static {
 
 const _: Option<&dyn Affinity<()>> = None;
 
-/// Reads a hash key from the head of a request.
-pub(in crate::service) type HashKey = Arc<dyn Fn(&Parts) -> Option<u64> + Send + Sync>;
-
 /// Facts about a request, of a type that only the user and the user's scheduler know.
 pub(in crate::service) type BoxFacts = Box<dyn Any + Send + Sync>;
 
@@ -118,7 +118,9 @@ pub(in crate::service) type ReadFacts = Arc<dyn Fn(&Parts) -> Option<BoxFacts> +
 #[derive(Clone, Default)]
 pub(in crate::service) struct HttpAffinity {
     sticky: Option<Arc<Sticky>>,
-    hash: Option<HashKey>,
+    hash: Option<ReadHash>,
+    /// The hash or the facts may depend on the extensions of requests.
+    reads_extensions: bool,
     facts: Option<ReadFacts>,
 }
 
@@ -151,9 +153,18 @@ impl HttpAffinity {
         Self { sticky, ..self }
     }
 
-    pub(in crate::service) fn with_hash(self, hash: HashKey) -> Self {
+    pub(in crate::service) fn with_hash(self, hash: ReadHash) -> Self {
         Self {
             hash: Some(hash),
+            reads_extensions: true,
+            ..self
+        }
+    }
+
+    pub(in crate::service) fn with_hash_key(self, key: HashKey) -> Self {
+        Self {
+            reads_extensions: key.reads_extensions() || self.facts.is_some(),
+            hash: Some(Arc::new(move |head| key.hash(head))),
             ..self
         }
     }
@@ -161,14 +172,15 @@ impl HttpAffinity {
     pub(in crate::service) fn with_facts(self, facts: ReadFacts) -> Self {
         Self {
             facts: Some(facts),
+            reads_extensions: true,
             ..self
         }
     }
 
-    /// Returns whether functions of the user read the heads of requests.
+    /// Returns whether functions read the extensions of requests.
     #[cfg(feature = "proxy")]
-    pub(in crate::service) fn shows_heads(&self) -> bool {
-        self.hash.is_some() || self.facts.is_some()
+    pub(in crate::service) fn reads_extensions(&self) -> bool {
+        self.reads_extensions
     }
 
     /// Reads facts from a request's head, for all its picks.
@@ -294,6 +306,7 @@ impl fmt::Debug for HttpAffinity {
             .field("cookie", &cookie.map(|(cookie, _)| cookie))
             .field("hash", &self.hash.is_some())
             .field("facts", &self.facts.is_some())
+            .field("reads_extensions", &self.reads_extensions)
             .finish()
     }
 }

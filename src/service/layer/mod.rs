@@ -15,7 +15,7 @@ use crate::service::affinity::{BoxFacts, HttpAffinity, SessionsNotKept};
 use crate::service::attempt::{HttpSettings, ServiceSettings};
 use crate::service::failover::{ByCause, TimeLimits};
 use crate::service::{
-    BalanceService, Counted, Failover, PerMember, Rewrite, RouteCookie, Target, Timeouts,
+    BalanceService, Counted, Failover, HashKey, PerMember, Rewrite, RouteCookie, Target, Timeouts,
 };
 use crate::session::StickySession;
 use crate::timer::Timer;
@@ -139,7 +139,8 @@ impl<W, P> BalanceLayer<W, P> {
     }
 
     /// Computes a hash key from the head of each request, for schedulers that send equal
-    /// keys to the same member.
+    /// keys to the same member. [`hash_on`](Self::hash_on) is shorter for the usual keys. Of
+    /// the two, the last call counts.
     ///
     /// # Examples
     ///
@@ -156,6 +157,27 @@ impl<W, P> BalanceLayer<W, P> {
     /// ```
     pub fn hash_by(mut self, key: impl Fn(&Parts) -> Option<u64> + Send + Sync + 'static) -> Self {
         self.settings.affinity = self.settings.affinity.with_hash(Arc::new(key));
+        self
+    }
+
+    /// Sets which part of a request is its hash key, for schedulers that send equal keys to
+    /// the same member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::Balancer;
+    /// use equipoise::scheduler::Rendezvous;
+    /// use equipoise::service::{BalanceLayer, HashKey};
+    ///
+    /// let balancer = Balancer::<http::Uri>::builder().scheduler(Rendezvous::new()).build()?;
+    /// let layer = BalanceLayer::new(balancer)
+    ///     .hash_on(HashKey::cookie("cart").or(HashKey::path().and(HashKey::query())));
+    /// # let _ = layer;
+    /// # Ok::<(), equipoise::BuildError>(())
+    /// ```
+    pub fn hash_on(mut self, key: HashKey) -> Self {
+        self.settings.affinity = self.settings.affinity.with_hash_key(key);
         self
     }
 
