@@ -39,6 +39,17 @@ impl MemberId {
         Self(NonZeroU64::new(word).unwrap_or(NonZeroU64::MAX))
     }
 
+    /// Returns the id as a number, for an atomic; never 0.
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Returns the id of a number that [`to_bits`](Self::to_bits) has returned; `None` for
+    /// 0.
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
+    }
+
     /// Returns the member's slot, an index for tables: unique among the members of its
     /// balancer, small, and reused only when the member and its leases are gone.
     ///

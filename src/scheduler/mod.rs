@@ -8,6 +8,7 @@
 //! | [`ByTraffic`] | the cost is in the bytes transferred |
 //! | [`Heartbeat`] | members report their idle capacity |
 //! | [`LeastRequest`] | as with [`ByBusyness`], with many members or several balancers, or if members may fail fast |
+//! | [`Prequal`] | members report requests in flight; many balancers share them |
 //! | [`Maglev`] | each key must stay with one member: caches, shards |
 //! | [`PeakEwma`] | members differ in latency, or become slow |
 //! | [`Rotation`] | as with [`ByRequests`], as evenly as is possible |
@@ -46,6 +47,7 @@ mod needs;
 mod peak_ewma;
 mod part;
 mod plan;
+mod prequal;
 mod ranking;
 mod readings;
 mod rotation;
@@ -76,6 +78,7 @@ pub use least_request::LeastRequest;
 pub use needs::Needs;
 pub use peak_ewma::PeakEwma;
 pub use plan::{Plan, PlanMember, PlanMembers};
+pub use prequal::{Prequal, PrequalReports, PrequalTarget, ProbeReport};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 pub use rotation::Rotation;
 pub use sampling::SamplingError;
