@@ -20,6 +20,8 @@
 //! | [`First`] | as few members as possible should serve |
 //! | [`ZoneAware`] | members in the caller's own zone are nearer or cheaper |
 //!
+//! To try another scheduler on live traffic before you use it, wrap both in a [`Shadow`].
+//!
 //! A scheduler only picks; it owns no members, clock or payload. The balancer determines
 //! the eligible members before it calls the scheduler (see [`Candidates`]).
 
@@ -52,6 +54,7 @@ mod ranking;
 mod readings;
 mod rotation;
 mod sampling;
+mod shadow;
 mod standings;
 mod traffic;
 mod turn_order;
@@ -84,6 +87,7 @@ pub use rotation::Rotation;
 pub use sampling::SamplingError;
 pub use weighted_random::WeightedRandom;
 pub use zone_aware::ZoneAware;
+pub use shadow::{MemberShadow, Shadow, ShadowReport, ShadowSummary};
 
 pub(crate) use facts::PickFacts;
 pub(crate) use plan::same_plan;

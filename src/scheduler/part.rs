@@ -29,6 +29,12 @@ impl<'c> Candidates<'c> {
         })
     }
 
+    /// Calls `act` with all candidates and the plan of another scheduler. A claim that `act`
+    /// makes is one of these candidates.
+    pub(super) fn planned<T>(&self, plan: Option<&'c Plan>, act: impl FnOnce(&Self) -> T) -> T {
+        self.within(self.picture, plan, act)
+    }
+
     /// Calls `act` with the candidates of a part, with the plan that was made for it. A
     /// claim that `act` makes is one of all candidates.
     pub(super) fn within<T>(
