@@ -12,7 +12,7 @@ use super::OrcaError;
 use super::future::OrcaFuture;
 use super::sink::Sink;
 use crate::balancer::Balancer;
-use crate::scheduler::HeartbeatReadings;
+use crate::scheduler::{HeartbeatReadings, PrequalReports};
 
 /// Passes the reports in the responses of members to the scheduler of their balancer,
 /// through its readings. It removes the header from responses. Put it outside the
@@ -68,6 +68,51 @@ impl OrcaLayer {
     {
         Self {
             sink: Sink::new(balancer, readings),
+        }
+    }
+
+    /// Creates a layer for the members of a balancer that picks by `reports`, with the
+    /// scheduler [`Prequal`](crate::scheduler::Prequal). It uses the metrics
+    /// `named_metrics.rif` (requests in flight) and `named_metrics.latency` (in seconds);
+    /// [`OrcaReport::probe_report`](super::OrcaReport::probe_report) describes them. Servers
+    /// on tower send them with [`LoadReportLayer`](crate::heartbeat::LoadReportLayer).
+    ///
+    /// [`capacity`](Self::capacity) and [`metric`](Self::metric) have no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::OrcaLayer;
+    /// use equipoise::scheduler::{Prequal, PrequalReports};
+    /// use equipoise::{BalanceService, Balancer, MemberSpec};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let member = service_fn(|_: Request<_>| async {
+    ///     let report = "TEXT named_metrics.rif=4, named_metrics.latency=0.012";
+    ///     Response::builder().header("endpoint-load-metrics", report).body(String::new())
+    /// });
+    /// let reports = PrequalReports::new();
+    /// let balancer = Balancer::builder()
+    ///     .scheduler(Prequal::by_responses(&reports))
+    ///     .member("a", member, MemberSpec::new())
+    ///     .build()?;
+    /// let layer = OrcaLayer::for_prequal(&balancer, &reports);
+    /// let service = layer.layer(BalanceService::over(balancer.clone()));
+    ///
+    /// service.oneshot(Request::new(String::new())).await?;
+    /// assert_eq!(balancer.standing("a"), Some(4));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_prequal<W>(balancer: &Balancer<W>, reports: &PrequalReports) -> Self
+    where
+        W: Send + Sync + 'static,
+    {
+        Self {
+            sink: Sink::for_prequal(balancer, reports),
         }
     }
 

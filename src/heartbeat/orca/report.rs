@@ -1,8 +1,10 @@
 //! The report in a response: [`OrcaReport`].
 
+use std::time::Duration;
+
 use super::error::OrcaError;
 use crate::heartbeat::message::shown;
-use crate::scheduler::HeartbeatReading;
+use crate::scheduler::{HeartbeatReading, ProbeReport};
 
 /// The load report of a member, in the text form of ORCA: the word `TEXT`, followed by
 /// metrics separated by commas. Metrics with other names are ignored.
@@ -15,9 +17,11 @@ use crate::scheduler::HeartbeatReading;
 /// | `rps_fractional`, `eps` | 0 and more | |
 /// | `named_metrics.<name>` | any | the utilization, if [configured](super::OrcaLayer::metric) |
 /// | `named_metrics.ready`, `named_metrics.busy` | 0 to 4294967295 | the idle capacity itself, as in a heartbeat |
+/// | `named_metrics.rif` | 0 to 4294967295 | requests in flight, for [`Prequal`](crate::scheduler::Prequal) |
+/// | `named_metrics.latency` | 0 and more | the time of a request in seconds, for `Prequal` |
 ///
 /// Source: the header of the design document for ORCA, and `orca_load_report.proto` of xDS.
-/// The last row is an extension of this crate.
+/// The last three rows are extensions of this crate.
 ///
 /// # Examples
 ///
@@ -161,6 +165,33 @@ impl OrcaReport {
             busy: used.max(1),
         })
     }
+
+    /// Returns the requests in flight and the latency, for
+    /// [`Prequal`](crate::scheduler::Prequal): `named_metrics.rif` and
+    /// `named_metrics.latency`. `None` without the first. A latency that is missing or too
+    /// long is [`Duration::MAX`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::heartbeat::OrcaReport;
+    /// use std::time::Duration;
+    ///
+    /// let report = OrcaReport::parse(b"TEXT named_metrics.rif=3,named_metrics.latency=0.25")?;
+    /// let report = report.probe_report().unwrap();
+    /// assert_eq!((report.in_flight, report.latency), (3, Duration::from_millis(250)));
+    /// # Ok::<(), equipoise::heartbeat::OrcaError>(())
+    /// ```
+    #[must_use]
+    pub fn probe_report(&self) -> Option<ProbeReport> {
+        let in_flight = whole(self.metric("named_metrics.rif")?);
+        let seconds = self.metric("named_metrics.latency");
+        let latency = seconds.and_then(|it| Duration::try_from_secs_f64(it).ok());
+        Some(ProbeReport {
+            in_flight,
+            latency: latency.unwrap_or(Duration::MAX),
+        })
+    }
 }
 
 /// Returns the text after the word `TEXT`.
@@ -183,7 +214,8 @@ fn range_of(name: &str) -> Option<std::ops::RangeInclusive<f64>> {
     match name.strip_prefix(NAMED) {
         // As in a heartbeat: a larger number is not a capacity, and must not attract all
         // requests.
-        Some("ready" | "busy") => Some(0.0..=f64::from(u32::MAX)),
+        Some("ready" | "busy" | "rif") => Some(0.0..=f64::from(u32::MAX)),
+        Some("latency") => Some(0.0..=f64::MAX),
         Some(_) => Some(f64::MIN..=f64::MAX),
         None => {
             let known = KNOWN.iter().find(|(known, _)| *known == name);
@@ -197,6 +229,7 @@ mod tests {
     use super::{OrcaError, OrcaReport};
     use crate::scheduler::HeartbeatReading;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     fn read(text: &str) -> Result<OrcaReport, OrcaError> {
         OrcaReport::parse(text.as_bytes())
@@ -300,6 +333,33 @@ mod tests {
                 "TEXT named_metrics.ready={huge},named_metrics.busy=0"
             ));
             assert!(matches!(huge, Err(OrcaError::Number { .. })), "{huge:?}");
+        }
+    }
+
+    #[test]
+    fn the_signals_of_prequal_are_read() {
+        for (text, expected) in [
+            ("rif=0,named_metrics.latency=0", Some((0, Duration::ZERO))),
+            ("rif=2.6", Some((3, Duration::MAX))),
+            (
+                "rif=1,named_metrics.latency=1e300",
+                Some((1, Duration::MAX)),
+            ),
+            ("latency=1", None),
+        ] {
+            let report = read(&format!("TEXT named_metrics.{text}")).unwrap();
+            let signals = report.probe_report().map(|it| (it.in_flight, it.latency));
+            assert_eq!(signals, expected, "{text}");
+        }
+        for text in [
+            "rif=-1",
+            "rif=NaN",
+            "rif=4294967296",
+            "latency=-0.1",
+            "latency=inf",
+        ] {
+            let report = read(&format!("TEXT named_metrics.{text}"));
+            assert!(matches!(report, Err(OrcaError::Number { .. })), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::OrcaError;
 use super::report::OrcaReport;
 use crate::balancer::Balancer;
-use crate::scheduler::{HeartbeatReading, HeartbeatReadings};
+use crate::scheduler::{HeartbeatReadings, PrequalReports};
 
 /// The shared state of a layer's services.
 #[derive(Clone)]
@@ -17,8 +17,8 @@ pub(super) struct Sink {
     give: Arc<Give>,
 }
 
-/// Passes a member's reading to the balancer.
-type Give = dyn Fn(&str, HeartbeatReading) + Send + Sync;
+/// Passes what a member's report has to its balancer, by the settings of the layer.
+type Give = dyn Fn(&Sink, &str, &OrcaReport) + Send + Sync;
 
 pub(super) type OrcaErrorHook = dyn Fn(&str, &OrcaError) + Send + Sync;
 
@@ -28,13 +28,30 @@ impl Sink {
         W: Send + Sync + 'static,
     {
         let (balancer, readings) = (balancer.downgrade(), readings.clone());
-        let give = move |member: &str, reading| {
-            if let Some(balancer) = balancer.upgrade() {
+        Self::with(move |sink, member, report| {
+            let metrics = sink.metrics.iter().map(String::as_str);
+            let reading = report.reading(sink.capacity, metrics);
+            if let (Some(reading), Some(balancer)) = (reading, balancer.upgrade()) {
                 // The name was a member's when it was picked. If the member was removed
                 // since, its report is kept for a while, or dropped.
                 let _ = readings.report(member, reading, balancer.now());
             }
-        };
+        })
+    }
+
+    pub(super) fn for_prequal<W>(balancer: &Balancer<W>, reports: &PrequalReports) -> Self
+    where
+        W: Send + Sync + 'static,
+    {
+        let (balancer, reports) = (balancer.downgrade(), reports.clone());
+        Self::with(move |_, member, report| {
+            if let (Some(report), Some(balancer)) = (report.probe_report(), balancer.upgrade()) {
+                reports.report(member, report, balancer.now());
+            }
+        })
+    }
+
+    fn with(give: impl Fn(&Self, &str, &OrcaReport) + Send + Sync + 'static) -> Self {
         Self {
             capacity: 100,
             keeps_header: false,
@@ -47,12 +64,7 @@ impl Sink {
     /// Handles the report of a member.
     pub(super) fn take(&self, member: &str, value: &[u8]) {
         match OrcaReport::parse(value) {
-            Ok(report) => {
-                let metrics = self.metrics.iter().map(String::as_str);
-                if let Some(reading) = report.reading(self.capacity, metrics) {
-                    (self.give)(member, reading);
-                }
-            }
+            Ok(report) => (self.give)(self, member, &report),
             Err(error) => {
                 if let Some(on_error) = &self.on_error {
                     on_error(member, &error);
