@@ -16,6 +16,15 @@
 //! It is compatible with Apache httpd in both directions. Signatures ([`HeartbeatKey`],
 //! which describes what they protect against) are an extension; httpd ignores them.
 //!
+//! The scheduler [`Prequal`](crate::scheduler::Prequal) picks by requests in flight and
+//! latencies, which members report with their responses or when they are asked:
+//!
+//! ```text
+//! server                                              balancer
+//! LoadReportLayer ─ responses ─► OrcaLayer::for_prequal ─┐
+//! your own protocol ◄─ asked, answers ─► PrequalProbes ──┴─► PrequalReports ─► Prequal picks
+//! ```
+//!
 //! Not here: how members are picked (`scheduler`).
 //!
 //! # Examples
@@ -49,10 +58,12 @@
 mod file;
 mod form;
 mod in_flight;
+mod load_report;
 mod message;
 mod monitor;
 mod orca;
 mod pairs;
+mod probing;
 mod record;
 mod sender_id;
 mod signature;
@@ -64,12 +75,14 @@ pub use form::{HeartbeatService, HeartbeatServiceFuture};
 pub use in_flight::{
     InFlight, InFlightBody, InFlightFuture, InFlightGuard, InFlightLayer, InFlightService,
 };
+pub use load_report::{LoadReportFuture, LoadReportLayer, LoadReportService};
 pub use message::{HeartbeatMessage, MessageError};
 pub use monitor::{
     FollowGuard, HeartbeatMonitor, HeartbeatStatistics, MemberAddress, MonitorBuilder,
     ParseMemberAddressError, ReportError,
 };
 pub use orca::{OrcaError, OrcaFuture, OrcaLayer, OrcaReport, OrcaService};
+pub use probing::{PrequalProbes, PrequalProbesBuilder};
 pub use record::HeartbeatRecord;
 pub use sender_id::SenderId;
 pub use signature::HeartbeatKey;

@@ -14,6 +14,7 @@ mod forms;
 mod httpd;
 mod in_flight;
 mod orca;
+mod prequal;
 mod signed;
 mod udp;
 

@@ -27,7 +27,7 @@ impl<B> InFlightBody<B>
 where
     B: Body,
 {
-    pub(super) fn new(inner: B, guard: Option<InFlightGuard>) -> Self {
+    pub(in crate::heartbeat) fn new(inner: B, guard: Option<InFlightGuard>) -> Self {
         let remaining = inner.size_hint().exact();
         let is_over = inner.is_end_stream() || remaining == Some(0);
         Self {
