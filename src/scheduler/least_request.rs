@@ -210,9 +210,9 @@ impl LeastRequest {
     /// Returns the load of a member if it gets one more request, in quarters of a request.
     #[inline]
     fn load(&self, one: &Candidate<'_>, now: Timestamp) -> LoadPerWeight {
-        let requests = u128::from(one.state().in_flight()) + 1;
-        let debt = u128::from(self.debt(one.id(), now) / QUARTER);
-        let quarters = requests * u128::from(REQUEST / QUARTER) + debt;
+        let requests = u64::from(one.state().in_flight()) + 1;
+        let debt = self.debt(one.id(), now) / QUARTER;
+        let quarters = requests * (REQUEST / QUARTER) + debt;
         LoadPerWeight::new(quarters, one.weight())
     }
 }

@@ -206,7 +206,8 @@ impl PeakEwma {
             0 if pending > 0 => UNKNOWN,
             cost => cost,
         };
-        let amount = u128::from(cost) * (u128::from(pending) + 1);
+        // It is as good as infinite where it does not fit.
+        let amount = cost.saturating_mul(u64::from(pending) + 1);
         LoadPerWeight::new(amount, one.weight())
     }
 
