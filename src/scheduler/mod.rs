@@ -3,19 +3,19 @@
 //!
 //! | scheduler | use it when |
 //! |---|---|
-//! | [`ByRequests`] | requests cost about the same; exact shares by weight |
+//! | [`ByRequests`] | requests cost about the same; exact shares by weight, in Apache's order |
+//! | [`Rotation`] | the same, as evenly as is possible |
+//! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
 //! | [`ByBusyness`] | requests differ in length, or connections are long-lived |
+//! | [`LeastRequest`] | the same, with many members or several balancers, or if members may fail fast |
+//! | [`PeakEwma`] | members differ in latency, or become slow |
 //! | [`ByTraffic`] | the cost is in the bytes transferred |
 //! | [`Heartbeat`] | members report their idle capacity |
-//! | [`LeastRequest`] | as with [`ByBusyness`], with many members or several balancers, or if members may fail fast |
-//! | [`Prequal`] | members report requests in flight; many balancers share them |
+//! | [`Prequal`] | members report their requests in flight; many balancers share them |
 //! | [`Maglev`] | each key must stay with one member: caches, shards |
-//! | [`PeakEwma`] | members differ in latency, or become slow |
-//! | [`Rotation`] | as with [`ByRequests`], as evenly as is possible |
-//! | [`WeightedRandom`] | many balancers share the members, and nothing is known of their loads |
-//! | [`Ring`] | as `Maglev`, but nginx, HAProxy, Envoy or memcached clients must pick alike |
-//! | [`Modulo`] | HAProxy (`map-based`) or nginx (`hash` without `consistent`) must pick alike |
 //! | [`Rendezvous`] | the same with up to about a hundred members; no other key ever moves |
+//! | [`Ring`] | the same, but nginx, HAProxy, Envoy or memcached clients must pick alike |
+//! | [`Modulo`] | HAProxy (`map-based`) or nginx (`hash` without `consistent`) must pick alike |
 //! | [`BoundedLoad`] | keys are hashed, and some are much more frequent than others |
 //! | [`First`] | as few members as possible should serve |
 //! | [`ZoneAware`] | members in the caller's own zone are nearer or cheaper |
@@ -46,8 +46,8 @@ mod least_request;
 mod looks;
 mod lots;
 mod needs;
-mod peak_ewma;
 mod part;
+mod peak_ewma;
 mod plan;
 mod prequal;
 mod ranking;
@@ -73,9 +73,10 @@ pub use context::PickContext;
 pub use details::{MemberScore, PickDetails, TablePosition};
 pub use first::First;
 pub use group::GroupChange;
-pub use hashing::{Maglev, Modulo, Ring, RingSizeError, TableSizeError};
-pub use hashing::{HashScheduler, Maglev, Rendezvous, TableSizeError};
-pub use hashing::{BoundedLoad, HashScheduler, LoadBoundError, Maglev, Rendezvous, TableSizeError};
+pub use hashing::{
+    BoundedLoad, HashScheduler, LoadBoundError, Maglev, Modulo, Rendezvous, Ring, RingSizeError,
+    TableSizeError,
+};
 pub use heartbeat::Heartbeat;
 pub use least_request::LeastRequest;
 pub use needs::Needs;
@@ -85,9 +86,9 @@ pub use prequal::{Prequal, PrequalReports, PrequalTarget, ProbeReport};
 pub use readings::{HeartbeatReading, HeartbeatReadings, TooManyUnknownMembers};
 pub use rotation::Rotation;
 pub use sampling::SamplingError;
+pub use shadow::{MemberShadow, Shadow, ShadowReport, ShadowSummary};
 pub use weighted_random::WeightedRandom;
 pub use zone_aware::ZoneAware;
-pub use shadow::{MemberShadow, Shadow, ShadowReport, ShadowSummary};
 
 pub(crate) use facts::PickFacts;
 pub(crate) use plan::same_plan;

@@ -2,36 +2,27 @@
 //!
 //! Not here: the score itself (`mod.rs`).
 
+use super::hashed_member::HashedMember;
 use super::{Score, hash_of, lower};
 use crate::member::MemberId;
-use crate::scheduler::{Candidate, Candidates, Pick, PlanMember, PlanMembers};
+use crate::scheduler::{Candidate, Candidates, Pick, PlanMembers};
 
 /// The number of members that a pick tries by score, when members become full or unusable
 /// during the pick, before it tries all of them.
 const RANKS: usize = 4;
 
-/// A member and the hash of its name.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct MemberHash {
-    pub(super) id: MemberId,
-    pub(super) hash: u64,
-}
-
 /// The hashes of all members' names, by slot. A plan contains them, so that a pick does not
 /// hash names.
 #[derive(Debug)]
-pub(super) struct MemberHashes(Box<[Option<MemberHash>]>);
+pub(super) struct MemberHashes(Box<[Option<HashedMember>]>);
 
 impl MemberHashes {
     pub(super) fn new(members: &PlanMembers<'_>) -> Self {
-        Self::of(members.iter().map(|one: PlanMember<'_>| {
-            let hash = lower(hash_of(one.name()));
-            let id = one.id();
-            MemberHash { id, hash }
-        }))
+        let members = members.iter();
+        Self::of(members.map(|one| HashedMember::new(one.id(), one.name())))
     }
 
-    pub(super) fn of(members: impl Iterator<Item = MemberHash>) -> Self {
+    pub(super) fn of(members: impl Iterator<Item = HashedMember>) -> Self {
         let mut all = Vec::new();
         for member in members {
             let slot = member.id.slot();
@@ -49,7 +40,7 @@ impl MemberHashes {
     }
 
     #[inline]
-    pub(super) fn at(&self, slot: usize) -> Option<MemberHash> {
+    pub(super) fn at(&self, slot: usize) -> Option<HashedMember> {
         *self.0.get(slot)?
     }
 }
@@ -69,12 +60,37 @@ pub(super) fn claim_by_score<'c>(
     key: u64,
     hashes: Option<&MemberHashes>,
 ) -> Pick<'c> {
-    for best in by_score(candidates, key, hashes).take(RANKS) {
+    claim_other_by_score(candidates, key, hashes, None)
+}
+
+/// The same; `last` only if there is no other.
+#[cold]
+pub(super) fn claim_other_by_score<'c>(
+    candidates: &Candidates<'c>,
+    key: u64,
+    hashes: Option<&MemberHashes>,
+    last: Option<MemberId>,
+) -> Pick<'c> {
+    let order = by_score(candidates, key, hashes).filter(|one| Some(one.id()) != last);
+    for best in order.take(RANKS) {
         if let Ok(claim) = candidates.claim(best.id()) {
             return Pick::Claimed(claim);
         }
     }
     candidates.claim_first(candidates.iter())
+}
+
+/// Returns the member that [`claim_other_by_score`] would claim now.
+pub(super) fn best_other_by_score(
+    candidates: &Candidates<'_>,
+    key: u64,
+    hashes: Option<&MemberHashes>,
+    last: Option<MemberId>,
+) -> Option<MemberId> {
+    let mut order = by_score(candidates, key, hashes);
+    let best = order.find(|one| Some(one.id()) != last);
+    let best = best.or_else(|| by_score(candidates, key, hashes).next());
+    best.map(|best| best.id())
 }
 
 /// Iterates over the untried members that have room, best score first, whether or not the

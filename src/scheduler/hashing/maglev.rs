@@ -4,9 +4,10 @@
 
 use std::ops::ControlFlow;
 
-use super::by_score::{MemberHash, MemberHashes, by_score, claim_by_score};
+use super::by_score::{MemberHashes, by_score, claim_by_score};
+use super::hashed_member::HashedMember;
 use super::table::filled;
-use super::{HashScheduler, hash_of, keeps, key_of, lower, noting_no_key};
+use super::{HashScheduler, hash_of, key_of, lower, noting_no_key};
 use crate::member::MemberId;
 use crate::scheduler::{
     Candidates, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers, Scheduler,
@@ -166,13 +167,8 @@ impl Scheduler for Maglev {
         let table = candidates.plan::<MaglevTable>();
         if let Some(table) = table {
             for member in table.walk(key) {
-                let Some(candidate) = candidates.get(member.id) else {
-                    continue;
-                };
-                if keeps(&candidate, key, member.hash) {
-                    if let Ok(claim) = candidates.claim(member.id) {
-                        return Pick::Claimed(claim);
-                    }
+                if let Some(claim) = member.claim(candidates, key) {
+                    return Pick::Claimed(claim);
                 }
             }
         }
@@ -221,9 +217,7 @@ impl HashScheduler for Maglev {
     ) {
         let table = candidates.plan::<MaglevTable>();
         for member in table.into_iter().flat_map(|table| table.walk(key)) {
-            let candidate = candidates.get(member.id);
-            let keeps = candidate.is_some_and(|one| keeps(&one, key, member.hash));
-            if keeps && visit(member.id).is_break() {
+            if member.keeps(candidates, key) && visit(member.id).is_break() {
                 return;
             }
         }
@@ -259,7 +253,7 @@ impl MaglevTable {
             .map(|member| (hash_of(member.name()), member.weight().hundredths()))
             .collect();
         let hashed = sorted.iter().zip(&weighted);
-        let members = MemberHashes::of(hashed.map(|(member, &(hash, _))| MemberHash {
+        let members = MemberHashes::of(hashed.map(|(member, &(hash, _))| HashedMember {
             id: member.id(),
             hash: lower(hash),
         }));
@@ -286,7 +280,7 @@ impl MaglevTable {
 
     /// Iterates over the owner of a key and the owners that it passes the key on to.
     #[inline]
-    fn walk(&self, key: u64) -> impl Iterator<Item = MemberHash> {
+    fn walk(&self, key: u64) -> impl Iterator<Item = HashedMember> {
         let size = self.len();
         // A table without members has no slots; the divisor is then 1.
         #[expect(clippy::cast_possible_truncation, reason = "less than the size")]

@@ -5,12 +5,12 @@
 
 mod bounded;
 mod by_score;
+mod hashed_member;
 mod maglev;
 mod modulo;
-mod owners;
-mod ring;
 mod order;
 mod rendezvous;
+mod ring;
 mod table;
 
 use std::cmp::Ordering;
@@ -18,9 +18,9 @@ use std::cmp::Ordering;
 pub use bounded::{BoundedLoad, LoadBoundError};
 pub use maglev::{Maglev, TableSizeError};
 pub use modulo::Modulo;
-pub use ring::{Ring, RingSizeError};
 pub use order::HashScheduler;
 pub use rendezvous::Rendezvous;
+pub use ring::{Ring, RingSizeError};
 
 use super::{Candidate, PickContext, PickDetails};
 use crate::member::EffectiveWeight;

@@ -213,7 +213,9 @@ where
     /// shadow would pick, and its scores.
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
         let (plans, active) = plans(candidates);
-        let details = candidates.planned(active, |candidates| self.active.explain(candidates, context));
+        let details = candidates.planned(active, |candidates| {
+            self.active.explain(candidates, context)
+        });
         let name = self.shadow.name();
         if self.state().has_panicked() {
             return details.note(format!("the shadow {name} has panicked and is not asked"));

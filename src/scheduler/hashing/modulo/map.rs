@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::member::MemberId;
 use crate::scheduler::GroupChange;
-use crate::scheduler::hashing::owners::HashedMember;
+use crate::scheduler::hashing::hashed_member::HashedMember;
 
 /// A map has at most this number of slots, unless there are more members.
 const MOST_SLOTS: u64 = 1 << 16;

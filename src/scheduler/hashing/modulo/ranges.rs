@@ -5,7 +5,7 @@
 //! Perl module Cache::Memcached, whose hashes these are; a test compares picks with a running
 //! nginx.
 
-use crate::scheduler::hashing::owners::HashedMember;
+use crate::scheduler::hashing::hashed_member::HashedMember;
 use crate::scheduler::{PlanMember, PlanMembers};
 use crate::stable_hash::Crc32Suffix;
 

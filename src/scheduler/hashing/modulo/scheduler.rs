@@ -3,13 +3,14 @@
 //! Not here: the tables that it looks keys up in (`map.rs`, `ranges.rs`).
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use super::map::ModuloMap;
 use super::ranges::WeightRanges;
 use crate::member::MemberId;
-use crate::scheduler::hashing::owners::{
-    HashedMember, best_by_score, claim_by_score, details_of, key_of,
-};
+use crate::scheduler::hashing::by_score::{best_other_by_score, by_score, claim_other_by_score};
+use crate::scheduler::hashing::hashed_member::HashedMember;
+use crate::scheduler::hashing::{HashScheduler, key_of, noting_no_key};
 use crate::scheduler::{
     Candidates, Claim, GroupChange, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers,
     Scheduler,
@@ -203,7 +204,7 @@ impl Scheduler for Modulo {
         let claim = |member: HashedMember| -> Option<Claim<'c>> { member.claim(candidates, key) };
         match self.first(candidates, key, claim) {
             Ok(claim) => Pick::Claimed(claim),
-            Err(last) => claim_by_score(candidates, key, last),
+            Err(last) => claim_other_by_score(candidates, key, None, last),
         }
     }
 
@@ -215,13 +216,13 @@ impl Scheduler for Modulo {
         };
         match self.first(candidates, key, takes) {
             Ok(member) => Some(member),
-            Err(last) => best_by_score(candidates, key, last),
+            Err(last) => best_other_by_score(candidates, key, None, last),
         }
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
         let key = key_of(context);
-        let details = details_of(context);
+        let details = noting_no_key(PickDetails::default(), context);
         let details = match &self.lookup {
             ModuloLookup::Map(map) => {
                 let map = map.load();
@@ -275,6 +276,28 @@ impl Scheduler for Modulo {
         match self.lookup {
             ModuloLookup::Map(_) => Needs::NONE,
             ModuloLookup::Ranges => Needs::PLAN,
+        }
+    }
+}
+
+impl HashScheduler for Modulo {
+    fn visit_members(
+        &self,
+        candidates: &Candidates<'_>,
+        key: u64,
+        visit: &mut dyn FnMut(MemberId) -> ControlFlow<()>,
+    ) {
+        let found = self.first(candidates, key, |member| {
+            let stops = member.keeps(candidates, key) && visit(member.id).is_break();
+            stops.then_some(())
+        });
+        if let Err(last) = found {
+            let order = by_score(candidates, key, None);
+            for one in order.filter(|one| Some(one.id()) != last) {
+                if visit(one.id()).is_break() {
+                    return;
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::table::{RingDirection, RingTable};
 use super::{envoy, haproxy, ketama, nginx, own};
 use crate::member::MemberId;
 use crate::scheduler::PlanMember;
-use crate::scheduler::hashing::owners::HashedMember;
+use crate::scheduler::hashing::hashed_member::HashedMember;
 
 /// How points are placed.
 #[derive(Clone, Debug)]

@@ -2,12 +2,14 @@
 //!
 //! Not here: how a ring is made (`construction.rs`), and the walk from a key (`table.rs`).
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::construction::RingConstruction;
 use super::table::RingTable;
 use crate::member::MemberId;
-use crate::scheduler::hashing::owners::{best_by_score, claim_by_score, details_of, key_of};
+use crate::scheduler::hashing::by_score::{best_other_by_score, by_score, claim_by_score};
+use crate::scheduler::hashing::{HashScheduler, key_of, noting_no_key};
 use crate::scheduler::{
     Candidates, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers, Scheduler,
 };
@@ -415,12 +417,12 @@ impl Scheduler for Ring {
         let mut walk = table.into_iter().flat_map(|table| table.walk(key));
         let found = walk.find(|member| member.can_take(candidates, key));
         let found = found.map(|member| member.id);
-        found.or_else(|| best_by_score(candidates, key, None))
+        found.or_else(|| best_other_by_score(candidates, key, None, None))
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
         let key = key_of(context);
-        let details = details_of(context);
+        let details = noting_no_key(PickDetails::default(), context);
         let Some(table) = candidates.plan::<RingTable>() else {
             return details.note("the ring is not made yet, so that scores decide");
         };
@@ -443,6 +445,27 @@ impl Scheduler for Ring {
 
     fn needs(&self) -> Needs {
         Needs::PLAN
+    }
+}
+
+impl HashScheduler for Ring {
+    fn visit_members(
+        &self,
+        candidates: &Candidates<'_>,
+        key: u64,
+        visit: &mut dyn FnMut(MemberId) -> ControlFlow<()>,
+    ) {
+        let table = candidates.plan::<RingTable>();
+        for member in table.into_iter().flat_map(|table| table.walk(key)) {
+            if member.keeps(candidates, key) && visit(member.id).is_break() {
+                return;
+            }
+        }
+        for one in by_score(candidates, key, None) {
+            if visit(one.id()).is_break() {
+                return;
+            }
+        }
     }
 }
 

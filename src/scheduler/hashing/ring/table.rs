@@ -2,7 +2,7 @@
 //!
 //! Not here: where the points of a member are (a file for each construction).
 
-use crate::scheduler::hashing::owners::HashedMember;
+use crate::scheduler::hashing::hashed_member::HashedMember;
 
 /// The greatest number of points that a walk visits.
 const STEPS: usize = 1_024;
@@ -217,7 +217,7 @@ mod tests {
 
     use super::{RingDirection, RingPoint, RingTable};
     use crate::member::MemberId;
-    use crate::scheduler::hashing::owners::HashedMember;
+    use crate::scheduler::hashing::hashed_member::HashedMember;
     use proptest::prelude::*;
 
     fn table(points: &[RingPoint], direction: RingDirection) -> RingTable {
