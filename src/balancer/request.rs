@@ -37,7 +37,7 @@ pub struct PickRequest<'r> {
     pub(super) session_key: Option<SessionKey<'r>>,
     pub(super) no_failover: bool,
     pub(super) hash: Option<u64>,
-    pub(super) facts: PickFacts<'r>,
+    pub(crate) facts: PickFacts<'r>,
     pub(super) tried: &'r [MemberId],
     pub(super) cause: Option<&'r Cause>,
     pub(super) now: Option<Timestamp>,
@@ -348,6 +348,50 @@ impl<'r> PickRequest<'r> {
     pub const fn with_now(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
         self
+    }
+
+    /// Returns the hash key.
+    #[must_use]
+    pub const fn hash(&self) -> Option<u64> {
+        self.hash
+    }
+
+    /// Returns the members that the request has tried.
+    #[must_use]
+    pub const fn tried(&self) -> &'r [MemberId] {
+        self.tried
+    }
+
+    /// Returns whether the request has sessions.
+    #[must_use]
+    pub const fn has_sessions(&self) -> bool {
+        self.sessions
+    }
+
+    /// Returns the route that the client presented, if [`with_session`](Self::with_session)
+    /// has set it.
+    #[must_use]
+    pub const fn session_route(&self) -> Option<&'r str> {
+        match self.session_key {
+            Some(SessionKey::Route(route)) => Some(route),
+            _ => None,
+        }
+    }
+
+    /// Returns the name of the session's member, if
+    /// [`with_session_member`](Self::with_session_member) has set it.
+    #[must_use]
+    pub const fn session_member(&self) -> Option<&'r str> {
+        match self.session_key {
+            Some(SessionKey::Member(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Returns whether another member than the session's own is forbidden.
+    #[must_use]
+    pub const fn has_no_failover(&self) -> bool {
+        self.no_failover
     }
 
     /// The same request, at the time at which it is tried again.
