@@ -1,1 +1,5 @@
 //! A kit to test schedulers.
+
+mod group;
+
+pub use group::{Group, GroupPickError};

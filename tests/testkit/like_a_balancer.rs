@@ -1,0 +1,156 @@
+//! A group picks as a balancer does: whatever happens, both pick the same members.
+
+use equipoise::clock::ManualClock;
+use equipoise::random::Random;
+use equipoise::scheduler::{Maglev, Scheduler};
+use equipoise::testkit::{Group, GroupPickError};
+use equipoise::{
+    Balancer, ByBusyness, ByRequests, ByTraffic, Flag, Lease, MemberId, MemberSpec, Outcome,
+    PickError, PickRequest, Weight,
+};
+
+const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
+
+struct Pair<S> {
+    group: Group<S>,
+    balancer: Balancer<()>,
+    /// Requests in flight, the oldest first; the member's id in the group, and the lease.
+    held: Vec<(MemberId, Lease<()>)>,
+    dice: Random,
+}
+
+impl<S: Scheduler> Pair<S> {
+    fn new(make: impl Fn() -> S, seed: u64) -> Self {
+        let builder = Balancer::builder().scheduler(make()).seed(seed);
+        let clock = ManualClock::new();
+        Self {
+            group: Group::new(make()).with_seed(seed),
+            balancer: builder.clock(clock).forced_recovery(false).build().unwrap(),
+            held: Vec::new(),
+            dice: Random::seeded(seed),
+        }
+    }
+
+    fn below(&self, end: usize) -> usize {
+        usize::try_from(self.dice.below(end as u64)).unwrap()
+    }
+
+    fn insert(&mut self, name: &'static str) {
+        let weights = [100, 100, 200, 150, 900];
+        let weight = Weight::from_hundredths(weights[self.below(5)]).unwrap();
+        let mut spec = MemberSpec::new().with_weight(weight);
+        if self.below(3) == 0 {
+            spec = spec.with_max_in_flight(2);
+        }
+        self.group.insert(name, spec.clone());
+        self.balancer.insert(name, (), spec).unwrap();
+    }
+
+    fn step(&mut self) {
+        let name = NAMES[self.below(NAMES.len())];
+        let flags = [
+            Flag::Disabled,
+            Flag::Draining,
+            Flag::HotSpare,
+            Flag::HotStandby,
+        ];
+        let flag = flags[self.below(4)];
+        match self.below(20) {
+            0..=9 => self.pick(),
+            10..=13 if !self.held.is_empty() => {
+                let (member, lease) = self.held.remove(self.below(self.held.len()));
+                assert!(self.group.end(member, Outcome::Success));
+                lease.finish(Outcome::Success);
+            }
+            14 if !self.held.is_empty() => {
+                let at = self.below(self.held.len());
+                let (bytes, (member, lease)) = (self.dice.below(9_999), &mut self.held[at]);
+                let name = lease.member().name().to_owned();
+                if self.group.id(&name) == Some(*member) {
+                    self.group.add_bytes(&name, bytes, 2 * bytes);
+                    lease.record_sent(bytes);
+                    lease.record_received(2 * bytes);
+                }
+            }
+            15 | 16 => self.insert(name),
+            17 => {
+                let is_there = self.group.remove(name);
+                assert_eq!(self.balancer.remove(name).is_ok(), is_there);
+                // A group has no overrides that outlive a member.
+                self.balancer.clear_overrides(name);
+            }
+            18 => {
+                let is_there = self.group.set_flag(name, flag);
+                assert_eq!(self.balancer.set_flag(name, flag).is_ok(), is_there);
+            }
+            _ => {
+                for flag in flags {
+                    self.group.clear_flag(name, flag);
+                    let _ = self.balancer.clear_flag(name, flag);
+                }
+            }
+        }
+    }
+
+    fn pick(&mut self) {
+        let tried: Vec<&str> = (0..self.below(3))
+            .map(|_| NAMES[self.below(NAMES.len())])
+            .collect();
+        let in_group = tried.iter().filter_map(|name| self.group.id(name));
+        let in_group: Vec<MemberId> = in_group.collect();
+        let members = tried.iter().filter_map(|name| self.balancer.member(name));
+        let in_balancer: Vec<MemberId> = members.map(|member| member.id()).collect();
+        let request = PickRequest::new().with_hash(self.dice.next_u64());
+        let picked = self.group.pick(&request.with_tried(&in_group));
+        let leased = self.balancer.pick(&request.with_tried(&in_balancer));
+        match (picked, leased) {
+            (Ok(member), Ok(lease)) => {
+                let name = lease.member().name();
+                assert_eq!(self.group.id(name), Some(member), "{name}");
+                assert_eq!(
+                    self.group.scheduler().standing(member),
+                    self.balancer.standing(name)
+                );
+                self.held.push((member, lease));
+            }
+            (Err(GroupPickError::AtCapacity), Err(PickError::AtCapacity))
+            | (
+                Err(GroupPickError::NoneUsable),
+                Err(PickError::NoneUsable { .. } | PickError::Empty),
+            ) => {}
+            (picked, leased) => panic!("{picked:?} {leased:?}"),
+        }
+    }
+}
+
+fn pick_alike<S: Scheduler>(make: impl Fn() -> S) {
+    for seed in 0..40 {
+        let mut pair = Pair::new(&make, seed);
+        for name in &NAMES[..4] {
+            pair.insert(name);
+        }
+        for _ in 0..250 {
+            pair.step();
+        }
+    }
+}
+
+#[test]
+fn by_requests_picks_alike() {
+    pick_alike(ByRequests::new);
+}
+
+#[test]
+fn by_busyness_picks_alike() {
+    pick_alike(ByBusyness::new);
+}
+
+#[test]
+fn by_traffic_picks_alike() {
+    pick_alike(ByTraffic::new);
+}
+
+#[test]
+fn maglev_picks_alike() {
+    pick_alike(|| Maglev::with_table_size(251).unwrap());
+}

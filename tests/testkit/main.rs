@@ -1,0 +1,7 @@
+//! The test kit itself.
+
+#![cfg(feature = "testkit")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod group;
+mod like_a_balancer;
