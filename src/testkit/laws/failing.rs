@@ -1,0 +1,207 @@
+//! The laws of members that fail: which member a request fails over to, and how many
+//! requests a member gets that fails all of them at once.
+
+use std::time::Duration;
+
+use super::case::{LawCase, LawMember, name};
+use super::course::{LawCourse, request};
+use super::search::search_among;
+use super::violation::{Breach, Violation};
+use crate::member::{MemberId, Outcome};
+use crate::scheduler::Scheduler;
+
+/// How many requests are counted.
+const REQUESTS: usize = 4_000;
+
+/// How many requests fail over one after the other.
+const FAILOVERS: usize = 500;
+
+/// Equal members, of which the last one fails each request at once. All others answer after
+/// some time.
+struct Failing<S> {
+    course: LawCourse<S>,
+    ids: Vec<MemberId>,
+    /// Requests in flight of the members that work.
+    waiting: usize,
+}
+
+impl<S: Scheduler> Failing<S> {
+    fn start(make: &impl Fn() -> S, case: &LawCase) -> Self {
+        let course = LawCourse::start(make(), case);
+        let members: Vec<usize> = (0..case.members.len()).collect();
+        let ids = course.ids(&members);
+        Self {
+            course,
+            waiting: 2 * ids.len(),
+            ids,
+        }
+    }
+
+    fn last(&self) -> usize {
+        self.ids.len() - 1
+    }
+
+    /// Picks once; returns the number of the member. A request of the failing member fails
+    /// at once; of all other requests the oldest ends if there are too many.
+    fn pick(&mut self, tried: &[MemberId]) -> Result<usize, Breach> {
+        let group = &mut self.course.group;
+        group.advance(Duration::from_millis(1));
+        let picked = group.pick(&request(None, tried));
+        let at = picked
+            .ok()
+            .and_then(|id| self.ids.iter().position(|&it| it == id));
+        let Some(at) = at else {
+            let found = picked.map_or_else(|error| error.to_string(), |id| id.to_string());
+            return Err(Breach::new("a pick of one of the members", found));
+        };
+        if at == self.last() {
+            self.course.group.end(self.ids[at], Outcome::Failure);
+        }
+        while self.course.group.in_flight() > self.waiting {
+            self.course.group.end_oldest(Outcome::Success);
+        }
+        Ok(at)
+    }
+
+    /// Whether no member serves more than `times` its fair share.
+    fn is_fair(&self, times: f64, served: &[usize], of: &str) -> Result<(), Breach> {
+        let fair = number(served.iter().sum()) / number(served.len());
+        for (at, &count) in served.iter().enumerate() {
+            if number(count) > times * fair {
+                let (member, last) = (name(at), name(self.last()));
+                return Err(Breach::new(
+                    format!(
+                        "{member} serves at most {times} times its fair share, {fair:.0} of {of} \
+                         ({last} fails each request at once)"
+                    ),
+                    format!("{count} requests"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From three members to eight.
+fn cases() -> impl Iterator<Item = LawCase> {
+    (3..=8).map(|members| LawCase {
+        seed: members as u64,
+        members: vec![LawMember::PLAIN; members],
+        steps: Vec::new(),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+/// Checks that requests that fail over are shared by the other members: none gets more than
+/// `times` its fair share.
+///
+/// One of several equal members fails each request at once, and the request is picked again
+/// with this member as tried. Of 4 000 such requests, each other member serves its share; and
+/// again of 500 requests that come one after the other and have all tried the failing
+/// member. A common fault is a scheduler that takes the first untried member: it sends the
+/// load of a failed member to one other.
+///
+/// What counts is the number of requests that a member serves, whether picked at once or
+/// after a failover: an exact rotation may send all requests that fail over to one member,
+/// and make up for it with the others. 1.3 is a bound with a margin for schedulers that draw.
+///
+/// # Errors
+///
+/// A member that serves more.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::ByRequests;
+/// use equipoise::testkit::laws;
+///
+/// laws::shares_failovers(ByRequests::new, 1.5)?;
+/// # Ok::<(), equipoise::testkit::laws::Violation>(())
+/// ```
+pub fn shares_failovers<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Result<(), Violation> {
+    let law = "requests that fail over are shared";
+    search_among(law, make().name(), cases(), &|case| {
+        let mut failing = Failing::start(&make, case);
+        let last = failing.last();
+        let tried = [failing.ids[last]];
+        let mut served = vec![0; last];
+        for _ in 0..REQUESTS {
+            let mut at = failing.pick(&[])?;
+            if at == last {
+                at = failing.pick(&tried)?;
+            }
+            served[at] += 1;
+        }
+        failing.is_fair(
+            times,
+            &served,
+            "4000 requests, some of them after a failover",
+        )?;
+        let mut served = vec![0; last];
+        for _ in 0..FAILOVERS {
+            served[failing.pick(&tried)?] += 1;
+        }
+        failing.is_fair(
+            times,
+            &served,
+            "500 requests that fail over, one after the other",
+        )
+    })
+}
+
+/// Checks that a member that fails each request at once attracts no load: after the first
+/// `after` requests, it gets at most `times` its fair share of the next 4 000.
+///
+/// Such a member has the fewest requests in flight and the shortest times. A scheduler that
+/// compares those needs a memory of failures, otherwise the member draws most of the
+/// requests. The other members answer in the order of arrival, with two requests for each
+/// member in flight. The clock advances by 1 ms with each request. The member stays
+/// eligible throughout: no error is recorded.
+///
+/// # Errors
+///
+/// A larger share.
+///
+/// # Examples
+///
+/// ```
+/// use equipoise::ByRequests;
+/// use equipoise::testkit::laws;
+///
+/// laws::is_no_sinkhole(ByRequests::new, 0, 1.01)?;
+/// # Ok::<(), equipoise::testkit::laws::Violation>(())
+/// ```
+pub fn is_no_sinkhole<S: Scheduler>(
+    make: impl Fn() -> S,
+    after: usize,
+    times: f64,
+) -> Result<(), Violation> {
+    let law = "a member that fails at once gets no more than its share";
+    search_among(law, make().name(), cases(), &|case| {
+        let mut failing = Failing::start(&make, case);
+        for _ in 0..after {
+            failing.pick(&[])?;
+        }
+        let last = failing.last();
+        let mut count = 0;
+        for _ in 0..REQUESTS {
+            count += usize::from(failing.pick(&[])? == last);
+        }
+        let fair = number(REQUESTS) / number(failing.ids.len());
+        if number(count) > times * fair {
+            return Err(Breach::new(
+                format!(
+                    "{}, which fails at once, gets at most {times} times its fair share, \
+                     {fair:.0} of {REQUESTS} requests, after the first {after}",
+                    name(last)
+                ),
+                format!("{count} requests"),
+            ));
+        }
+        Ok(())
+    })
+}
