@@ -2,5 +2,6 @@
 
 mod group;
 pub mod laws;
+pub mod models;
 
 pub use group::{Group, GroupPickError};

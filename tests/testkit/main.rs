@@ -6,4 +6,5 @@
 mod broken;
 mod group;
 mod like_a_balancer;
+mod models;
 mod shipped;
