@@ -10,7 +10,7 @@ use std::time::Duration;
 use equipoise::clock::ManualClock;
 use equipoise::{Balancer, Flag, Lease, MemberId, MemberSpec, PickError, PickRequest, Weight};
 
-use crate::member::Key;
+use crate::member::{Key, facts};
 use crate::methods::Method;
 use crate::model::{Model, Request};
 
@@ -63,13 +63,9 @@ fn name(key: Key) -> String {
 }
 
 /// Equal weights, few different ones, or any.
-fn weight(kind: u64, method: Method, dice: &mut Dice) -> Weight {
+fn weight(kind: u64, counts_bytes: bool, dice: &mut Dice) -> Weight {
     // Bytes by weight could overflow with the heaviest.
-    let heaviest = if method.counts_bytes() {
-        900
-    } else {
-        6_553_500
-    };
+    let heaviest = if counts_bytes { 900 } else { 6_553_500 };
     let hundredths = match kind {
         0 => 100,
         1 => [100, 200, 300, 500, heaviest][usize::try_from(dice.below(5)).unwrap()],
@@ -84,9 +80,10 @@ impl Course {
         let clock = ManualClock::new();
         let mut builder = Balancer::builder().clock(clock.clone());
         let mut model = Model::new(method, true);
+        let counts_bytes = model.books.method().counts_bytes();
         for key in 0..members {
             let spec = MemberSpec::new()
-                .with_weight(weight(kind, method, &mut dice))
+                .with_weight(weight(kind, counts_bytes, &mut dice))
                 .with_route(format!("r{key}"));
             model.put(&name(key), 0, &spec);
             builder = builder.member(name(key), 0, spec);
@@ -124,7 +121,7 @@ impl Course {
         let group = self.group();
         for _ in 0..picks {
             let model = &mut self.model;
-            let expected = model.books.elect(&group, &[], &model.members);
+            let expected = model.books.elect(&group, &[], facts(&model.members));
             self.compare(expected, &PickRequest::new());
         }
     }
@@ -242,7 +239,8 @@ impl Course {
     /// Gives one member, or each of them, another cap or weight.
     fn change(&mut self, kind: u64) {
         let (one, all) = (self.any(), self.dice.one_in(4));
-        let weight = weight(kind, self.model.books.method(), &mut self.dice);
+        let counts_bytes = self.model.books.method().counts_bytes();
+        let weight = weight(kind, counts_bytes, &mut self.dice);
         let cap = self.dice.one_in(2).then(|| self.dice.below(4));
         let edit = |spec: MemberSpec| match cap {
             Some(cap) => spec.with_max_in_flight(u32::try_from(cap).unwrap()),
@@ -278,7 +276,7 @@ impl Course {
         let foreseen = explained.picked().map(|member| member.id);
         self.model.refresh();
         let (group, model) = (self.model.group(), &mut self.model);
-        let expected = model.books.elect(&group, &[], &model.members);
+        let expected = model.books.elect(&group, &[], facts(&model.members));
         assert_eq!(foreseen, expected.map(|key| self.ids[key]));
         self.compare(expected, &PickRequest::new());
     }

@@ -1,7 +1,7 @@
 //! The laws of a balancer, held to under random lives of it.
 //!
-//! `model` and `methods` say what a balancer does, as plainly as possible; `ops` dreams
-//! up what may happen to one; `twins` lets a balancer and its model live through it
+//! `model` says what a balancer does, as plainly as possible, with the elections of
+//! `equipoise::testkit::models`; `ops` dreams up what may happen to one; `twins` lets a balancer and its model live through it
 //! side by side. Set `PROPTEST_CASES` to try more lives than a quick run does.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a law is found broken")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use equipoise::testkit::models::Contender;
 use equipoise::{Flag, MemberSpec, Status};
 
 /// One identity: the index of a [`Member`], never used again.
@@ -28,7 +29,20 @@ pub(crate) struct Member {
     pub(crate) touched: bool,
 }
 
+/// What an election reads of the members.
+pub(crate) fn facts(members: &[Member]) -> impl Fn(Key) -> Contender {
+    |key| members[key].contender()
+}
+
 impl Member {
+    pub(crate) fn contender(&self) -> Contender {
+        let mut contender = Contender::new(self.weight().into());
+        contender.in_flight = self.in_flight.into();
+        contender.is_full = !self.has_room();
+        contender.received = self.bytes;
+        contender
+    }
+
     pub(crate) fn weight(&self) -> u32 {
         self.spec.weight().hundredths()
     }

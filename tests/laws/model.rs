@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use equipoise::testkit::models::{Election, MemberRole, eligible};
 use equipoise::{Flag, MemberSpec, PickError, Session, Status, Weight};
 
-use crate::member::{Key, Member};
-use crate::methods::{Books, Change, Method};
+use crate::member::{Key, Member, facts};
+use crate::methods::Method;
 
 /// What a request brings, in the model's terms.
 #[derive(Debug, Default)]
@@ -46,7 +47,7 @@ pub(crate) struct Model {
     pub(crate) members: Vec<Member>,
     /// By name, whether there is such a member or not.
     pub(crate) said: BTreeMap<String, Said>,
-    pub(crate) books: Books,
+    pub(crate) books: Election,
     pub(crate) now: Duration,
     forced_recovery: bool,
     orders: u64,
@@ -59,7 +60,7 @@ impl Model {
         Self {
             members: Vec::new(),
             said: BTreeMap::new(),
-            books: Books::new(method),
+            books: method.election(),
             now: Duration::ZERO,
             forced_recovery,
             orders: 0,
@@ -186,7 +187,7 @@ impl Model {
     }
 
     pub(crate) fn set_method(&mut self, method: Method) {
-        self.books = Books::new(method);
+        self.books = method.election();
         self.group.clear();
         self.refresh();
     }
@@ -230,21 +231,17 @@ impl Model {
     }
 
     fn tell(&mut self, group: Vec<(Key, bool)>) {
-        let (before, after) = (self.roles(&self.group), self.roles(&group));
-        let mut change = Change::default();
-        for &(key, _) in &self.group {
-            if after[key].is_none() {
-                change.left.push(key);
-            }
-        }
-        for &(key, spare) in &group {
-            match before[key] {
-                None => change.joined.push(key),
-                Some(was) if was != spare || self.members[key].touched => change.changed.push(key),
-                Some(_) => {}
-            }
-        }
-        self.books.follow(&change, &self.members);
+        let before = self.roles(&self.group);
+        let touched = |key: Key, spare: bool| {
+            before[key].is_some_and(|was| was != spare || self.members[key].touched)
+        };
+        let touched: Vec<Key> = group
+            .iter()
+            .filter(|&&(key, spare)| touched(key, spare))
+            .map(|&(key, _)| key)
+            .collect();
+        let keys: Vec<Key> = group.iter().map(|&(key, _)| key).collect();
+        self.books.follow(&keys, &touched, facts(&self.members));
         self.group = group;
         for member in &mut self.members {
             member.touched = false;
@@ -260,56 +257,20 @@ impl Model {
         roles
     }
 
-    /// Apache's walk (spec section 2.4): the lowest tier that has anybody.
+    /// The members that may be elected, and who of them stands in as a spare.
     fn walk(&self) -> Vec<(Key, bool)> {
-        let here = self.here();
-        let tier = |key: &Key| self.members[*key].spec.tier();
-        let mut tiers: Vec<u16> = here.iter().map(tier).collect();
-        tiers.sort_unstable();
-        tiers.dedup();
-        let of_tier =
-            |this: u16| -> Vec<Key> { here.iter().copied().filter(|k| tier(k) == this).collect() };
-        let groups = tiers.iter().map(|&this| self.walk_tier(&of_tier(this)));
-        let spares = tiers.iter().map(|&this| self.idle_spares(&of_tier(this)));
-        let mut groups = groups.chain(spares).filter(|group| !group.is_empty());
-        groups.next().unwrap_or_default()
-    }
-
-    /// Ledger row 7: when nobody else is left, spares with nobody to stand in for are
-    /// ordinary members.
-    fn idle_spares(&self, keys: &[Key]) -> Vec<(Key, bool)> {
-        let reserve = |&key: &Key| {
-            self.members[key].is(Flag::HotSpare) || self.members[key].is(Flag::HotStandby)
-        };
-        if !keys.iter().all(reserve) {
-            return Vec::new();
-        }
-        let able = |&key: &Key| {
+        let here = self.here().into_iter();
+        let here: Vec<(Key, i64)> = here
+            .map(|key| (key, i64::from(self.members[key].spec.tier())))
+            .collect();
+        eligible(&here, true, |key| {
             let member = &self.members[key];
-            member.is(Flag::HotSpare) && member.status.is_usable() && !member.is(Flag::Draining)
-        };
-        let spares = keys.iter().copied().filter(able);
-        spares.map(|key| (key, false)).collect()
-    }
-
-    fn walk_tier(&self, keys: &[Key]) -> Vec<(Key, bool)> {
-        let (mut group, mut spares, mut standbys) = (Vec::new(), Vec::new(), Vec::new());
-        let mut unusable = 0;
-        for &key in keys {
-            let member = &self.members[key];
-            let able = member.status.is_usable() && !member.is(Flag::Draining);
-            // R is tested before H: who is both is a spare.
-            match (member.is(Flag::HotSpare), member.is(Flag::HotStandby)) {
-                (true, _) if able => spares.push((key, true)),
-                (false, true) if able => standbys.push((key, false)),
-                (false, false) if able => group.push((key, false)),
-                (false, false) => unusable += 1,
-                _ => {}
-            }
-        }
-        // k members that cannot be elected admit the first k spares, behind the others.
-        group.extend(spares.into_iter().take(unusable));
-        if group.is_empty() { standbys } else { group }
+            let mut role = MemberRole::new();
+            role.is_able = member.status.is_usable() && !member.is(Flag::Draining);
+            role.is_spare = member.is(Flag::HotSpare);
+            role.is_standby = member.is(Flag::HotStandby);
+            role
+        })
     }
 
     // What requests do.
@@ -325,7 +286,7 @@ impl Model {
                 let mut full = false;
                 if let Some(key) = self.find_session(route, request, &mut full, &mut Vec::new()) {
                     if group.contains(&key) {
-                        self.books.enter(key, &group, &self.members);
+                        self.books.enter(key, &group, facts(&self.members));
                     }
                     self.count_in(key);
                     let own = self.members[key].spec.route() == Some(route);
@@ -350,7 +311,8 @@ impl Model {
                 }
             }
         };
-        match self.books.elect(&group, &request.tried, &self.members) {
+        let facts = facts(&self.members);
+        match self.books.elect(&group, &request.tried, facts) {
             Some(key) => {
                 self.count_in(key);
                 Ok((key, session))
@@ -423,7 +385,7 @@ impl Model {
 
     pub(crate) fn end(&mut self, key: Key) {
         self.members[key].in_flight -= 1;
-        self.books.ended(key, &self.members);
+        self.books.ended(key, self.members[key].contender());
     }
 
     pub(crate) fn put_in_error(&mut self, key: Key) {

@@ -455,9 +455,10 @@ impl Twins {
         if self.model.books.method().counts_bytes() {
             // As of the scheduler's last look, and bytes only grow. Who is absent may
             // have another weight by now.
-            let members = &self.model.members;
-            let counted = u128::from(self.model.books.counted(key, members));
-            let most = counted * 100 / u128::from(members[key].weight());
+            let member = &self.model.members[key];
+            let counted = self.model.books.counted(key, member.contender());
+            let counted = u128::from(counted);
+            let most = counted * 100 / u128::from(member.weight());
             let standing = u128::try_from(standing.unwrap_or(0)).unwrap();
             if counted == 0 || self.model.group().contains(&key) {
                 assert!(

@@ -4,7 +4,7 @@
 //! Specification 2.1 to 2.7 and 3.5; every branch on [`Fix`] is one row of the ledger. Nothing
 //! here knows whether the member that is elected will answer.
 
-use std::cmp::Ordering;
+use equipoise::testkit::models::{MemberRole, eligible};
 
 use super::fixes::Fix;
 use super::params::SECOND;
@@ -63,58 +63,31 @@ impl Site {
         let follows = self.has(Fix::JoinAtMinimum) || self.has(Fix::JoinWithNothing);
         if follows && self.method == Method::ByTraffic {
             let group = self.group(&[]);
-            self.follow_group(group);
+            let (members, full) = (&self.members, self.has(Fix::FullIsPassedOver));
+            let facts = |at: usize| members[at].contender(full);
+            self.election.follow(&group, &[], facts);
         }
     }
 
     /// The common walk (2.4): the members that compete, in the order that settles ties. Those in
     /// `without` are taken for disabled.
     pub fn group(&mut self, without: &[usize]) -> Vec<usize> {
-        let mut sets: Vec<i64> = self.members.iter().map(|member| member.set).collect();
-        sets.sort_unstable();
-        sets.dedup();
-        let mut lone_spares = Vec::new();
-        for set in sets {
-            let (mut group, mut spares, mut standbys) = (Vec::new(), Vec::new(), Vec::new());
-            let mut unusable = 0;
-            for at in 0..self.members.len() {
-                let now = self.now;
-                let member = &mut self.members[at];
-                if member.set != set {
-                    continue;
-                }
-                let (spare, standby) = (member.flags.spare, member.flags.standby);
-                if member.flags.draining {
-                    unusable += usize::from(!spare && !standby);
-                    continue;
-                }
-                if !member.usable() {
-                    member.retry(now);
-                }
-                let usable = member.usable() && !without.contains(&at);
-                match (usable, spare, standby) {
-                    (true, true, _) => spares.push(at),
-                    (true, false, true) => standbys.push(at),
-                    (true, false, false) => group.push(at),
-                    (false, false, false) => unusable += 1,
-                    (false, ..) => {}
-                }
+        let now = self.now;
+        let members = self.members.iter().enumerate();
+        let sets: Vec<(usize, i64)> = members.map(|(at, member)| (at, member.set)).collect();
+        let lone_spares = self.has(Fix::LoneSparesServe);
+        let group = eligible(&sets, lone_spares, |at| {
+            let member = &mut self.members[at];
+            if !member.flags.draining && !member.usable() {
+                member.retry(now);
             }
-            if lone_spares.is_empty() && group.is_empty() && unusable == 0 {
-                lone_spares.clone_from(&spares);
-            }
-            group.extend(spares.into_iter().take(unusable));
-            if group.is_empty() {
-                group = standbys;
-            }
-            if !group.is_empty() {
-                return group;
-            }
-        }
-        if self.has(Fix::LoneSparesServe) {
-            return lone_spares;
-        }
-        Vec::new()
+            let mut role = MemberRole::new();
+            role.is_able = !member.flags.draining && member.usable() && !without.contains(&at);
+            role.is_spare = member.flags.spare;
+            role.is_standby = member.flags.standby;
+            role
+        });
+        group.into_iter().map(|(at, _)| at).collect()
     }
 
     /// The method's election (2.5), without those that `tried` excludes.
@@ -145,125 +118,15 @@ impl Site {
 
     /// By requests, traffic or busyness.
     pub fn elect_from_group(&mut self, skipped: &[usize]) -> Option<usize> {
-        let mut group = self.competitors();
-        let free = group.iter().copied().filter(|at| !skipped.contains(at));
-        let mut free: Vec<usize> = free.collect();
-        if self.method == Method::ByTraffic {
-            free.retain(|&at| !self.passes_over(at));
-            return self.first(&free, Self::compare_traffic);
-        }
-        let best = loop {
-            let best = if self.method == Method::ByBusyness {
-                self.first(&free, |site, a, b| {
-                    let by_busy = site.members[a].busy.cmp(&site.members[b].busy);
-                    by_busy.then_with(|| site.compare_standing(a, b))
-                })
-            } else {
-                self.first(&free, Self::compare_standing)
-            }?;
-            if !self.passes_over(best) {
-                break best;
-            }
-            self.members[best].parked = true;
-            group.retain(|&at| at != best);
-            free.retain(|&at| at != best);
-        };
-        self.move_standings(&group, best);
-        Some(best)
-    }
-
-    /// The group without those whose standings rest ([`Fix::FullIsPassedOver`]).
-    fn competitors(&mut self) -> Vec<usize> {
-        let mut group = self.group(&[]);
-        for at in 0..self.members.len() {
-            let rests = self.passes_over(at) && group.contains(&at);
-            self.members[at].parked &= rests;
-        }
-        group.retain(|&at| !self.members[at].parked);
-        group
+        let group = self.group(&[]);
+        let (members, full) = (&self.members, self.has(Fix::FullIsPassedOver));
+        let facts = |at: usize| members[at].contender(full);
+        self.election.elect(&group, skipped, facts)
     }
 
     /// Whether a member is full, and this is no reason to wait for it.
     pub fn passes_over(&self, at: usize) -> bool {
         self.has(Fix::FullIsPassedOver) && self.members[at].is_full()
-    }
-
-    /// Each of the group gains its weight, and the one that serves pays for all.
-    fn move_standings(&mut self, group: &[usize], serves: usize) {
-        for &at in group {
-            self.members[at].lbstatus += self.members[at].factor;
-        }
-        self.members[serves].lbstatus -= self.weight_of(group);
-    }
-
-    /// The first of those that no other is strictly before.
-    fn first(
-        &self,
-        group: &[usize],
-        compare: impl Fn(&Self, usize, usize) -> Ordering,
-    ) -> Option<usize> {
-        let mut best: Option<usize> = None;
-        for &at in group {
-            if best.is_none_or(|best| compare(self, at, best).is_lt()) {
-                best = Some(at);
-            }
-        }
-        best
-    }
-
-    fn compare_standing(&self, a: usize, b: usize) -> Ordering {
-        let standing = |at: usize| self.members[at].lbstatus + self.members[at].factor;
-        standing(b).cmp(&standing(a))
-    }
-
-    fn compare_traffic(&self, a: usize, b: usize) -> Ordering {
-        let (a, b) = (&self.members[a], &self.members[b]);
-        if self.has(Fix::ExactTraffic) {
-            let left = (i128::from(a.transferred + a.read) + a.credit) * i128::from(b.factor);
-            let right = (i128::from(b.transferred + b.read) + b.credit) * i128::from(a.factor);
-            return left.cmp(&right);
-        }
-        let load = |member: &super::member::Member| {
-            member.transferred / member.factor + member.read / member.factor
-        };
-        load(a).cmp(&load(b))
-    }
-
-    fn weight_of(&self, group: &[usize]) -> i64 {
-        group.iter().map(|&at| self.members[at].factor).sum()
-    }
-
-    /// Whoever comes into the group for the first time has nothing on its account
-    /// ([`Fix::JoinWithNothing`]), and whoever has come since the last look starts at the least of
-    /// those who were there ([`Fix::JoinAtMinimum`]).
-    fn follow_group(&mut self, group: Vec<usize>) {
-        for &at in group
-            .iter()
-            .filter(|_| self.fixes.contains(&Fix::JoinWithNothing))
-        {
-            let member = &mut self.members[at];
-            if !std::mem::replace(&mut member.counts, true) {
-                member.credit = -i128::from(member.transferred + member.read);
-            }
-        }
-        let stayed = group
-            .iter()
-            .copied()
-            .filter(|at| self.last_group.contains(at));
-        let stayed: Vec<usize> = stayed.collect();
-        let least = self.first(&stayed, Self::compare_traffic);
-        if let Some(least) = least.filter(|_| self.has(Fix::JoinAtMinimum)) {
-            let least = &self.members[least];
-            let (bytes, weight) = (least.counted(), i128::from(least.factor));
-            for &at in &group {
-                let member = &mut self.members[at];
-                let floor = (bytes * i128::from(member.factor) + weight - 1) / weight;
-                if !stayed.contains(&at) && member.counted() < floor {
-                    member.credit += floor - member.counted();
-                }
-            }
-        }
-        self.last_group = group;
     }
 
     /// [`Fix::StandbyReserve`]: when a request has tried all who are eligible, whoever would be
@@ -275,12 +138,10 @@ impl Site {
         }
         let mut reserve = self.group(tried);
         reserve.retain(|&at| !self.passes_over(at));
-        let load = |site: &Self, at: usize, other: usize| {
-            site.members[at].busy * site.members[other].factor
-        };
-        self.first(&reserve, |site, a, b| {
-            load(site, a, b).cmp(&load(site, b, a))
-        })
+        let load = |at: usize, other: usize| self.members[at].busy * self.members[other].factor;
+        reserve
+            .into_iter()
+            .min_by(|&a, &b| load(a, b).cmp(&load(b, a)))
     }
 
     /// The member that serves a session's route (3.5), over redirects.
@@ -312,19 +173,24 @@ impl Site {
     /// A session's hit (2.7): what it does to the books.
     pub fn hit(&mut self, hit: usize) {
         self.members[hit].elected += 1;
-        let considered = if self.has(Fix::SessionBooks) {
-            let by_standing = matches!(self.method, Method::ByBusyness | Method::ByRequests);
-            let group = self.competitors();
-            if !by_standing || !group.contains(&hit) {
-                return;
-            }
-            group
+        let counts_the_group = self.has(Fix::SessionBooks);
+        let group = if counts_the_group {
+            self.group(&[])
         } else {
-            (0..self.members.len())
-                .filter(|&at| self.members[at].usable())
-                .collect()
+            Vec::new()
         };
-        self.move_standings(&considered, hit);
+        let (members, full) = (&self.members, self.has(Fix::FullIsPassedOver));
+        let facts = |at: usize| members[at].contender(full);
+        if counts_the_group {
+            if matches!(self.method, Method::ByBusyness | Method::ByRequests) {
+                self.election.enter(hit, &group, facts);
+            }
+            return;
+        }
+        let usable: Vec<usize> = (0..members.len())
+            .filter(|&at| members[at].usable())
+            .collect();
+        self.election.move_standings(&usable, hit, facts);
     }
 }
 

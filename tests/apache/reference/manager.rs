@@ -48,8 +48,8 @@ impl Site {
                 member.factor = 100;
             }
             if !no_reset {
-                for member in &mut self.members {
-                    member.lbstatus = member.factor;
+                for (at, member) in self.members.iter().enumerate() {
+                    self.election.books(at).standing = member.factor;
                 }
             }
         }
@@ -76,7 +76,9 @@ impl Site {
             }
         }
         // It joins the group anew.
-        member.parked &= member.place() == before;
+        if member.place() != before {
+            self.election.books(at).is_parked = false;
+        }
     }
 
     fn manage_balancer<'f>(&mut self, field: &dyn Fn(&str) -> Option<&'f str>) {

@@ -1,7 +1,8 @@
-//! One member as Apache keeps it: its status flags, its books, and the state of its backend.
+//! One member as Apache keeps it: its status flags, its counters, and the state of its backend.
 //!
-//! Specification 1.2, 1.4 and 2.2. Which member is elected is said in `election`.
+//! Specification 1.2, 1.4 and 2.2. Which member is elected, and its books, are in `election`.
 
+use equipoise::testkit::models::Contender;
 use serde_json::{Value, json};
 
 use super::params::{Params, SECOND, hundredths_cut, hundredths_exact, int};
@@ -85,7 +86,6 @@ pub struct Member {
     /// Hundredths.
     pub factor: i64,
     pub flags: Flags,
-    pub lbstatus: i64,
     pub error_time: i64,
     pub retry: i64,
     pub timeout: Option<i64>,
@@ -101,14 +101,8 @@ pub struct Member {
     pub busy: i64,
     /// Connections that held requests have.
     pub connections: i64,
-    /// Its turn came when it was full, so its standing rests until it has room.
-    pub parked: bool,
     pub transferred: i64,
     pub read: i64,
-    /// What the switches of bytraffic credit to whoever joins or returns.
-    pub credit: i128,
-    /// It has been in the group since the method began.
-    pub counts: bool,
     pub backend: Backend,
     /// Idle connections in the pool.
     pub idle: usize,
@@ -132,7 +126,6 @@ impl Member {
             set: params.int("lbset").unwrap_or(0),
             factor: params.text("loadfactor").map_or(100, hundredths),
             flags: Flags::parse(params.text("status").unwrap_or_default()),
-            lbstatus: 0,
             error_time: 0,
             retry: params.seconds("retry").unwrap_or(60_000_000),
             timeout: params.seconds("timeout"),
@@ -144,11 +137,8 @@ impl Member {
             elected: 0,
             busy: 0,
             connections: 0,
-            parked: false,
             transferred: 0,
             read: 0,
-            credit: 0,
-            counts: false,
             backend: Backend::Up,
             idle: 0,
         }
@@ -191,9 +181,14 @@ impl Member {
         (self.factor, self.set, may_compete)
     }
 
-    /// The bytes that count under the exact comparison.
-    pub fn counted(&self) -> i128 {
-        i128::from(self.transferred + self.read) + self.credit
+    /// What an election reads of it; `full_is_passed_over` says whether its `max` matters.
+    pub fn contender(&self, full_is_passed_over: bool) -> Contender {
+        let mut contender = Contender::new(self.factor as u64);
+        contender.in_flight = self.busy as u64;
+        contender.is_full = full_is_passed_over && self.is_full();
+        contender.sent = self.transferred as u64;
+        contender.received = self.read as u64;
+        contender
     }
 
     pub fn worker_name(&self) -> String {
@@ -201,12 +196,12 @@ impl Member {
     }
 
     /// The member's row on the manager's page.
-    pub fn row(&self, with_traffic: bool) -> Value {
+    pub fn row(&self, lbstatus: i64, with_traffic: bool) -> Value {
         let mut row = json!({
             "status": self.status(),
             "elected": self.elected,
             "busy": self.busy,
-            "lbstatus": self.lbstatus,
+            "lbstatus": lbstatus,
             "loadfactor": format!("{}.{:02}", self.factor / 100, self.factor % 100),
             "route": self.route,
             "redirect": self.redirect,

@@ -26,7 +26,8 @@
 //! | `manager` | forms | 9.3, 9.4 |
 //! | `play` | the events, and when counts move | 5 |
 //!
-//! The model itself does not use the library, and shares no code with it. Rows without a switch
+//! The model itself uses nothing of the library but the elections of `testkit::models`, plain loops
+//! that share no code with the schedulers. Rows without a switch
 //! change nothing that is predicted here: headers, bodies, paths, bytes, and what would need two
 //! requests that wait at a time (row 9), names that are not resolved (17) or more redirects than
 //! there are members (40). Statuses are Apache's also with

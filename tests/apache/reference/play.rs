@@ -111,7 +111,8 @@ impl Play {
             random |= running.random;
             let ending = running.ending.as_ref();
             served.push(ending.and_then(|ending| ending.served_by.clone()));
-            let lbstatus = self.site.members.iter().map(|member| member.lbstatus);
+            let members = 0..self.site.members.len();
+            let lbstatus = members.map(|at| self.site.election.standing(at));
             rows.push(lbstatus.collect::<Vec<_>>());
             last = Map::new();
             self.site.report(&running, &mut last);
@@ -221,8 +222,8 @@ impl Play {
 
     fn members(&self) -> Value {
         let mut rows = Map::new();
-        for member in &self.site.members {
-            let mut row = member.row(self.traffic);
+        for (at, member) in self.site.members.iter().enumerate() {
+            let mut row = member.row(self.site.election.standing(at), self.traffic);
             if let (Some(row), true) = (row.as_object_mut(), self.uncounted) {
                 row.remove("elected");
             }
@@ -233,9 +234,9 @@ impl Play {
 
     fn after(&self, fields: &mut Map<String, Value>) {
         let members = &self.site.members;
-        let lbstatus = members
-            .iter()
-            .map(|member| (member.name.clone(), json!(member.lbstatus)));
+        let standing = |at| json!(self.site.election.standing(at));
+        let lbstatus = members.iter().enumerate();
+        let lbstatus = lbstatus.map(|(at, member)| (member.name.clone(), standing(at)));
         let mut after = json!({"lbstatus": lbstatus.collect::<Map<_, _>>()});
         let in_error = members.iter().filter(|member| member.flags.error);
         let in_error: Vec<_> = in_error.map(|member| &member.name).collect();

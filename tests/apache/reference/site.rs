@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use equipoise::testkit::models::{Election, ElectionMethod};
 use serde_json::Value;
 
 use super::fixes::Fix;
@@ -53,8 +54,8 @@ pub struct Site {
     pub fail_on_timeout: bool,
     /// Members that the manager may still add.
     pub slots: i64,
-    /// Who competed last under bytraffic, for [`Fix::JoinAtMinimum`].
-    pub last_group: Vec<usize>,
+    /// The election, with the members' books.
+    pub election: Election,
     pub reports: BTreeMap<String, Report>,
     pub heartbeats_monitored: bool,
     pub io_timeout: i64,
@@ -140,7 +141,7 @@ impl Site {
                 .int("growth")
                 .or_else(|| directive("balancergrowth").map(int))
                 .unwrap_or(5),
-            last_group: Vec::new(),
+            election: Election::new(ElectionMethod::Requests),
             reports: BTreeMap::new(),
             heartbeats_monitored: directive("heartbeatlisten").is_some(),
             io_timeout: directive("proxytimeout")
@@ -167,8 +168,23 @@ impl Site {
         if let Some(lines) = config["heartbeat_file"].as_array() {
             site.read_heartbeats(lines, true);
         }
+        site.election = site.new_election();
         site.recover_by_fixes();
         site
+    }
+
+    /// An election by the method, as the fixes want it, without books.
+    fn new_election(&self) -> Election {
+        let method = match self.method {
+            Method::ByBusyness => ElectionMethod::Busyness,
+            Method::ByTraffic => ElectionMethod::Traffic,
+            // That of heartbeats elects only while there are none.
+            Method::ByRequests | Method::Heartbeat => ElectionMethod::Requests,
+        };
+        Election::new(method)
+            .lifting(self.has(Fix::JoinAtMinimum))
+            .starting_with_nothing(self.has(Fix::JoinWithNothing))
+            .dividing_first(!self.has(Fix::ExactTraffic))
     }
 
     pub fn has(&self, fix: Fix) -> bool {
@@ -203,19 +219,20 @@ impl Site {
     /// Changes the method (2.6): the new one resets what it elects by.
     pub fn change_method(&mut self, method: Method) {
         self.method = method;
-        self.last_group.clear();
-        for member in &mut self.members {
-            member.parked = false;
+        let next = self.new_election();
+        let mut former = std::mem::replace(&mut self.election, next);
+        for (at, member) in self.members.iter_mut().enumerate() {
+            let books = self.election.books(at);
             if self.fixes.contains(&Fix::MethodChangeKeepsCounters) {
-                member.lbstatus = 0;
-                member.counts = false;
-                member.credit = -i128::from(member.transferred + member.read);
+                books.credit = -i128::from(member.transferred + member.read);
                 continue;
             }
+            books.clone_from(former.books(at));
+            books.is_parked = false;
             match method {
-                Method::ByRequests => member.lbstatus = 0,
+                Method::ByRequests => books.standing = 0,
                 Method::ByBusyness => {
-                    member.lbstatus = 0;
+                    books.standing = 0;
                     member.busy = 0;
                 }
                 Method::ByTraffic => {
