@@ -3,5 +3,7 @@
 mod group;
 pub mod laws;
 pub mod models;
+pub mod replay;
 
 pub use group::{Group, GroupPickError};
+pub use replay::{RecordedLease, Recorder, RecorderBuilder, Replay, ReplayError};

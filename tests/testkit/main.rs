@@ -7,4 +7,5 @@ mod broken;
 mod group;
 mod like_a_balancer;
 mod models;
+mod replay;
 mod shipped;

@@ -1,0 +1,267 @@
+//! Recorded picks repeat, and a pick that has changed is found.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use equipoise::clock::{ManualClock, Timestamp};
+use equipoise::member::{Overrides, Ramp};
+use equipoise::random::Random;
+use equipoise::scheduler::{HeartbeatReading, Maglev, Scheduler};
+use equipoise::testkit::{RecordedLease, Recorder, Replay, ReplayError};
+use equipoise::{
+    ByBusyness, ByRequests, ByTraffic, Flag, Heartbeat, HeartbeatReadings, MemberId, MemberSpec,
+    Outcome, PickRequest, Weight,
+};
+
+/// Records 400 steps of all kinds. `mark` is called now and then, with the text to record.
+fn recorded(seed: u64, scheduler: impl Scheduler, mark: impl Fn(&str, Timestamp)) -> String {
+    let clock = ManualClock::new();
+    let recorder = Recorder::builder(seed)
+        .clock(clock.clone())
+        .ramp(Ramp::over(Duration::from_secs(10)))
+        .build(scheduler)
+        .unwrap();
+    let dice = Random::seeded(seed);
+    let below = |end: u64| usize::try_from(dice.below(end)).unwrap();
+    let name = |at: usize| format!("node {at}");
+    let spec = || {
+        let weights = [100, 100, 150, 200, 700];
+        let spec = MemberSpec::new()
+            .with_weight(Weight::from_hundredths(weights[below(5)]).unwrap())
+            .with_route(format!("r{}", below(6)))
+            .with_recovery_delay(Duration::from_secs(3));
+        if below(4) == 0 {
+            spec.with_max_in_flight(2)
+        } else {
+            spec
+        }
+    };
+    let mut ids: Vec<MemberId> = Vec::new();
+    for at in 0..5 {
+        ids.push(recorder.insert(&name(at), (), spec()).unwrap());
+    }
+    let mut leases: Vec<RecordedLease<()>> = Vec::new();
+    for _ in 0..400 {
+        clock.advance(Duration::from_millis(dice.below(300)));
+        let at = below(6);
+        match below(20) {
+            0..=7 => {
+                let tried: Vec<MemberId> = (0..below(3))
+                    .map(|_| ids[below(ids.len() as u64)])
+                    .collect();
+                let route = format!("r{at}");
+                let mut request = PickRequest::new().with_tried(&tried);
+                match below(5) {
+                    0 => request = request.with_session(Some(&route)),
+                    1 => request = request.with_session(None),
+                    2 => request = request.with_hash(dice.next_u64()),
+                    3 => request = request.with_session_member(Some(&route)).with_no_failover(),
+                    _ => {}
+                }
+                leases.extend(recorder.pick(&request));
+            }
+            8..=12 if !leases.is_empty() => {
+                let mut lease = leases.swap_remove(below(leases.len() as u64));
+                lease.record_head(Some(200));
+                lease.record_sent(dice.below(1_000));
+                lease.record_received(dice.below(100_000));
+                match below(6) {
+                    0 => {
+                        lease.put_in_error();
+                        lease.finish(Outcome::Failure);
+                    }
+                    1 => drop(lease),
+                    _ => lease.finish(Outcome::Success),
+                }
+            }
+            13 => ids.push(recorder.insert(&name(at), (), spec()).unwrap()),
+            14 if recorder.balancer().len() > 3 => {
+                let _ = recorder.remove(&name(at));
+            }
+            15 => {
+                let _ = recorder.update(&name(at), |spec| spec.with_weight(Weight::default()));
+            }
+            16 => {
+                let flags = [
+                    Flag::Draining,
+                    Flag::Disabled,
+                    Flag::HotStandby,
+                    Flag::HotSpare,
+                ];
+                let _ = recorder.set_flag(&name(at), flags[below(4)]);
+            }
+            17 => {
+                for flag in Flag::ALL {
+                    let _ = recorder.clear_flag(&name(at), flag);
+                }
+            }
+            18 => {
+                let weight = Weight::from_hundredths(1 + 100 * u32::try_from(at).unwrap()).unwrap();
+                match below(4) {
+                    0 => drop(recorder.eject(&name(at), Duration::from_secs(2))),
+                    1 => recorder.override_member(&name(at), |it| it.with_weight(weight)),
+                    2 => recorder.override_member(&name(at), |_| Overrides::new()),
+                    _ => drop(recorder.recover(&name(at))),
+                }
+            }
+            19 if below(4) == 0 => recorder.reset_standings(),
+            19 => recorder.apply_timed_changes(),
+            _ => {
+                let text = format!("{} {}", name(at), below(30));
+                recorder.mark(&text, |now| mark(&text, now));
+            }
+        }
+    }
+    drop(leases);
+    recorder.log()
+}
+
+fn report(readings: &HeartbeatReadings, text: &str, now: Timestamp) {
+    let (name, ready) = text.rsplit_once(' ').unwrap();
+    let ready = ready.parse().unwrap();
+    // A member that is not there may report, too.
+    let _ = readings.report(name, HeartbeatReading { ready, busy: 1 }, now);
+}
+
+/// Records `scheduler`; replays that, and the log that is kept in the project. Set
+/// `EQUIPOISE_WRITE_GOLDEN` to write the latter anew.
+fn repeats<S: Scheduler>(file: &str, make: impl Fn(&HeartbeatReadings) -> S) {
+    let readings = HeartbeatReadings::new();
+    let log = recorded(7, make(&readings), |text, now| report(&readings, text, now));
+    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testkit/golden");
+    let golden = golden.join(format!("{file}.log"));
+    if std::env::var_os("EQUIPOISE_WRITE_GOLDEN").is_some() {
+        std::fs::write(&golden, &log).unwrap();
+    }
+    let golden = std::fs::read_to_string(&golden).unwrap();
+    for log in [&log, &golden] {
+        let replay = Replay::parse(log).unwrap();
+        assert!(replay.picks() > 100, "{}", replay.picks());
+        let readings = HeartbeatReadings::new();
+        replay
+            .run_with(make(&readings), |text, now| report(&readings, text, now))
+            .unwrap();
+    }
+    assert!(
+        log == golden,
+        "the picks of {file} are not those of earlier releases"
+    );
+}
+
+#[test]
+fn by_requests_repeats_its_picks() {
+    repeats("byrequests", |_| ByRequests::new());
+}
+
+#[test]
+fn by_busyness_repeats_its_picks() {
+    repeats("bybusyness", |_| ByBusyness::new());
+    repeats("bybusyness_weighted", |_| ByBusyness::weighted());
+}
+
+#[test]
+fn by_traffic_repeats_its_picks() {
+    repeats("bytraffic", |_| ByTraffic::new());
+    repeats("bytraffic_catching_up", |_| ByTraffic::catching_up());
+}
+
+#[test]
+fn heartbeat_repeats_its_picks() {
+    repeats("heartbeat", Heartbeat::new);
+}
+
+#[test]
+fn maglev_repeats_its_picks() {
+    repeats("maglev", |_| Maglev::with_table_size(1_009).unwrap());
+}
+
+#[test]
+fn a_pick_that_has_changed_is_reported_with_its_line() {
+    let log = recorded(7, ByRequests::new(), |_, _| {});
+    let replay = Replay::parse(&log).unwrap();
+    replay.run(ByRequests::new()).unwrap();
+    // Another member in the tenth pick.
+    let picks = log
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains(" picks "));
+    let (at, line) = picks.clone().nth(9).unwrap();
+    let (_, other) = picks
+        .clone()
+        .find(|(_, it)| it.split(" picks ").nth(1) != line.split(" picks ").nth(1))
+        .unwrap();
+    let (head, picked) = line.split_once(" picks ").unwrap();
+    let wrong = other.split_once(" picks ").unwrap().1;
+    let changed = log.replacen(line, &format!("{head} picks {wrong}"), 1);
+    let error = Replay::parse(&changed)
+        .unwrap()
+        .run(ByRequests::new())
+        .unwrap_err();
+    let expected = ReplayError::Differs {
+        line: at + 1,
+        recorded: format!("picks {wrong}"),
+        replayed: format!("picks {picked}"),
+    };
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn picks_of_many_threads_are_replayed_in_the_order_of_the_log() {
+    let recorder = Recorder::new(7, ByBusyness::new()).unwrap();
+    let names: Vec<String> = (0..6).map(|at| format!("m{at}")).collect();
+    let members = names
+        .iter()
+        .map(|name| (name.as_str(), (), MemberSpec::new()));
+    recorder.replace_all(members).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (recorder, names) = (&recorder, &names);
+            scope.spawn(move || {
+                let mut held = Vec::new();
+                for at in 0..100 {
+                    held.push(recorder.pick(&PickRequest::new()).unwrap());
+                    if at % 3 == thread % 3 {
+                        held.swap_remove(at % held.len()).finish(Outcome::Success);
+                    }
+                    if at % 25 == 7 {
+                        let fewer = names.iter().skip(thread % 2 + 1);
+                        let fewer = fewer.map(|name| (name.as_str(), (), MemberSpec::new()));
+                        recorder.replace_all(fewer).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let replay = Replay::parse(&recorder.log()).unwrap();
+    assert_eq!(replay.picks(), 400);
+    replay.run(ByBusyness::new()).unwrap();
+}
+
+#[test]
+fn another_scheduler_is_refused() {
+    let log = recorded(7, ByRequests::new(), |_, _| {});
+    let replay = Replay::parse(&log).unwrap();
+    assert_eq!(replay.scheduler(), "byrequests");
+    let error = replay.run(ByBusyness::new()).unwrap_err();
+    assert!(error.to_string().contains("`bybusyness`"), "{error}");
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_refused_with_its_line() {
+    let refused = [
+        ("", 1),
+        ("equipoise-picks 2\n", 1),
+        ("equipoise-picks 1\n\n# a remark\ncolour red\n", 4),
+        ("equipoise-picks 1\nseed 1\n@x reset\n", 3),
+        ("equipoise-picks 1\nseed 1\n@0 dance\n", 3),
+    ];
+    for (log, line) in refused {
+        assert_eq!(Replay::parse(log).unwrap_err().line(), line, "{log:?}");
+    }
+    let log = "equipoise-picks 1\nscheduler byrequests\n@0 insert a\n@0 end 3 success\n";
+    let error = Replay::parse(log)
+        .unwrap()
+        .run(ByRequests::new())
+        .unwrap_err();
+    assert_eq!(error.to_string(), "line 4: request 3 is not in flight");
+}
