@@ -1,4 +1,5 @@
-//! The test kit itself.
+//! The test kit itself: each law can fail, the shipped schedulers keep those that are
+//! theirs, the models agree with them, and recorded picks repeat.
 
 #![cfg(feature = "testkit")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -9,3 +10,5 @@ mod like_a_balancer;
 mod models;
 mod replay;
 mod shipped;
+#[cfg(feature = "proptest")]
+mod strategies;

@@ -1,0 +1,57 @@
+//! The strategies, on each shipped scheduler.
+
+use equipoise::scheduler::{Maglev, Scheduler};
+use equipoise::testkit::{Group, GroupPickError, strategies};
+use equipoise::{
+    ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, MemberSpec, Outcome,
+};
+use proptest::prelude::*;
+
+fn schedulers() -> Vec<Box<dyn Scheduler>> {
+    vec![
+        Box::new(ByBusyness::new()),
+        Box::new(ByRequests::new()),
+        Box::new(ByTraffic::new()),
+        Box::new(Heartbeat::new(&HeartbeatReadings::new())),
+        Box::new(Maglev::with_table_size(251).unwrap()),
+    ]
+}
+
+fn live(
+    scheduler: Box<dyn Scheduler>,
+    members: &[(String, MemberSpec)],
+    steps: &[strategies::GroupStep],
+) -> Result<(), TestCaseError> {
+    let mut group = Group::new(scheduler);
+    for (name, spec) in members {
+        group.insert(name, spec.clone());
+    }
+    for step in steps {
+        let picked = step.apply(&mut group);
+        let is_refused = matches!(
+            picked,
+            Some(Err(GroupPickError::Stale | GroupPickError::Unreturned(_)))
+        );
+        prop_assert!(!is_refused, "{:?} {:?}", step, picked);
+    }
+    while group.end_oldest(Outcome::Success).is_some() {}
+    for (name, _) in members {
+        let left = group.member(name).map_or(0, |member| member.in_flight());
+        prop_assert_eq!(left, 0);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn schedulers_live_through_traffic_and_changes(
+        members in strategies::members(0..=20),
+        steps in strategies::steps(20, 0..120),
+    ) {
+        for scheduler in schedulers() {
+            live(scheduler, &members, &steps)?;
+        }
+    }
+}
