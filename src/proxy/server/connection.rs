@@ -416,7 +416,7 @@ mod tests {
             service,
             options: Arc::new(Server::new().options),
         };
-        let bytes = std::mem::size_of_val(&connection.serve());
+        let bytes = size_of_val(&connection.serve());
         assert!(bytes < 4_096, "{bytes}");
     }
 }

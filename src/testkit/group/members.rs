@@ -11,7 +11,7 @@ use crate::member::{Flag, MemberId, MemberSpec, MemberState, Status};
 use crate::random::Random;
 use crate::scheduler::{GroupChange, Needs, Plan, PlanMembers, Scheduler};
 use crate::snapshot::{
-    EligibilityWalk, FULL_WEIGHT, Factors, Picture, PictureDiff, Roster, Seat, walk,
+    EligibilityWalk, FULL_WEIGHT, Factors, Picture, PictureDiff, Roster, Seat, SourceName, walk,
 };
 use crate::sync::Mutex;
 
@@ -65,7 +65,7 @@ pub struct Group<S> {
     orders: u64,
     used_slots: u32,
     free_slots: Vec<u32>,
-    owner: Arc<str>,
+    owner: SourceName,
     /// Removed members with requests in flight.
     pub(super) removed: Vec<Arc<MemberState>>,
     pub(super) requests: VecDeque<GroupRequest>,
@@ -101,7 +101,7 @@ impl<S: Scheduler> Group<S> {
             orders: 0,
             used_slots: 0,
             free_slots: Vec::new(),
-            owner: "testkit".into(),
+            owner: Arc::new("testkit".into()),
             removed: Vec::new(),
             requests: VecDeque::new(),
         }
