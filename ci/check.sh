@@ -34,6 +34,7 @@ examples() {
   for example in axum_app content_routing httpd_conf tls_proxy; do
     cargo run --quiet --all-features --example "$example" -- --exit || return
   done
+  cargo run --quiet --all-features --example simulate -- --requests 20000 --members 10 || return
   story health_checks 8 'a dies' 'a goes from ok to failed check: GET /status' 'b goes from ok to failed check: GET /status answered 503' \
     'c goes from ok to failed check: GET /status: timed out after' 'd goes from failed check to ok' || return
   story heartbeats 20 'a crashes' 'a goes from ok to in error' 'b has other work' 'd goes from in error to ok' \

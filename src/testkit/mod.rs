@@ -77,3 +77,6 @@ pub mod strategies;
 
 pub use group::{Group, GroupPickError};
 pub use replay::{RecordedLease, Recorder, RecorderBuilder, Replay, ReplayError};
+//! A kit to test schedulers.
+
+pub mod simulation;

@@ -1,0 +1,24 @@
+//! Numbers as text.
+
+/// Returns a number with three significant digits, or all of the whole part.
+pub(crate) fn number(number: f64) -> String {
+    match number {
+        n if n < 0.000_5 => "0".to_owned(),
+        n if n < 0.1 => format!("{n:.3}"),
+        n if n < 10.0 => format!("{n:.2}"),
+        n if n < 100.0 => format!("{n:.1}"),
+        n => grouped(&format!("{n:.0}")),
+    }
+}
+
+/// Groups the digits of a whole number in threes, with narrow spaces.
+pub(crate) fn grouped(digits: &str) -> String {
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 && digits.len() > 4 {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
