@@ -22,3 +22,18 @@ pub(crate) fn grouped(digits: &str) -> String {
     }
     out
 }
+
+/// Writes a round number, with as few digits as it needs.
+pub(crate) fn round_number(number: f64) -> String {
+    if number.abs() >= 1.0 || number == 0.0 {
+        let text = format!("{:.3}", number);
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        return match text.contains('.') {
+            true => text.to_owned(),
+            false => grouped(text),
+        };
+    }
+    let digits = (-number.abs().log10()).ceil().max(0.0) as usize;
+    let text = format!("{number:.0$}", digits + 1);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

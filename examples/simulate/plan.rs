@@ -9,7 +9,7 @@ use std::time::Duration;
 use equipoise::testkit::simulation::Simulation;
 
 use crate::experiment::{Experiment, Unit};
-use crate::numbers::{grouped, number};
+use crate::numbers::{grouped, number, round_number};
 use crate::options::Options;
 use crate::scenarios::{Scenario, Setup};
 use crate::schedulers::{SCHEDULERS, SchedulerEntry, Shown};
@@ -51,7 +51,7 @@ pub(crate) fn of_scenario(options: &Options) -> Result<Experiment, Box<dyn Error
             format!(
                 "the mean service time is {} ms; a tenth of the requests warms up and is not \
                  counted",
-                number(options.mean)
+                round_number(options.mean)
             ),
         ],
         simulation,

@@ -2,8 +2,6 @@
 //!
 //! Not here: drawing.
 
-use crate::numbers::grouped;
-
 /// From numbers to positions between 0 and 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scale {
@@ -28,6 +26,16 @@ impl Scale {
         let (_, greatest) = range(numbers);
         let to = if greatest > 0.0 { greatest * 1.04 } else { 1.0 };
         Self::Linear { from: 0.0, to }
+    }
+
+    /// A linear scale from about the least to about the greatest of some numbers.
+    pub(crate) fn about(numbers: impl Iterator<Item = f64>) -> Self {
+        let (least, greatest) = range(numbers);
+        let step = round_up(((greatest - least) / 5.0).max(1e-3));
+        Self::Linear {
+            from: (least / step - 0.2).floor() * step,
+            to: (greatest / step + 0.2).ceil() * step,
+        }
     }
 
     /// Returns the position of a number: below 0 or above 1 if it is outside.
@@ -105,19 +113,4 @@ fn round_down(number: f64) -> f64 {
     let steps = [5.0, 2.0, 1.0].map(|step| step * decade);
     let down = steps.into_iter().find(|&it| it <= number * (1.0 + 1e-9));
     down.unwrap_or(decade)
-}
-
-/// Writes a tick: as few digits as it needs.
-pub(crate) fn tick_text(number: f64) -> String {
-    if number.abs() >= 1.0 || number == 0.0 {
-        let text = format!("{:.3}", number);
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        return match text.contains('.') {
-            true => text.to_owned(),
-            false => grouped(text),
-        };
-    }
-    let digits = (-number.abs().log10()).ceil().max(0.0) as usize;
-    let text = format!("{number:.0$}", digits + 1);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -9,7 +9,8 @@ use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle};
 
-use super::axis::{Scale, tick_text};
+use super::axis::Scale;
+use crate::numbers::round_number;
 
 /// An error of a drawing.
 pub(crate) type PlotError = Box<dyn std::error::Error>;
@@ -30,8 +31,8 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
     RGBColor(213, 94, 0),
+    RGBColor(86, 180, 233),
     RGBColor(34, 40, 49),
 ];
 
@@ -58,7 +59,7 @@ impl<'a> Axis<'a> {
         Self {
             scale,
             name,
-            text: &tick_text,
+            text: &round_number,
             ticks: None,
         }
     }
@@ -224,15 +225,15 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Draws a horizontal line with a remark at its right end.
+    /// Draws a horizontal line with a remark at its left end.
     pub(crate) fn mark(&self, view: &View, y: f64, text: &str) -> Result<(), PlotError> {
         self.rule(view.row(y), PALE_INK, 1.0)?;
         if text.is_empty() {
             return Ok(());
         }
         let (_, top) = view.place(0.0, y);
-        let place = (view.panel.right - 6.0, top - 8.0);
-        self.text(text, place, (11.5, false, PALE_INK), HPos::Right)
+        let place = (view.panel.left + 6.0, top - 8.0);
+        self.text(text, place, (11.5, false, PALE_INK), HPos::Left)
     }
 
     /// Draws the legend, downwards from a place; `head` is above it.
@@ -322,7 +323,7 @@ impl View {
                 }
                 let far = kept
                     .last()
-                    .is_none_or(|last| (last.0 - x).abs() + (last.1 - y).abs() >= 0.6);
+                    .is_none_or(|last| (last.0 - x).abs() + (last.1 - y).abs() >= 1.0);
                 if far {
                     kept.push((x, y));
                 }

@@ -42,7 +42,7 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         &*experiment.title,
         "Requests in flight over time: waiting and worked on",
     );
-    Frame::draw((860, 480), title, |frame| {
+    Frame::draw((870, 480), title, |frame| {
         frame.axes(PANEL, &x, &y)?;
         let mut order: Vec<usize> = (0..shown.len()).collect();
         // The calmest line is drawn last, on top.

@@ -1,9 +1,9 @@
 //! The distribution of latencies: the share of requests above each latency.
 
-use super::axis::{Scale, tick_text};
+use super::axis::Scale;
 use super::frame::{Axis, Frame, Key, Look, Panel, PlotError, View};
 use crate::experiment::{Experiment, Finding, Findings};
-use crate::numbers::number;
+use crate::numbers::{number, round_number};
 
 const PANEL: Panel = Panel {
     left: 74.0,
@@ -35,7 +35,7 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
     let x = Axis::new(Scale::log(firsts.chain(lasts)), &name);
     let text = |share: f64| match share {
         one if one > 0.9 => "all".to_owned(),
-        share => format!("{} %", tick_text(share * 100.0)),
+        share => format!("{} %", round_number(share * 100.0)),
     };
     let y = Axis {
         text: &text,
@@ -57,7 +57,7 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         &*experiment.title,
         "Latencies: the further left and below, the better",
     );
-    Frame::draw((860, 480), title, |frame| {
+    Frame::draw((870, 480), title, |frame| {
         frame.axes(PANEL, &x, &y)?;
         for (share, name) in [(0.01, "p99"), (0.001, "p99.9")] {
             if share > least {

@@ -1,9 +1,9 @@
 //! Shares of picks against shares of weight, by member.
 
-use super::axis::{Scale, tick_text};
+use super::axis::Scale;
 use super::frame::{Axis, Frame, Key, Look, Panel, PlotError, View};
 use crate::experiment::{Experiment, Finding, Findings};
-use crate::numbers::number;
+use crate::numbers::{number, round_number};
 
 const PANEL: Panel = Panel {
     left: 74.0,
@@ -47,7 +47,7 @@ fn vertical(ratios: impl Iterator<Item = f64> + Clone) -> Scale {
     if greatest > 4.0 {
         Scale::log(ratios.map(|it| it.max(0.01)).chain([0.9, 1.1]))
     } else {
-        Scale::from_zero(ratios.chain([1.1]))
+        Scale::about(ratios.chain([0.97, 1.03]))
     }
 }
 
@@ -74,7 +74,7 @@ fn by_member(experiment: &Experiment, shown: &[&Finding]) -> Result<String, Plot
     let all = shown.iter().map(|it| ratios(it, None)).collect::<Vec<_>>();
     let members = all.first().map_or(1, Vec::len);
     let x = Axis {
-        text: &|share| format!("{} %", tick_text(share)),
+        text: &|share| format!("{} %", round_number(share)),
         ..Axis::new(
             Scale::Linear {
                 from: 0.0,
@@ -89,7 +89,7 @@ fn by_member(experiment: &Experiment, shown: &[&Finding]) -> Result<String, Plot
         x: x.scale,
         y: y.scale,
     };
-    Frame::draw((860, 480), (&experiment.title, SUBTITLE), |frame| {
+    Frame::draw((870, 480), (&experiment.title, SUBTITLE), |frame| {
         frame.axes(PANEL, &x, &y)?;
         frame.mark(&view, 1.0, "")?;
         for (finding, ratios) in shown.iter().zip(&all) {
@@ -131,7 +131,7 @@ fn by_weight(
         x: x.scale,
         y: y.scale,
     };
-    Frame::draw((860, 480), (&experiment.title, SUBTITLE), |frame| {
+    Frame::draw((870, 480), (&experiment.title, SUBTITLE), |frame| {
         frame.axes(PANEL, &x, &y)?;
         frame.mark(&view, 1.0, "")?;
         for (at, finding) in shown.iter().enumerate() {

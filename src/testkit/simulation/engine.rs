@@ -65,6 +65,8 @@ pub(super) struct Engine {
     failures: Vec<Option<HeldRequest>>,
     free: Vec<u32>,
     arrived: u64,
+    /// Whether more requests arrive.
+    is_arriving: bool,
     open: u64,
     tally: EngineTally,
 }
@@ -119,6 +121,7 @@ impl Engine {
             failures: Vec::new(),
             free: Vec::new(),
             arrived: 0,
+            is_arriving: true,
             open: 0,
             tally,
         }
@@ -171,19 +174,22 @@ impl Engine {
     }
 
     fn next_arrival(&mut self) -> Option<(u64, Option<u64>)> {
-        (self.arrived < self.limits.requests)
-            .then(|| self.arrivals.next())
-            .flatten()
+        let more = self.arrived < self.limits.requests;
+        let next = more.then(|| self.arrivals.next()).flatten();
+        self.is_arriving = next.is_some();
+        next
     }
 
     /// Moves the clock to the next event.
     #[inline]
     fn move_to(&mut self, at: u64) {
-        let (members, open) = (&self.members, self.open);
-        self.tally.samples.advance(at, || {
-            let longest = members.iter().map(MemberQueue::in_flight).max();
-            (open, longest.unwrap_or(0))
-        });
+        if self.is_arriving {
+            let (members, open) = (&self.members, self.open);
+            self.tally.samples.advance(at, || {
+                let longest = members.iter().map(MemberQueue::in_flight).max();
+                (open, longest.unwrap_or(0))
+            });
+        }
         self.now = at;
         self.clock.set(Timestamp::from_nanos(at));
     }

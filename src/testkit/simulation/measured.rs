@@ -87,7 +87,8 @@ impl Measured {
         &self.members
     }
 
-    /// Returns requests in flight over time, at equal intervals: 256 to 512 samples.
+    /// Returns requests in flight over time, at equal intervals, until the last request
+    /// arrives: 256 to 512 samples of a long simulation.
     #[must_use]
     pub fn in_flight(&self) -> &[InFlightSample] {
         &self.in_flight

@@ -11,7 +11,7 @@ use super::measured::Measured;
 use super::member_queue::MemberQueue;
 use super::nanos;
 use super::settings::{ArrivalRate, Simulation};
-use crate::balancer::Balancer;
+use crate::balancer::{Balancer, PickRequest};
 use crate::clock::ManualClock;
 use crate::random::Random;
 use crate::scheduler::Scheduler;
@@ -84,6 +84,14 @@ impl Simulation {
                 .members(members.map(|(at, (name, it))| (&**name, at, it.spec.clone())))
                 .build()?;
             balancers.push(balancer);
+        }
+        if self.balancers > 1 {
+            let steps = source();
+            for balancer in &balancers {
+                for _ in 0..steps.below(self.members.len() as u64) {
+                    drop(balancer.pick(&PickRequest::new()));
+                }
+            }
         }
         let queues = names.into_iter().zip(&self.members);
         let engine = Engine::new(

@@ -148,6 +148,10 @@ impl Simulation {
     /// Sets the number of independent balancers over the same members, 1 by default; each
     /// request goes to a random one. Each balancer only counts its own requests.
     ///
+    /// If there are several, each makes a random number of picks before the start, and gives
+    /// them back. Otherwise all balancers that pick in turn would begin with the same member,
+    /// and stay in step for a long time.
+    ///
     /// # Examples
     ///
     /// ```
