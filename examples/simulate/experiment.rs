@@ -47,8 +47,8 @@ impl Unit {
 /// What one run has given.
 pub(crate) struct Finding {
     pub(crate) scheduler: &'static str,
-    /// Its place among the schedulers, for its colour; `None` for the bound.
-    pub(crate) index: Option<usize>,
+    /// Its place among the colours; `None` for the bound.
+    pub(crate) colour: Option<usize>,
     pub(crate) balancers: u32,
     pub(crate) measured: Measured,
 }
@@ -71,7 +71,7 @@ impl Findings {
     pub(crate) fn first_balancers(&self) -> impl Iterator<Item = &Finding> + Clone {
         let first = self.all.first().map(|it| it.balancers);
         let all = self.all.iter();
-        all.filter(move |it| it.index.is_none() || Some(it.balancers) == first)
+        all.filter(move |it| it.colour.is_none() || Some(it.balancers) == first)
     }
 
     /// Returns how fast the simulation was, in words.
@@ -96,7 +96,7 @@ impl Experiment {
         let begun = Instant::now();
         let mut all = Vec::new();
         for &balancers in &self.balancers {
-            for (index, entry) in self.schedulers.iter().enumerate() {
+            for entry in &self.schedulers {
                 let several = self.balancers.len() > 1;
                 bar.set_message(match several {
                     true => format!("{}, {balancers} balancers", entry.name),
@@ -109,7 +109,7 @@ impl Experiment {
                     .run_with_feedback(|at| (made.scheduler)(at), &mut *made.feedback)?;
                 all.push(Finding {
                     scheduler: entry.name,
-                    index: Some(index),
+                    colour: Some(entry.colour()),
                     balancers,
                     measured,
                 });
@@ -120,7 +120,7 @@ impl Experiment {
             let simulation = follow(bound, &bar, all.len(), self.requests);
             all.push(Finding {
                 scheduler: BOUND,
-                index: None,
+                colour: None,
                 balancers: 1,
                 measured: simulation.run(|_| ByRequests::new())?,
             });

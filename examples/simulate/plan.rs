@@ -35,7 +35,13 @@ pub(crate) fn of_scenario(options: &Options) -> Result<Experiment, Box<dyn Error
         asked => asked.to_vec(),
     };
     let simulation = scenario.simulation(&setup);
-    let simulation = settle(simulation, options).load(load).requests(requests);
+    let mut simulation = settle(simulation, options).load(load).requests(requests);
+    if let Some(window) = scenario.window {
+        // From the middle of the time.
+        let servers = f64::from(setup.count) * f64::from(setup.servers);
+        let middle = setup.mean.mul_f64(requests as f64 / load / servers / 2.0);
+        simulation = simulation.sampled(middle..middle + window * setup.mean);
+    }
     // The rate of one queue with all servers is the same.
     let bound = scenario.has_bound.then(|| setup.bound(&simulation));
     let members = grouped(&setup.count.to_string());

@@ -51,6 +51,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             let arrivals = Arrivals::bursts(3.0, 20 * at.mean, 80 * at.mean);
             at.members(|_, member| member).arrivals(arrivals)
         },
+        window: Some(800),
         plots: &[PlotKind::Latency, PlotKind::InFlight],
         ..BASE
     },
@@ -130,6 +131,7 @@ const BASE: Scenario = Scenario {
     balancers: &[1],
     build: |at| at.members(|_, member| member),
     has_bound: true,
+    window: None,
     plots: &[PlotKind::Latency, PlotKind::InFlight],
 };
 
@@ -144,6 +146,8 @@ pub(crate) struct Scenario {
     build: fn(&Setup) -> Simulation,
     /// Whether one common queue for all members is a lower bound to compare with.
     pub(crate) has_bound: bool,
+    /// For how many service times requests in flight are shown; `None` is always.
+    pub(crate) window: Option<u32>,
     /// The plots that the documentation has.
     pub(crate) plots: &'static [PlotKind],
 }

@@ -22,6 +22,22 @@ pub(crate) const SCHEDULERS: &[SchedulerEntry] = &[
     entry("bybusyness", Shown::Always, "the fewest requests in flight", |_| each(ByBusyness::new)),
 ];
 
+impl SchedulerEntry {
+    /// Its place among those that have colours: those that are always shown come first, so
+    /// that each has a colour of its own, in all plots.
+    pub(crate) fn colour(&self) -> usize {
+        let place = |wanted: &dyn Fn(&Self) -> bool| {
+            let mut all = SCHEDULERS.iter().filter(|it| wanted(it));
+            all.position(|it| it.name == self.name)
+        };
+        let always = |it: &Self| it.shown == Shown::Always;
+        let first = SCHEDULERS.iter().filter(|it| always(it)).count();
+        place(&always)
+            .or_else(|| place(&|it| !always(it)).map(|place| first + place))
+            .unwrap_or(0)
+    }
+}
+
 /// A scheduler by name.
 pub(crate) struct SchedulerEntry {
     pub(crate) name: &'static str,

@@ -38,7 +38,7 @@ impl Table {
             row.push(time(latencies.mean()));
             row.extend([0.5, 0.99, 0.999].map(|share| time(latencies.quantile(share))));
             // The queue of the bound is the sum of all.
-            row.push(match finding.index {
+            row.push(match finding.colour {
                 Some(_) => measured.longest_queue().to_string(),
                 None => "-".to_owned(),
             });

@@ -28,13 +28,22 @@ impl Scale {
         Self::Linear { from: 0.0, to }
     }
 
+    /// A linear scale from the least to the greatest of some numbers.
+    pub(crate) fn exactly(numbers: impl Iterator<Item = f64>) -> Self {
+        let (from, to) = range(numbers);
+        Self::Linear {
+            from,
+            to: if to > from { to } else { from + 1.0 },
+        }
+    }
+
     /// A linear scale from about the least to about the greatest of some numbers.
     pub(crate) fn about(numbers: impl Iterator<Item = f64>) -> Self {
         let (least, greatest) = range(numbers);
         let step = round_up(((greatest - least) / 5.0).max(1e-3));
         Self::Linear {
-            from: (least / step - 0.2).floor() * step,
-            to: (greatest / step + 0.2).ceil() * step,
+            from: (least / step - 0.02).floor() * step,
+            to: (greatest / step + 0.02).ceil() * step,
         }
     }
 

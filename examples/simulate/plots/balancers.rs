@@ -65,16 +65,16 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
             };
             frame.axes(panel, &x, &y)?;
             frame.heading(panel, heading)?;
-            for index in 0..experiment.schedulers.len() {
-                let rows = findings.all.iter().filter(|it| it.index == Some(index));
+            for colour in experiment.schedulers.iter().map(|it| it.colour()) {
+                let rows = findings.all.iter().filter(|it| it.colour == Some(colour));
                 let points = rows.map(|it| (f64::from(it.balancers), unit.of(figure(it))));
-                let look = Look::of(Some(index));
+                let look = Look::of(Some(colour));
                 frame.line(&view, points.clone(), look)?;
                 for point in points {
                     frame.dot(&view, point, 4.0, look)?;
                 }
             }
-            for bound in findings.all.iter().filter(|it| it.index.is_none()) {
+            for bound in findings.all.iter().filter(|it| it.colour.is_none()) {
                 let level = unit.of(figure(bound));
                 let ends = [(first / 1.3, level), (last * 1.3, level)];
                 frame.line(&view, ends.into_iter(), Look::of(None))?;
@@ -82,10 +82,10 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         }
         let most = experiment.balancers.iter().max();
         let mut shown: Vec<&Finding> = findings.all.iter().collect();
-        shown.retain(|it| it.index.is_none() || Some(&it.balancers) == most);
+        shown.retain(|it| it.colour.is_none() || Some(&it.balancers) == most);
         shown.sort_by_key(|it| it.latencies().mean());
         let key = |it: &&Finding| Key {
-            look: Look::of(it.index),
+            look: Look::of(it.colour),
             name: it.scheduler.to_owned(),
             note: number(unit.of(it.latencies().mean())),
         };

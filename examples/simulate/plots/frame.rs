@@ -63,6 +63,14 @@ impl<'a> Axis<'a> {
             ticks: None,
         }
     }
+
+    /// Numbers for fine lines, if the ticks are round numbers.
+    fn minor_ticks(&self) -> Vec<f64> {
+        match self.ticks {
+            Some(_) => Vec::new(),
+            None => self.scale.minor_ticks(),
+        }
+    }
 }
 
 /// How a line looks.
@@ -155,7 +163,7 @@ impl<'a> Frame<'a> {
             x: x.scale,
             y: y.scale,
         };
-        for at in x.scale.minor_ticks() {
+        for at in x.minor_ticks() {
             self.rule(view.column(at), FINE_GRID, 1.0)?;
         }
         for at in y.scale.minor_ticks() {

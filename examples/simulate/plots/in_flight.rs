@@ -6,7 +6,7 @@ use crate::experiment::{Experiment, Finding, Findings};
 use crate::numbers::number;
 
 const PANEL: Panel = Panel {
-    left: 74.0,
+    left: 70.0,
     top: 98.0,
     right: 640.0,
     bottom: 420.0,
@@ -19,19 +19,16 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
     let mut shown: Vec<&Finding> = findings.first_balancers().collect();
     let lines: Vec<Vec<(f64, f64)>> = shown.iter().map(|it| points(it)).collect();
     let all = || lines.iter().flatten();
-    let greatest = all().map(|it| it.1).fold(0.0, f64::max);
     // Mean numbers after the start, when queues are still empty.
     let means: Vec<f64> = shown.iter().map(|it| mean(it)).collect();
     let least = means.iter().copied().fold(f64::INFINITY, f64::min);
-    let y = if greatest > 8.0 * least {
+    let most = means.iter().copied().fold(0.0, f64::max);
+    let y = if most > 8.0 * least {
         Scale::log(all().map(|it| it.1.max(least / 4.0)))
     } else {
         Scale::from_zero(all().map(|it| it.1))
     };
-    let x = Axis::new(
-        Scale::from_zero(all().map(|it| it.0 / 1.04)),
-        "time, in seconds",
-    );
+    let x = Axis::new(Scale::exactly(all().map(|it| it.0)), "time, in seconds");
     let y = Axis::new(y, "requests in flight, on all members");
     let view = View {
         panel: PANEL,
@@ -48,12 +45,12 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         // The calmest line is drawn last, on top.
         order.sort_by(|&a, &b| means[b].total_cmp(&means[a]));
         for at in order {
-            let look = Look::of(shown[at].index).thin();
+            let look = Look::of(shown[at].colour).thin();
             frame.line(&view, lines[at].iter().copied(), look)?;
         }
         shown.sort_by(|a, b| mean(a).total_cmp(&mean(b)));
         let key = |it: &&Finding| Key {
-            look: Look::of(it.index),
+            look: Look::of(it.colour),
             name: it.scheduler.to_owned(),
             note: number(mean(it)),
         };

@@ -6,7 +6,7 @@ use crate::experiment::{Experiment, Finding, Findings};
 use crate::numbers::{number, round_number};
 
 const PANEL: Panel = Panel {
-    left: 74.0,
+    left: 70.0,
     top: 98.0,
     right: 640.0,
     bottom: 420.0,
@@ -70,11 +70,11 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
             let start = std::iter::once((1e-9, 1.0));
             let points = curve.map(|(latency, share)| (unit.of(latency), share));
             let points = points.map(|(latency, share)| (latency.max(1e-9), share.max(1e-12)));
-            frame.line(&view, start.chain(points), Look::of(finding.index))?;
+            frame.line(&view, start.chain(points), Look::of(finding.colour))?;
         }
         shown.sort_by_key(|it| it.latencies().quantile(0.99));
         let key = |it: &&Finding| Key {
-            look: Look::of(it.index),
+            look: Look::of(it.colour),
             name: it.scheduler.to_owned(),
             note: number(unit.of(it.latencies().quantile(0.99))),
         };

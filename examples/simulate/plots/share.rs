@@ -6,7 +6,7 @@ use crate::experiment::{Experiment, Finding, Findings};
 use crate::numbers::{number, round_number};
 
 const PANEL: Panel = Panel {
-    left: 74.0,
+    left: 70.0,
     top: 98.0,
     right: 640.0,
     bottom: 420.0,
@@ -15,7 +15,7 @@ const PANEL: Panel = Panel {
 pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<String, PlotError> {
     // One queue has one member: its share is all.
     let shown: Vec<&Finding> = findings.first_balancers().collect();
-    let shown: Vec<&Finding> = shown.into_iter().filter(|it| it.index.is_some()).collect();
+    let shown: Vec<&Finding> = shown.into_iter().filter(|it| it.colour.is_some()).collect();
     let weights = weights(&shown);
     if weights.len() > 1 {
         by_weight(experiment, &shown, &weights)
@@ -59,7 +59,7 @@ fn note(finding: &Finding) -> String {
 
 fn keys(shown: &[&Finding]) -> Vec<Key> {
     let key = |it: &&Finding| Key {
-        look: Look::of(it.index),
+        look: Look::of(it.colour),
         name: it.scheduler.to_owned(),
         note: note(it),
     };
@@ -97,7 +97,7 @@ fn by_member(experiment: &Experiment, shown: &[&Finding]) -> Result<String, Plot
             let step = |at: usize| 100.0 * at as f64 / members as f64;
             let points = ratios.iter().enumerate();
             let points = points.flat_map(|(at, &ratio)| [(step(at), ratio), (step(at + 1), ratio)]);
-            frame.line(&view, points, Look::of(finding.index))?;
+            frame.line(&view, points, Look::of(finding.colour))?;
         }
         let head = "least and greatest multiple";
         frame.legend((PANEL.right + 24.0, PANEL.top + 4.0), head, &keys(shown))
@@ -135,7 +135,7 @@ fn by_weight(
         frame.axes(PANEL, &x, &y)?;
         frame.mark(&view, 1.0, "")?;
         for (at, finding) in shown.iter().enumerate() {
-            let look = Look::of(finding.index);
+            let look = Look::of(finding.colour);
             // Beside each other, so that none hides another.
             let aside = 1.05_f64.powf(at as f64 - (shown.len() as f64 - 1.0) / 2.0);
             let mean = |&weight: &f64| {

@@ -2,6 +2,7 @@
 //!
 //! Not here: what a member does with its requests (`member_queue`), and the settings.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::arrivals::ArrivalStream;
@@ -37,7 +38,7 @@ pub(super) struct RandomStreams {
 }
 
 /// When the simulation ends, and what it counts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct EngineLimits {
     pub(super) requests: u64,
     /// The requests of the warm-up.
@@ -45,6 +46,8 @@ pub(super) struct EngineLimits {
     pub(super) attempts: usize,
     /// The mean time between arrivals, in nanoseconds.
     pub(super) gap: f64,
+    /// When requests in flight are sampled, in nanoseconds; `None` is always.
+    pub(super) sampled: Option<Range<u64>>,
 }
 
 /// The state of a simulation that runs.
@@ -103,7 +106,10 @@ impl Engine {
             failed: 0,
             refused: 0,
             longest_queue: 0,
-            samples: SampleSeries::new(whole_nanos(limits.gap)),
+            samples: match &limits.sampled {
+                Some(during) => SampleSeries::within(during.clone()),
+                None => SampleSeries::new(whole_nanos(limits.gap)),
+            },
             picks: vec![(0, 0); members.len()],
         };
         Self {

@@ -88,7 +88,8 @@ impl Measured {
     }
 
     /// Returns requests in flight over time, at equal intervals, until the last request
-    /// arrives: 256 to 512 samples of a long simulation.
+    /// arrives: 256 to 512 samples of a long simulation. See
+    /// [`Simulation::sampled`](super::Simulation::sampled).
     #[must_use]
     pub fn in_flight(&self) -> &[InFlightSample] {
         &self.in_flight

@@ -93,6 +93,7 @@ impl Simulation {
                 }
             }
         }
+        let sampled = self.sampled.as_ref();
         let queues = names.into_iter().zip(&self.members);
         let engine = Engine::new(
             clock,
@@ -107,6 +108,7 @@ impl Simulation {
                 uncounted: self.uncounted(),
                 attempts: self.attempts,
                 gap,
+                sampled: sampled.map(|it| nanos(it.start)..nanos(it.end)),
             },
         );
         let weights = self.members.iter().map(|it| it.spec.weight().hundredths());

@@ -1,5 +1,6 @@
 //! Requests in flight over time: [`InFlightSample`].
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// How many samples are kept at most; as many as a plot has use for.
@@ -21,33 +22,45 @@ pub struct InFlightSample {
 /// there are too many, it drops every second one and doubles the interval.
 #[derive(Debug)]
 pub(super) struct SampleSeries {
+    /// All times are in nanoseconds.
     every: u64,
-    /// In nanoseconds.
     next: u64,
+    end: u64,
     samples: Vec<InFlightSample>,
 }
 
 impl SampleSeries {
-    /// `every` is the first interval, in nanoseconds.
+    /// `every` is the first interval.
     pub(super) fn new(every: u64) -> Self {
         Self {
             every: every.max(1),
             next: 0,
+            end: u64::MAX,
             samples: Vec::with_capacity(MOST),
+        }
+    }
+
+    /// Takes samples of a part of the time only.
+    pub(super) fn within(during: Range<u64>) -> Self {
+        let length = during.end.saturating_sub(during.start);
+        Self {
+            next: during.start,
+            end: during.end,
+            ..Self::new(length / MOST as u64 + 1)
         }
     }
 
     /// Takes the samples that are due before `now`, when something changes.
     #[inline]
     pub(super) fn advance(&mut self, now: u64, state: impl FnOnce() -> (u64, u32)) {
-        if self.next < now {
+        if self.next < now.min(self.end) {
             self.sample(now, state());
         }
     }
 
     #[cold]
     fn sample(&mut self, now: u64, (total, longest): (u64, u32)) {
-        while self.next < now {
+        while self.next < now.min(self.end) {
             if self.samples.len() == MOST {
                 let mut odd = true;
                 self.samples.retain(|_| {
@@ -89,6 +102,21 @@ mod tests {
         for sample in &samples {
             assert_eq!(u128::from(sample.total), sample.at.as_nanos() + 1);
         }
+    }
+
+    #[test]
+    fn a_part_of_the_time_is_sampled_finely() {
+        let mut series = SampleSeries::within(1_000..2_000);
+        for now in 1..100_000 {
+            series.advance(now, || (now, 0));
+        }
+        let samples = series.into_samples();
+        assert!((MOST / 2..=MOST).contains(&samples.len()));
+        let ends = [samples[0], samples[samples.len() - 1]].map(|it| it.at.as_nanos());
+        assert!(
+            ends[0] == 1_000 && (1_990..2_000).contains(&ends[1]),
+            "{ends:?}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Not here: the run itself (`run`).
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct Simulation {
     pub(super) attempts: usize,
     /// How many hash keys there are, and the exponent of their distribution.
     pub(super) hash_keys: Option<(u64, f64)>,
+    /// When requests in flight are sampled; `None` is always.
+    pub(super) sampled: Option<Range<Duration>>,
     pub(super) seed: u64,
     pub(super) progress: Option<ProgressHook>,
 }
@@ -94,6 +97,7 @@ impl Simulation {
             balancers: 1,
             attempts: 1,
             hash_keys: None,
+            sampled: None,
             seed: 0,
             progress: None,
         }
@@ -188,6 +192,13 @@ impl Simulation {
     /// are equally frequent; near 1, few keys make up most of the requests.
     pub fn hash_keys(mut self, keys: u64, exponent: f64) -> Self {
         self.hash_keys = Some((keys, exponent));
+        self
+    }
+
+    /// Sets for which part of the time [`Measured::in_flight`](super::Measured::in_flight) has
+    /// samples, to see it in detail; by default the whole.
+    pub fn sampled(mut self, during: Range<Duration>) -> Self {
+        self.sampled = Some(during);
         self
     }
 

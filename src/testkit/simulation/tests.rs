@@ -25,7 +25,7 @@ fn members(count: usize) -> Simulation {
     Simulation::new()
         .members(vec![SimulatedMember::new(); count])
         .service_times(ServiceTimes::exponential(SERVICE))
-        .seed(11)
+        .seed(13)
 }
 
 /// The mean and the 99th percentile, in service times.
@@ -101,25 +101,23 @@ impl Scheduler for Uniform {
 
 #[test]
 fn two_choices_have_the_mean_of_the_closed_form() {
-    // The closed form is the limit for many members: at a load of 0.95, 100 members have a
-    // mean that is 1.4 to 2.5 % higher, by long runs with several seeds.
-    for (count, load, usual) in [
-        (100, 0.7, 200_000),
-        (100, 0.9, 800_000),
-        (1_000, 0.95, 1_600_000),
+    // The closed form is the limit for many members. In long runs, 100 members are above it
+    // by 0.6, 1.3 and 1.9 %; the rest is room for chance.
+    for (count, load, usual, tolerance) in [
+        (100, 0.7, 200_000, 0.02),
+        (100, 0.9, 600_000, 0.02),
+        (100, 0.95, 800_000, 0.03),
+        (1_000, 0.95, 800_000, 0.02),
     ] {
         let simulation = members(count).load(load).requests(requests(usual));
         let (mean, _) = summary(&simulation.run(|_| TwoChoices).unwrap());
-        assert_near(mean, theory::least_busy_of(2, load), 0.02);
+        assert_near(mean, theory::least_busy_of(2, load), tolerance);
     }
-    let simulation = members(100).load(0.95).requests(requests(1_000_000));
-    let (mean, _) = summary(&simulation.run(|_| TwoChoices).unwrap());
-    assert_near(mean, 3.43, 0.03);
 }
 
 #[test]
 fn a_random_member_has_the_mean_of_one_queue() {
-    for (load, usual, tolerance) in [(0.7, 200_000, 0.02), (0.9, 1_500_000, 0.04)] {
+    for (load, usual, tolerance) in [(0.7, 200_000, 0.02), (0.9, 600_000, 0.04)] {
         let simulation = members(100).load(load).requests(requests(usual));
         let (mean, p99) = summary(&simulation.run(|_| Uniform).unwrap());
         assert_near(mean, theory::random(load), tolerance);
@@ -145,7 +143,7 @@ fn one_common_queue_has_the_mean_of_erlang_and_nothing_is_better() {
 
 #[test]
 fn members_in_turn_have_the_mean_of_the_closed_form() {
-    let simulation = members(100).load(0.9).requests(requests(1_000_000));
+    let simulation = members(100).load(0.9).requests(requests(600_000));
     let (mean, p99) = summary(&simulation.run(|_| ByRequests::new()).unwrap());
     assert_near(mean, theory::in_turn(100, 0.9), 0.04);
     assert_near(p99, 23.9, 0.06);
@@ -165,7 +163,7 @@ fn many_balancers_see_less_and_do_worse() {
     for (run, expected) in rows {
         for (balancers, expected) in [1, 10, 100].into_iter().zip(expected) {
             let simulation = members(100).load(0.9).balancers(balancers);
-            let (mean, _) = summary(&run(&simulation.requests(requests(500_000))));
+            let (mean, _) = summary(&run(&simulation.requests(requests(300_000))));
             assert_near(mean, expected, 0.06);
         }
     }
