@@ -109,7 +109,7 @@ fn load(text: &str) -> Result<f64, &'static str> {
 
 fn millis(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
-        Ok(millis) if millis >= 0.001 && millis <= 3_600_000.0 => Ok(millis),
+        Ok(millis) if (0.001..=3_600_000.0).contains(&millis) => Ok(millis),
         _ => Err("write milliseconds, from 0.001 to 3600000"),
     }
 }

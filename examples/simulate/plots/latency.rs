@@ -22,11 +22,9 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         .max()
         .unwrap_or(1);
     // Below this share, single requests make steps.
-    let least = [0.1, 0.01, 0.001, 1e-4, 1e-5, 1e-6];
-    let least = least
-        .into_iter()
-        .filter(|share| share * most as f64 >= 10.0);
-    let least = least.last().unwrap_or(0.1);
+    let shares = [1e-6, 1e-5, 1e-4, 0.001, 0.01];
+    let least = shares.into_iter().find(|share| share * most as f64 >= 10.0);
+    let least = least.unwrap_or(0.1);
     let lasts = shown
         .iter()
         .map(|it| unit.of(it.latencies().quantile(1.0 - least)));

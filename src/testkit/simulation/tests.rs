@@ -152,7 +152,8 @@ fn members_in_turn_have_the_mean_of_the_closed_form() {
 #[test]
 fn many_balancers_see_less_and_do_worse() {
     // Mean latencies with 1, 10 and 100 balancers.
-    let rows: [(fn(&Simulation) -> Measured, [f64; 3]); 3] = [
+    type Run = fn(&Simulation) -> Measured;
+    let rows: [(Run, [f64; 3]); 3] = [
         (
             |it| it.run(|_| ByRequests::new()).unwrap(),
             [5.19, 5.76, 7.29],
