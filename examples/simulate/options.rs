@@ -37,7 +37,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = schedulers())]
     pub(crate) schedulers: Vec<String>,
 
-    /// How many requests arrive, for each scheduler [default: 1000000, or the whole trace]
+    /// How many requests arrive, for each scheduler [default: 1000000, 10000000 in big,
+    /// or the whole trace]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..))]
     pub(crate) requests: Option<u64>,
 

@@ -120,6 +120,7 @@ pub(crate) fn of_trace(path: &Path, options: &Options) -> Result<Experiment, Box
             ),
         },
     ];
+    notes.push("the hash key of a request is the client's address".to_owned());
     if (load / own_load - 1.0).abs() > 1e-6 {
         let faster = load / own_load;
         notes.push(format!(

@@ -85,7 +85,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "many-balancers",
-        about: "1, 10 and 100 independent balancers over the same members",
+        about: "several independent balancers over the same members",
         balancers: &[1, 10, 100],
         build: |at| at.members(|_, member| member),
         plots: &[PlotKind::Balancers],

@@ -115,6 +115,7 @@ pub(crate) fn arrivals(path: &Path, stretch: f64) -> Arrivals {
         log.into_iter().flatten().map(move |request| {
             let mut moved = TracedRequest::new(request.at.mul_f64(stretch));
             moved.service_time = request.service_time;
+            moved.hash = request.hash;
             moved
         })
     })

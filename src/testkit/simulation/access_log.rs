@@ -20,12 +20,18 @@ const MOST_HELD: usize = 1_000_000;
 
 const SECOND: u64 = 1_000_000_000;
 
+/// The time, the number of the line, the duration, and the hash of the client. Times are in
+/// nanoseconds; the first is since 1970.
+type LogEntry = (u64, u64, Option<u64>, u64);
+
 /// The requests of an access log in the common or combined format of Apache and nginx, for
 /// [`Arrivals::trace`](super::Arrivals::trace).
 ///
 /// If the last field of a line is the duration of the request, that is its service time:
 /// Apache's `%D`, a whole number of microseconds, or nginx's `$request_time`, in seconds with
 /// a point. It includes the time that the request waited in the server that wrote the log.
+///
+/// The hash key of a request is that of the client, the first field of the line.
 ///
 /// The times of such a log are whole seconds. A request is put at a random time within its
 /// second, the same one each time that the log is read. nginx logs the end of a request, from
@@ -56,9 +62,8 @@ const SECOND: u64 = 1_000_000_000;
 pub struct AccessLog<R> {
     reader: R,
     window: u64,
-    /// Requests that are not in order yet: time, number of the line, duration. Times are in
-    /// nanoseconds since 1970.
-    held: BinaryHeap<Reverse<(u64, u64, Option<u64>)>>,
+    /// Requests that are not in order yet.
+    held: BinaryHeap<Reverse<LogEntry>>,
     newest: u64,
     /// The time of the first request, and of the last one, that were returned.
     first: Option<u64>,
@@ -181,7 +186,8 @@ impl<R: BufRead> AccessLog<R> {
         if line.is_empty() {
             return;
         }
-        let Some((at, took)) = LoggedRequest::parse(line).and_then(|it| start(it, &self.fractions))
+        let Some((at, took, client)) =
+            LoggedRequest::parse(line).and_then(|it| start(it, &self.fractions))
         else {
             self.bad_lines += 1;
             if self.first_bad.is_none() {
@@ -190,18 +196,18 @@ impl<R: BufRead> AccessLog<R> {
             return;
         };
         self.newest = self.newest.max(at);
-        self.held.push(Reverse((at, number, took)));
+        self.held.push(Reverse((at, number, took, client)));
     }
 }
 
-/// Returns when a request started and how long it took, in nanoseconds. Its second is filled
-/// up with a random fraction.
-fn start(logged: LoggedRequest, fractions: &Random) -> Option<(u64, Option<u64>)> {
+/// Returns when a request started and how long it took, in nanoseconds, and its client. Its
+/// second is filled up with a random fraction.
+fn start(logged: LoggedRequest, fractions: &Random) -> Option<(u64, Option<u64>, u64)> {
     let second = u64::try_from(logged.second).ok()?;
     let took = logged.took.map(nanos);
     let logged_at = second.checked_mul(SECOND)? + fractions.below(SECOND);
     let before = took.filter(|_| logged.at_end).unwrap_or(0);
-    Some((logged_at.saturating_sub(before), took))
+    Some((logged_at.saturating_sub(before), took, logged.client))
 }
 
 impl<R: BufRead> Iterator for AccessLog<R> {
@@ -216,13 +222,13 @@ impl<R: BufRead> Iterator for AccessLog<R> {
             }
             self.read_request();
         }
-        let Reverse((at, _, took)) = self.held.pop()?;
+        let Reverse((at, _, took, client)) = self.held.pop()?;
         if at < self.last {
             self.late += 1;
         }
         self.last = self.last.max(at);
         let first = *self.first.get_or_insert(at);
-        let request = TracedRequest::new(Duration::from_nanos(self.last - first));
+        let request = TracedRequest::new(Duration::from_nanos(self.last - first)).with_hash(client);
         Some(match took {
             Some(took) => request.with_service_time(Duration::from_nanos(took)),
             None => request,
@@ -291,6 +297,13 @@ mod tests {
         let text: String = (0..100).map(|at| line(at / 10, "")).collect();
         let read = || AccessLog::new(text.as_bytes()).collect::<Vec<_>>();
         assert_eq!(read(), read());
+    }
+
+    #[test]
+    fn the_hash_key_is_that_of_the_client() {
+        let text = line(1, "") + &line(2, "") + &line(3, "").replacen('h', "other", 1);
+        let keys: Vec<_> = AccessLog::new(text.as_bytes()).map(|it| it.hash).collect();
+        assert!(keys[0].is_some() && keys[0] == keys[1] && keys[1] != keys[2]);
     }
 
     #[test]

@@ -73,6 +73,9 @@ pub struct TracedRequest {
     pub at: Duration,
     /// How long a member of speed 1 works on it; if it is not known, a time is drawn.
     pub service_time: Option<Duration>,
+    /// Its hash key, for schedulers that hash; if it has none, it gets one by
+    /// [`Simulation::hash_keys`](super::Simulation::hash_keys).
+    pub hash: Option<u64>,
 }
 
 impl TracedRequest {
@@ -82,6 +85,7 @@ impl TracedRequest {
         Self {
             at,
             service_time: None,
+            hash: None,
         }
     }
 
@@ -89,6 +93,13 @@ impl TracedRequest {
     #[must_use]
     pub const fn with_service_time(mut self, time: Duration) -> Self {
         self.service_time = Some(time);
+        self
+    }
+
+    /// Sets its hash key, such as the hash of the client's address.
+    #[must_use]
+    pub const fn with_hash(mut self, hash: u64) -> Self {
+        self.hash = Some(hash);
         self
     }
 }
@@ -213,6 +224,15 @@ impl fmt::Debug for Arrivals {
     }
 }
 
+/// A request that is going to arrive; times are in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NextArrival {
+    pub(super) at: u64,
+    /// Its service time, if that is known.
+    pub(super) work: Option<u64>,
+    pub(super) hash: Option<u64>,
+}
+
 /// The arrivals of one run.
 pub(super) struct ArrivalStream {
     form: StreamForm,
@@ -237,10 +257,9 @@ struct BurstState {
 }
 
 impl ArrivalStream {
-    /// Returns the time of the next arrival, and its service time if that is known; both in
-    /// nanoseconds.
+    /// Returns the next arrival.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<(u64, Option<u64>)> {
+    pub(super) fn next(&mut self) -> Option<NextArrival> {
         match &mut self.form {
             StreamForm::Bursts(state) => self.now = state.next(self.now, &self.random),
             StreamForm::Poisson(gap) => self.now += *gap * exponential(&self.random),
@@ -249,10 +268,18 @@ impl ArrivalStream {
                 let request = trace.next()?;
                 let at = nanos(request.at).max(whole_nanos(self.now));
                 self.now = at as f64;
-                return Some((at, request.service_time.map(nanos)));
+                return Some(NextArrival {
+                    at,
+                    work: request.service_time.map(nanos),
+                    hash: request.hash,
+                });
             }
         }
-        Some((whole_nanos(self.now), None))
+        Some(NextArrival {
+            at: whole_nanos(self.now),
+            work: None,
+            hash: None,
+        })
     }
 }
 
@@ -287,7 +314,7 @@ mod tests {
         ] {
             let mut stream = arrivals.start(1_000.0, Random::seeded(5)).unwrap();
             let last = (0..1_000_000).filter_map(|_| stream.next()).last();
-            let gap = last.unwrap().0 as f64 / 1e6;
+            let gap = last.unwrap().at as f64 / 1e6;
             assert!((gap / 1_000.0 - 1.0).abs() < 0.02, "{arrivals:?}: {gap}");
         }
     }
@@ -297,7 +324,7 @@ mod tests {
         let times = [3, 5, 4, 6].map(|at| TracedRequest::new(Duration::from_nanos(at)));
         let arrivals = Arrivals::trace(move || times);
         let mut stream = arrivals.start(1.0, Random::seeded(5)).unwrap();
-        let at = std::iter::from_fn(|| stream.next()).map(|(at, _)| at);
+        let at = std::iter::from_fn(|| stream.next()).map(|it| it.at);
         assert_eq!(at.collect::<Vec<_>>(), [3, 5, 5, 6]);
     }
 

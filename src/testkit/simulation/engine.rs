@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::arrivals::ArrivalStream;
+use super::arrivals::{ArrivalStream, NextArrival};
 use super::event_queue::{EventQueue, Upcoming};
 use super::feedback::{Feedback, Fleet};
 use super::held_request::{HeldRequest, PlannedEnd, ServerEnd, SimulatedRequest};
@@ -150,9 +150,9 @@ impl Engine {
         let mut next = self.next_arrival();
         while next.is_some() || self.open > 0 {
             match (next, self.events.next_at()) {
-                (Some((at, work)), due) if due.is_none_or(|due| at < due) => {
-                    self.move_to(at);
-                    self.arrive(work, feedback);
+                (Some(arrival), due) if due.is_none_or(|due| arrival.at < due) => {
+                    self.move_to(arrival.at);
+                    self.arrive(arrival, feedback);
                     if self.arrived % PROGRESS_STEP == 0 {
                         if let Some(progress) = progress {
                             progress(self.arrived);
@@ -179,7 +179,7 @@ impl Engine {
         }
     }
 
-    fn next_arrival(&mut self) -> Option<(u64, Option<u64>)> {
+    fn next_arrival(&mut self) -> Option<NextArrival> {
         let more = self.arrived < self.limits.requests;
         let next = more.then(|| self.arrivals.next()).flatten();
         self.is_arriving = next.is_some();
@@ -238,7 +238,7 @@ impl Engine {
     }
 
     #[inline]
-    fn arrive(&mut self, work: Option<u64>, feedback: &mut dyn Feedback) {
+    fn arrive(&mut self, arrival: NextArrival, feedback: &mut dyn Feedback) {
         let measured = self.arrived >= self.limits.uncounted;
         self.arrived += 1;
         self.open += 1;
@@ -247,13 +247,12 @@ impl Engine {
             1 => 0,
             _ => place(self.random.routes.below(balancers as u64)),
         };
-        let hash = self.keys.as_ref().map(|draw| {
-            let key = draw(&self.random.keys);
-            hash_bytes(&key.to_le_bytes())
-        });
+        let draw = |keys: &KeyLaw| hash_bytes(&keys(&self.random.keys).to_le_bytes());
+        let hash = arrival.hash.or_else(|| self.keys.as_ref().map(draw));
+        let draw = || self.service_times.draw(&self.random.work);
         let request = SimulatedRequest {
             arrived: self.now,
-            work: work.unwrap_or_else(|| self.service_times.draw(&self.random.work)),
+            work: arrival.work.unwrap_or_else(draw),
             balancer,
             hash,
             measured,

@@ -4,9 +4,13 @@
 
 use std::time::Duration;
 
-/// What a line of an access log has about time.
+use crate::stable_hash::hash_bytes;
+
+/// What a line of an access log has about a request's client and times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct LoggedRequest {
+    /// The hash of the client's address or name.
+    pub(super) client: u64,
     /// In whole seconds since 1970, UTC.
     pub(super) second: i64,
     /// How long the request took, if the line has it.
@@ -24,7 +28,8 @@ impl LoggedRequest {
     /// A number with a point is nginx's `$request_time`, in seconds; the time is then that of
     /// the end. A name may come before it, as in `rt=0.005`.
     pub(super) fn parse(line: &str) -> Option<Self> {
-        let (_, rest) = line.split_once('[')?;
+        let (client, rest) = line.split_once('[')?;
+        let client = client.split(' ').next().unwrap_or_default();
         let (time, rest) = rest.split_once(']')?;
         let second = parse_time(time)?;
         let mut fields = LogFields(rest);
@@ -38,6 +43,7 @@ impl LoggedRequest {
         }
         let duration = fields.last().and_then(parse_duration);
         Some(Self {
+            client: hash_bytes(client.as_bytes()),
             second,
             took: duration.map(|(took, _)| took),
             at_end: duration.is_some_and(|(_, at_end)| at_end),
@@ -139,7 +145,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::LoggedRequest;
+    use super::{LoggedRequest, hash_bytes};
     use std::time::Duration;
 
     const APACHE: &str =
@@ -149,6 +155,7 @@ mod tests {
     fn the_common_format_has_no_duration() {
         let read = LoggedRequest::parse(APACHE).unwrap();
         let expected = LoggedRequest {
+            client: hash_bytes(b"127.0.0.1"),
             second: 971_211_336,
             took: None,
             at_end: false,
