@@ -88,6 +88,15 @@ impl Findings {
 }
 
 impl Experiment {
+    /// Returns the title of a plot that shows the first number of balancers only.
+    pub(crate) fn plot_title(&self) -> String {
+        match *self.balancers {
+            [] | [1] => self.title.clone(),
+            [1, ..] => format!("{}: one balancer", self.title),
+            [first, ..] => format!("{}: {first} balancers", self.title),
+        }
+    }
+
     /// Runs everything, with a progress bar if the output is a terminal.
     #[expect(clippy::disallowed_methods, reason = "the real speed is shown, too")]
     pub(crate) fn run(&self) -> Result<Findings, SimulationError> {

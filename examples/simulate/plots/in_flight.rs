@@ -36,7 +36,7 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         y: y.scale,
     };
     let title = (
-        &*experiment.title,
+        &*experiment.plot_title(),
         "Requests in flight over time: waiting and worked on",
     );
     Frame::draw((870, 480), title, |frame| {

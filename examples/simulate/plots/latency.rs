@@ -52,7 +52,7 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         y: y.scale,
     };
     let title = (
-        &*experiment.title,
+        &*experiment.plot_title(),
         "Latencies: the further left and below, the better",
     );
     Frame::draw((870, 480), title, |frame| {

@@ -89,7 +89,7 @@ fn by_member(experiment: &Experiment, shown: &[&Finding]) -> Result<String, Plot
         x: x.scale,
         y: y.scale,
     };
-    Frame::draw((870, 480), (&experiment.title, SUBTITLE), |frame| {
+    Frame::draw((870, 480), (&experiment.plot_title(), SUBTITLE), |frame| {
         frame.axes(PANEL, &x, &y)?;
         frame.mark(&view, 1.0, "")?;
         for (finding, ratios) in shown.iter().zip(&all) {
@@ -131,7 +131,7 @@ fn by_weight(
         x: x.scale,
         y: y.scale,
     };
-    Frame::draw((870, 480), (&experiment.title, SUBTITLE), |frame| {
+    Frame::draw((870, 480), (&experiment.plot_title(), SUBTITLE), |frame| {
         frame.axes(PANEL, &x, &y)?;
         frame.mark(&view, 1.0, "")?;
         for (at, finding) in shown.iter().enumerate() {
