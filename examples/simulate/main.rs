@@ -26,7 +26,6 @@ mod scenarios;
 mod schedulers;
 mod table;
 mod trace;
-mod two_choices;
 
 use std::error::Error;
 use std::fs;

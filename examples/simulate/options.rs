@@ -12,7 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   simulate
           Compare the schedulers on 100 equal members
-  simulate slow --schedulers byrequests,p2c --load 0.6
+  simulate slow --schedulers byrequests,leastrequest --load 0.6
           Two schedulers, at a lower load
   simulate many-balancers --balancers 1,4,16,64
           The effect of the number of balancers

@@ -2,24 +2,35 @@
 //!
 //! Not here: what reports a scheduler gets, except those of heartbeats.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
-use equipoise::scheduler::{HeartbeatReading, Maglev, Scheduler};
+use equipoise::scheduler::{
+    BoundedLoad, First, HeartbeatReading, LeastRequest, Maglev, PeakEwma, Prequal, PrequalReports,
+    ProbeReport, Rendezvous, Ring, Rotation, Scheduler, WeightedRandom,
+};
 use equipoise::testkit::simulation::{Feedback, Fleet};
 use equipoise::{ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings};
-
-use crate::two_choices::{TwoChoices, Uniform};
 
 /// All schedulers, in the order of tables and plots. `Shown` are compared if none is named.
 #[rustfmt::skip]
 pub(crate) const SCHEDULERS: &[SchedulerEntry] = &[
-    entry("random", Shown::Always, "a random member, whatever its weight", |_| each(|| Uniform)),
-    entry("byrequests", Shown::Always, "by count of requests and weight", |_| each(ByRequests::new)),
+    entry("weightedrandom", Shown::Always, "at random, in proportion to weight", |_| each(WeightedRandom::new)),
+    entry("byrequests", Shown::Always, "in turn, in proportion to weight, as Apache", |_| each(ByRequests::new)),
+    entry("rotation", Shown::IfNamed, "in turn, as evenly as is possible", |_| each(Rotation::new)),
     entry("bytraffic", Shown::IfNamed, "the fewest bytes for each unit of weight", |_| each(ByTraffic::new)),
+    entry("first", Shown::IfNamed, "the first member that has room", |_| each(First::new)),
     entry("maglev", Shown::Always, "by the hash key of the request", |_| each(Maglev::new)),
+    entry("ring", Shown::IfNamed, "by the hash key, on a ring of points", |_| each(Ring::new)),
+    entry("rendezvous", Shown::IfNamed, "by the hash key and scores", |_| each(Rendezvous::new)),
+    entry("boundedload", Shown::IfNamed, "by the hash key, with at most 1.25 of the mean load", |_| each(|| BoundedLoad::new(Maglev::new()))),
     entry("heartbeat", Shown::IfNamed, "in proportion to the idle capacity that members report", heartbeat),
-    entry("p2c", Shown::Always, "the less busy of two random members", |_| each(|| TwoChoices)),
-    entry("bybusyness", Shown::Always, "the fewest requests in flight", |_| each(ByBusyness::new)),
+    entry("peakewma", Shown::Always, "the better of two random members by latency and requests in flight", |_| each(PeakEwma::new)),
+    entry("leastrequest", Shown::Always, "the less busy of two random members, per weight", |_| each(LeastRequest::new)),
+    entry("prequal", Shown::Always, "the least busy of 16 members that were asked lately", |_| prequal()),
+    entry("bybusyness", Shown::Always, "the fewest requests in flight of all members", |_| each(ByBusyness::new)),
 ];
 
 impl SchedulerEntry {
@@ -116,6 +127,55 @@ impl Feedback for Heartbeats {
             let _ = self
                 .readings
                 .report(fleet.name(member), reading, fleet.now());
+        }
+    }
+}
+
+/// Each balancer asks some members before each pick, and has reports of its own.
+fn prequal() -> Made {
+    let reports: Rc<RefCell<Vec<PrequalReports>>> = Rc::default();
+    let feedback = Probes {
+        reports: reports.clone(),
+        indices: HashMap::new(),
+    };
+    Made {
+        scheduler: Box::new(move |balancer| -> Box<dyn Scheduler> {
+            let mut reports = reports.borrow_mut();
+            if reports.len() <= balancer {
+                reports.resize_with(balancer + 1, PrequalReports::new);
+            }
+            // A name is used for one experiment after the other: no report outlives its own.
+            reports[balancer] = PrequalReports::new();
+            Box::new(Prequal::new(&reports[balancer]))
+        }),
+        feedback: Box::new(feedback),
+    }
+}
+
+struct Probes {
+    /// By balancer.
+    reports: Rc<RefCell<Vec<PrequalReports>>>,
+    /// The members by name.
+    indices: HashMap<String, usize>,
+}
+
+impl Feedback for Probes {
+    fn on_pick(&mut self, fleet: &Fleet<'_>, balancer: usize) {
+        if self.indices.len() != fleet.len() {
+            let names = (0..fleet.len()).map(|index| (fleet.name(index).to_owned(), index));
+            self.indices = names.collect();
+        }
+        let reports = self.reports.borrow();
+        let reports = &reports[balancer];
+        for target in reports.targets(reports.due(), fleet.random()) {
+            let Some(&member) = self.indices.get(&*target.name) else {
+                continue;
+            };
+            let report = ProbeReport {
+                in_flight: fleet.in_flight(member),
+                latency: fleet.latency(member).unwrap_or(Duration::MAX),
+            };
+            reports.report(target.id, report, fleet.now());
         }
     }
 }

@@ -72,11 +72,9 @@ mod group;
 pub mod laws;
 pub mod models;
 pub mod replay;
+pub mod simulation;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
 pub use group::{Group, GroupPickError};
 pub use replay::{RecordedLease, Recorder, RecorderBuilder, Replay, ReplayError};
-//! A kit to test schedulers.
-
-pub mod simulation;
