@@ -266,8 +266,9 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         let _ = (member, ended);
     }
 
-    /// Called when a member is below its cap again, or when its cap was raised. It may also
-    /// be called at another end of a request.
+    /// Called when a member is below its cap again, or when its learned limit was raised. It
+    /// may also be called at another end of a request. A cap that a source or an operator has
+    /// changed is a change of the group: see [`on_group_change`](Self::on_group_change).
     ///
     /// A scheduler that wraps another one passes this on. Otherwise full members stay set
     /// aside, and from 17 members on, [`ByBusyness`] does not learn of ends.

@@ -157,3 +157,29 @@ fn shares_are_exact_though_several_threads_pick() {
         assert_eq!(member.in_flight(), 0);
     }
 }
+
+#[test]
+fn a_member_whose_cap_is_raised_takes_its_turns_again() {
+    let specs = [0, 3].map(|cap| MemberSpec::new().with_max_in_flight(cap));
+    let balancer = balancer(Rotation::new(), specs.to_vec());
+    for _ in 0..100 {
+        assert_eq!(picked(&balancer), 1);
+    }
+    let name = balancer.members()[0].name().to_owned();
+    let raised = |spec: MemberSpec| spec.with_max_in_flight(5);
+    balancer.update(&*name, raised).unwrap();
+    let mut counts = [0_usize; 2];
+    (0..1_000).for_each(|_| counts[picked(&balancer)] += 1);
+    assert!(counts[0] >= 500, "{counts:?}");
+
+    // Both are full when the cap is raised.
+    let held: Vec<_> = (0..8).map(|_| pick(&balancer)).collect();
+    balancer
+        .update(&*name, |spec| spec.with_max_in_flight(6))
+        .unwrap();
+    drop(pick(&balancer));
+    drop(held);
+    let mut counts = [0_usize; 2];
+    (0..1_000).for_each(|_| counts[picked(&balancer)] += 1);
+    assert!(counts[0].abs_diff(500) < 10, "{counts:?}");
+}

@@ -77,6 +77,8 @@ impl TurnOrder {
         }
         for one in group.joined().chain(group.changed()) {
             self.put(one.id(), one.weight().units(), one.rank());
+            // Its cap may have been raised.
+            self.room(one.state());
         }
         self.arrange();
     }
