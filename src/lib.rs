@@ -2,18 +2,30 @@
 //!
 //! [`BalanceLayer`]: crate::service::BalanceLayer
 //! [`Balancer`]: crate::balancer::Balancer
+//! [`BoundedLoad`]: crate::scheduler::BoundedLoad
 //! [`ByBusyness`]: crate::scheduler::ByBusyness
 //! [`ByRequests`]: crate::scheduler::ByRequests
 //! [`ByTraffic`]: crate::scheduler::ByTraffic
 //! [`CallService`]: crate::service::CallService
 //! [`Classify`]: crate::service::Classify
 //! [`Failover`]: crate::service::Failover
+//! [`First`]: crate::scheduler::First
 //! [`Heartbeat`]: crate::scheduler::Heartbeat
 //! [`Idempotent`]: crate::service::Idempotent
+//! [`LeastRequest`]: crate::scheduler::LeastRequest
 //! [`Maglev`]: crate::scheduler::Maglev
 //! [`MemberSpec`]: crate::member::MemberSpec
+//! [`Modulo`]: crate::scheduler::Modulo
+//! [`PeakEwma`]: crate::scheduler::PeakEwma
+//! [`Prequal`]: crate::scheduler::Prequal
 //! [`Ramp`]: crate::member::Ramp
+//! [`Rendezvous`]: crate::scheduler::Rendezvous
+//! [`Ring`]: crate::scheduler::Ring
+//! [`Rotation`]: crate::scheduler::Rotation
 //! [`Scheduler`]: crate::scheduler::Scheduler
+//! [`Shadow`]: crate::scheduler::Shadow
+//! [`WeightedRandom`]: crate::scheduler::WeightedRandom
+//! [`ZoneAware`]: crate::scheduler::ZoneAware
 #![cfg_attr(
     feature = "forward",
     doc = "[`StreamRouter`]: crate::forward::StreamRouter\n[`TcpForwarder`]: crate::forward::TcpForwarder\n[`UdpForwarder`]: crate::forward::UdpForwarder"

@@ -17,6 +17,8 @@ pub(crate) use sample;
 
 #[cfg(feature = "tokio")]
 sample!(failing_over, "samples/failing_over.rs");
+#[cfg(feature = "testkit")]
+sample!(own_scheduler, "samples/own_scheduler.rs");
 sample!(sessions, "samples/sessions.rs");
 sample!(without_tower, "samples/without_tower.rs");
 
@@ -24,6 +26,8 @@ sample!(without_tower, "samples/without_tower.rs");
 fn samples_without_a_network_run() {
     without_tower::run().unwrap();
     sessions::run().unwrap();
+    #[cfg(feature = "testkit")]
+    own_scheduler::run().unwrap();
     #[cfg(feature = "tokio")]
     failing_over::run().unwrap();
 }
