@@ -1,18 +1,10 @@
-//! The laws that each shipped scheduler keeps, with its bounds.
+//! The laws of Apache's methods, and of the rotation that is smoother than Apache's.
 
-use equipoise::scheduler::{Maglev, Scheduler};
+use equipoise::scheduler::Rotation;
 use equipoise::testkit::laws;
 use equipoise::{ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings};
 
-fn measure(pick: &mut dyn FnMut()) -> u64 {
-    allocation_counter::measure(pick).count_total
-}
-
-/// The laws that every scheduler keeps.
-fn keeps_the_contract<S: Scheduler>(make: impl Fn() -> S) {
-    laws::check_all(&make).unwrap();
-    laws::allocates_nothing(&make, measure).unwrap();
-}
+use super::{keeps_the_contract, tijdeman};
 
 #[test]
 fn by_requests_keeps_the_laws_of_an_exact_rotation() {
@@ -57,16 +49,16 @@ fn a_heartbeat_without_reports_keeps_the_laws_of_its_fallback() {
 }
 
 #[test]
-fn maglev_keeps_the_laws_of_hashing() {
-    let small = || Maglev::with_table_size(1_009).unwrap();
-    keeps_the_contract(small);
-    laws::shares_by_weight(small, 1, 0.04).unwrap();
-    // A member that ramps up passes on keys of its own: others' keys stay.
-    laws::honours_ramps(small, 1, 0.04).unwrap_err();
-    laws::starves_none(small, 20.0).unwrap();
-    laws::is_monotone_in_weight(small, 1, 0.04).unwrap();
-    laws::shares_failovers(small, 1.5).unwrap();
-    laws::is_no_sinkhole(small, 0, 1.5).unwrap();
-    laws::keeps_keys(small).unwrap();
-    laws::moves_few_keys(small, 0.03).unwrap();
+fn rotation_keeps_the_bound_that_no_order_improves() {
+    keeps_the_contract(Rotation::new);
+    laws::shares_by_weight(Rotation::new, 1, 0.001).unwrap();
+    laws::shares_by_weight(Rotation::new, 20, 0.001).unwrap();
+    laws::honours_ramps(Rotation::new, 1, 0.001).unwrap();
+    laws::is_smooth(Rotation::new, tijdeman, tijdeman).unwrap();
+    laws::starves_none(Rotation::new, 2.0).unwrap();
+    laws::is_monotone_in_weight(Rotation::new, 1, 0.001).unwrap();
+    laws::shares_failovers(Rotation::new, 1.1).unwrap();
+    laws::is_no_sinkhole(Rotation::new, 0, 1.01).unwrap();
+    // Apache's order is exact, but not as smooth.
+    laws::is_smooth(ByRequests::new, tijdeman, tijdeman).unwrap_err();
 }
