@@ -2,7 +2,10 @@
 
 use equipoise::clock::ManualClock;
 use equipoise::random::Random;
-use equipoise::scheduler::{Maglev, Scheduler};
+use equipoise::scheduler::{
+    BoundedLoad, First, LeastRequest, Maglev, Modulo, PeakEwma, Prequal, PrequalReports,
+    Rendezvous, Ring, Rotation, Scheduler, Shadow, WeightedRandom, ZoneAware,
+};
 use equipoise::testkit::{Group, GroupPickError};
 use equipoise::{
     Balancer, ByBusyness, ByRequests, ByTraffic, Flag, Lease, MemberId, MemberSpec, Outcome,
@@ -153,4 +156,38 @@ fn by_traffic_picks_alike() {
 #[test]
 fn maglev_picks_alike() {
     pick_alike(|| Maglev::with_table_size(251).unwrap());
+}
+
+#[test]
+fn rotation_picks_alike() {
+    pick_alike(Rotation::new);
+}
+
+#[test]
+fn first_picks_alike() {
+    pick_alike(First::new);
+}
+
+#[test]
+fn schedulers_that_draw_pick_alike() {
+    pick_alike(WeightedRandom::new);
+    pick_alike(LeastRequest::new);
+    pick_alike(|| LeastRequest::new().with_scan_max(0).unwrap());
+    pick_alike(PeakEwma::new);
+    pick_alike(|| Prequal::new(&PrequalReports::new()));
+}
+
+#[test]
+fn hashing_schedulers_pick_alike() {
+    pick_alike(Rendezvous::new);
+    pick_alike(|| Ring::with_points(20).unwrap());
+    pick_alike(Modulo::new);
+    pick_alike(Modulo::nginx);
+    pick_alike(|| BoundedLoad::new(Rendezvous::new()));
+}
+
+#[test]
+fn schedulers_that_wrap_others_pick_alike() {
+    pick_alike(|| ZoneAware::new("", Rotation::new));
+    pick_alike(|| Shadow::new(Rotation::new(), LeastRequest::new()));
 }

@@ -6,7 +6,11 @@ use std::time::Duration;
 use equipoise::clock::{ManualClock, Timestamp};
 use equipoise::member::{Overrides, Ramp};
 use equipoise::random::Random;
-use equipoise::scheduler::{HeartbeatReading, Maglev, Scheduler};
+use equipoise::scheduler::{
+    BoundedLoad, First, HeartbeatReading, LeastRequest, Maglev, Modulo, PeakEwma, Prequal,
+    PrequalReports, ProbeReport, Rendezvous, Ring, Rotation, Scheduler, Shadow, WeightedRandom,
+    ZoneAware,
+};
 use equipoise::testkit::{RecordedLease, Recorder, Replay, ReplayError};
 use equipoise::{
     ByBusyness, ByRequests, ByTraffic, Flag, Heartbeat, HeartbeatReadings, MemberId, MemberSpec,
@@ -15,6 +19,16 @@ use equipoise::{
 
 /// Records 400 steps of all kinds. `mark` is called now and then, with the text to record.
 fn recorded(seed: u64, scheduler: impl Scheduler, mark: impl Fn(&str, Timestamp)) -> String {
+    recorded_in_zones(seed, scheduler, mark, &[])
+}
+
+/// The same, with a label for each new member: the zones in turn.
+fn recorded_in_zones(
+    seed: u64,
+    scheduler: impl Scheduler,
+    mark: impl Fn(&str, Timestamp),
+    zones: &[&str],
+) -> String {
     let clock = ManualClock::new();
     let recorder = Recorder::builder(seed)
         .clock(clock.clone())
@@ -24,9 +38,14 @@ fn recorded(seed: u64, scheduler: impl Scheduler, mark: impl Fn(&str, Timestamp)
     let dice = Random::seeded(seed);
     let below = |end: u64| usize::try_from(dice.below(end)).unwrap();
     let name = |at: usize| format!("node {at}");
-    let spec = || {
+    let mut zones = zones.iter().cycle();
+    let mut spec = || {
         let weights = [100, 100, 150, 200, 700];
-        let spec = MemberSpec::new()
+        let spec = match zones.next() {
+            Some(&zone) => MemberSpec::new().with_label("zone", zone),
+            None => MemberSpec::new(),
+        };
+        let spec = spec
             .with_weight(Weight::from_hundredths(weights[below(5)]).unwrap())
             .with_route(format!("r{}", below(6)))
             .with_recovery_delay(Duration::from_secs(3));
@@ -116,18 +135,38 @@ fn recorded(seed: u64, scheduler: impl Scheduler, mark: impl Fn(&str, Timestamp)
     recorder.log()
 }
 
-fn report(readings: &HeartbeatReadings, text: &str, now: Timestamp) {
-    let (name, ready) = text.rsplit_once(' ').unwrap();
-    let ready = ready.parse().unwrap();
-    // A member that is not there may report, too.
-    let _ = readings.report(name, HeartbeatReading { ready, busy: 1 }, now);
+/// What members report, for the schedulers that read it.
+#[derive(Default)]
+struct Reported {
+    readings: HeartbeatReadings,
+    reports: PrequalReports,
+}
+
+impl Reported {
+    fn report(&self, text: &str, now: Timestamp) {
+        let (name, ready) = text.rsplit_once(' ').unwrap();
+        let ready: u32 = ready.parse().unwrap();
+        // A member that is not there may report, too.
+        let reading = HeartbeatReading { ready, busy: 1 };
+        let _ = self.readings.report(name, reading, now);
+        let report = ProbeReport {
+            in_flight: ready,
+            latency: Duration::from_millis(u64::from(ready * 7 % 30)),
+        };
+        let _ = self.reports.report(name, report, now);
+    }
 }
 
 /// Records `scheduler`; replays that, and the log that is kept in the project. Set
 /// `EQUIPOISE_WRITE_GOLDEN` to write the latter anew.
-fn repeats<S: Scheduler>(file: &str, make: impl Fn(&HeartbeatReadings) -> S) {
-    let readings = HeartbeatReadings::new();
-    let log = recorded(7, make(&readings), |text, now| report(&readings, text, now));
+fn repeats<S: Scheduler>(file: &str, make: impl Fn(&Reported) -> S) {
+    repeats_in_zones(file, make, &[]);
+}
+
+fn repeats_in_zones<S: Scheduler>(file: &str, make: impl Fn(&Reported) -> S, zones: &[&str]) {
+    let reported = Reported::default();
+    let mark = |text: &str, now| reported.report(text, now);
+    let log = recorded_in_zones(7, make(&reported), mark, zones);
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testkit/golden");
     let golden = golden.join(format!("{file}.log"));
     if std::env::var_os("EQUIPOISE_WRITE_GOLDEN").is_some() {
@@ -137,9 +176,9 @@ fn repeats<S: Scheduler>(file: &str, make: impl Fn(&HeartbeatReadings) -> S) {
     for log in [&log, &golden] {
         let replay = Replay::parse(log).unwrap();
         assert!(replay.picks() > 100, "{}", replay.picks());
-        let readings = HeartbeatReadings::new();
+        let reported = Reported::default();
         replay
-            .run_with(make(&readings), |text, now| report(&readings, text, now))
+            .run_with(make(&reported), |text, now| reported.report(text, now))
             .unwrap();
     }
     assert!(
@@ -167,12 +206,54 @@ fn by_traffic_repeats_its_picks() {
 
 #[test]
 fn heartbeat_repeats_its_picks() {
-    repeats("heartbeat", Heartbeat::new);
+    repeats("heartbeat", |it| Heartbeat::new(&it.readings));
 }
 
 #[test]
 fn maglev_repeats_its_picks() {
     repeats("maglev", |_| Maglev::with_table_size(1_009).unwrap());
+}
+
+#[test]
+fn schedulers_that_compare_loads_repeat_their_picks() {
+    let drawing = || LeastRequest::new().with_scan_max(0).unwrap();
+    repeats("leastrequest", |_| LeastRequest::new());
+    repeats("leastrequest_drawn", |_| drawing());
+    repeats("peakewma", |_| PeakEwma::new());
+    repeats("prequal", |it| Prequal::new(&it.reports));
+    repeats("prequal_by_responses", |it| {
+        let prequal = Prequal::by_responses(&it.reports).with_quantile(0.84);
+        prequal.with_max_age(Duration::from_secs(10))
+    });
+}
+
+#[test]
+fn rotations_and_draws_repeat_their_picks() {
+    repeats("rotation", |_| Rotation::new());
+    repeats("weightedrandom", |_| WeightedRandom::new());
+    repeats("first", |_| First::new());
+}
+
+#[test]
+fn hashing_schedulers_repeat_their_picks() {
+    repeats("rendezvous", |_| Rendezvous::new());
+    repeats("ring", |_| Ring::new());
+    repeats("ring_nginx", |_| Ring::nginx());
+    repeats("ring_ketama", |_| Ring::ketama());
+    repeats("ring_envoy", |_| Ring::envoy());
+    repeats("ring_haproxy", |_| Ring::haproxy());
+    repeats("modulo", |_| Modulo::new());
+    repeats("modulo_nginx", |_| Modulo::nginx());
+    repeats("boundedload", |_| BoundedLoad::new(Rendezvous::new()));
+}
+
+#[test]
+fn schedulers_that_wrap_others_repeat_their_picks() {
+    let zoned = |_: &Reported| ZoneAware::new("near", WeightedRandom::new);
+    repeats_in_zones("zoneaware", zoned, &["near", "far", "farther"]);
+    repeats("shadow", |_| {
+        Shadow::new(LeastRequest::new(), PeakEwma::new())
+    });
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The strategies, on each shipped scheduler.
 
-use equipoise::scheduler::{Maglev, Scheduler};
+use equipoise::scheduler::{
+    BoundedLoad, First, LeastRequest, Maglev, Modulo, PeakEwma, Prequal, PrequalReports,
+    Rendezvous, Ring, Rotation, Scheduler, Shadow, WeightedRandom, ZoneAware,
+};
 use equipoise::testkit::{Group, GroupPickError, strategies};
 use equipoise::{
     ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings, MemberSpec, Outcome,
@@ -14,6 +17,18 @@ fn schedulers() -> Vec<Box<dyn Scheduler>> {
         Box::new(ByTraffic::new()),
         Box::new(Heartbeat::new(&HeartbeatReadings::new())),
         Box::new(Maglev::with_table_size(251).unwrap()),
+        Box::new(BoundedLoad::new(Rendezvous::new())),
+        Box::new(First::new()),
+        Box::new(LeastRequest::new()),
+        Box::new(Modulo::new()),
+        Box::new(PeakEwma::new()),
+        Box::new(Prequal::new(&PrequalReports::new())),
+        Box::new(Rendezvous::new()),
+        Box::new(Ring::with_points(20).unwrap()),
+        Box::new(Rotation::new()),
+        Box::new(Shadow::new(Rotation::new(), LeastRequest::new())),
+        Box::new(WeightedRandom::new()),
+        Box::new(ZoneAware::new("", Rotation::new)),
     ]
 }
 
