@@ -87,8 +87,9 @@ impl Lots {
     /// room, and for which `allowed` holds.
     ///
     /// The first one is drawn in proportion to the weights, and each further one likewise
-    /// among the rest. If one member has most of the weight, so that the draws repeat it,
-    /// there may be fewer than `count`.
+    /// among the rest. If one of many members has most of the weight, so that the draws repeat
+    /// it, there may be fewer than `count`: a pick must not add up the weights of all members
+    /// for most requests.
     pub(super) fn draw_several<'c>(
         lots: Option<&Self>,
         candidates: &Candidates<'c>,
@@ -113,7 +114,7 @@ impl Lots {
                     break;
                 }
             }
-            if found.is_none() && !repeats {
+            if found.is_none() && (!repeats || candidates.len() <= DRAWS) {
                 found = draw_by_sum(candidates, random, |one| {
                     is_open(candidates, one) && allowed(one) && !drawn.contains(one.id())
                 });
