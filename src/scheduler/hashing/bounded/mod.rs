@@ -52,6 +52,8 @@ const DEFAULT: u32 = 125;
 /// * A bound is that of the moment of the pick. As requests end, the average sinks, and a
 ///   member may be above the bound until its own requests end. Requests of sessions count,
 ///   but sessions are kept whatever the bound.
+/// * It has no memory of failures. A member that fails at once has few requests in flight,
+///   and gets the requests that the bounds of the others refuse.
 /// * While several threads pick at the same time, the bound follows from the sum of requests
 ///   in flight as it was when the pick began. While a change of the members is being
 ///   published, the sum may already be that of the new group.
