@@ -29,6 +29,8 @@ fn recorded_in_zones(
     mark: impl Fn(&str, Timestamp),
     zones: &[&str],
 ) -> String {
+    // Most of its picks need reports of the last second.
+    let reports_often = scheduler.name() == "prequal";
     let clock = ManualClock::new();
     let recorder = Recorder::builder(seed)
         .clock(clock.clone())
@@ -62,6 +64,10 @@ fn recorded_in_zones(
     let mut leases: Vec<RecordedLease<()>> = Vec::new();
     for _ in 0..400 {
         clock.advance(Duration::from_millis(dice.below(300)));
+        if reports_often {
+            let text = format!("{} {}", name(below(6)), below(30));
+            recorder.mark(&text, |now| mark(&text, now));
+        }
         let at = below(6);
         match below(20) {
             0..=7 => {
