@@ -31,23 +31,37 @@
 //! |---|---|
 //! | [`ByRequests`](crate::ByRequests), [`ByBusyness`](crate::ByBusyness), [`ByTraffic`](crate::ByTraffic) | [`Election`] |
 //! | [`Heartbeat`](crate::Heartbeat) | [`by_sum`], of the idle capacities |
+//! | [`Rotation`](crate::scheduler::Rotation) | [`SmoothRotation`] |
+//! | [`WeightedRandom`](crate::scheduler::WeightedRandom) | [`by_sum`], of the weights |
+//! | [`LeastRequest`](crate::scheduler::LeastRequest) | [`least_requests`]; [`two_choices`] where it draws |
+//! | [`PeakEwma`](crate::scheduler::PeakEwma) | [`two_choices`], of the costs in [`PeakCost`] |
+//! | [`Prequal`](crate::scheduler::Prequal) | [`PrequalModel`]; [`two_choices`] without reports |
 //! | [`Maglev`](crate::scheduler::Maglev) | [`MaglevModel`] |
-//! | a draw in proportion to weights | [`by_sum`], of the weights |
-//! | the fewest requests for the weight | [`least_requests`] |
-//! | weighted rendezvous hashing | [`rendezvous`] |
-//! | the smoothest rotation | [`SmoothRotation`] |
-//! | the first member with room | [`first`] |
+//! | [`Ring`](crate::scheduler::Ring) | [`RingModel`] |
+//! | [`Rendezvous`](crate::scheduler::Rendezvous) | [`rendezvous`] |
+//! | [`Modulo`](crate::scheduler::Modulo) | [`remainder_slots`]; [`by_sum`] as nginx |
+//! | [`BoundedLoad`](crate::scheduler::BoundedLoad) | [`below_bound`], in the order of the scheduler inside |
+//! | [`First`](crate::scheduler::First) | [`first`] |
+//! | [`ZoneAware`](crate::scheduler::ZoneAware) | [`zone_chances`] |
 //!
 //! [`eligible`] is the model of the members that may be picked.
 
 mod election;
+mod loads;
 mod maglev;
+mod prequal;
+mod ring;
 mod rotation;
 mod scans;
+mod shares;
 mod walk;
 
 pub use election::{Contender, Election, ElectionMethod, MemberBooks};
+pub use loads::{PeakCost, two_choices};
 pub use maglev::MaglevModel;
+pub use prequal::PrequalModel;
+pub use ring::RingModel;
 pub use rotation::SmoothRotation;
 pub use scans::{by_sum, first, least_requests, rendezvous};
+pub use shares::{below_bound, remainder_slots, zone_chances};
 pub use walk::{MemberRole, eligible};
