@@ -3,6 +3,12 @@
 //! Not here: the elections by requests, busyness and traffic, which `tests/laws` compares
 //! with everything that can happen to a balancer.
 
+mod churn;
+mod draws;
+mod hashing;
+mod orders;
+mod prequal;
+
 use equipoise::clock::Timestamp;
 use equipoise::random::Random;
 use equipoise::scheduler::{HeartbeatReading, Maglev};

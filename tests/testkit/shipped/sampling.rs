@@ -66,7 +66,11 @@ fn a_member_that_is_drawn_gets_at_most_twice_its_share_also_without_a_debt() {
     laws::is_no_sinkhole(drawing, 0, 1.5).unwrap_err();
     // A scan has no such bound: the debt is what protects it.
     laws::is_no_sinkhole(|| careless().unwrap(), 0, 2.5).unwrap_err();
-    let careless = || PeakEwma::new().with_failure_penalty(Duration::ZERO).unwrap();
+    let careless = || {
+        PeakEwma::new()
+            .with_failure_penalty(Duration::ZERO)
+            .unwrap()
+    };
     laws::is_no_sinkhole(careless, 0, 2.1).unwrap();
     laws::is_no_sinkhole(careless, 0, 1.5).unwrap_err();
 }
