@@ -205,6 +205,13 @@ impl<'c> Candidates<'c> {
         })
     }
 
+    /// Returns the greatest share of its configured weight that counts for a member of the
+    /// group now, in sixteenths.
+    #[inline]
+    pub(super) fn greatest_sixteenths(&self) -> u32 {
+        self.picture.greatest_factor
+    }
+
     /// Iterates over all eligible members, tried ones included.
     pub(crate) fn all(&self) -> impl Iterator<Item = Candidate<'c>> + use<'c> {
         let reversed = self.reversed;

@@ -37,6 +37,15 @@ impl Factors {
         FULL_WEIGHT - u32::from(missing)
     }
 
+    /// Returns the greatest share of some slots; the full one if there are none.
+    pub(crate) fn greatest(&self, slots: &[u32]) -> u32 {
+        if self.is_empty() {
+            return FULL_WEIGHT;
+        }
+        let shares = slots.iter().map(|&slot| self.sixteenths(slot as usize));
+        shares.max().unwrap_or(FULL_WEIGHT)
+    }
+
     /// Returns the weight that counts.
     #[inline]
     pub(crate) fn weight(&self, seat: &Seat) -> EffectiveWeight {
@@ -57,5 +66,9 @@ mod tests {
         factors.set(2, FULL_WEIGHT);
         let all = [0, 2, 3, 4, 999].map(|slot| factors.sixteenths(slot));
         assert_eq!(all, [16, 16, 1, 16, 16]);
+        factors.set(5, 4);
+        assert_eq!(factors.greatest(&[3, 5]), 4);
+        assert_eq!(factors.greatest(&[3, 4]), FULL_WEIGHT);
+        assert_eq!(factors.greatest(&[]), FULL_WEIGHT);
     }
 }

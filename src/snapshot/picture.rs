@@ -31,6 +31,8 @@ pub(crate) struct Picture {
     pub(crate) usable: usize,
     /// The share of each member's weight that counts, eligible or not.
     pub(crate) factors: Factors,
+    /// The greatest share in the group, in sixteenths.
+    pub(crate) greatest_factor: u32,
     /// What schedulers have made of this picture.
     pub(crate) derived: Derived,
 }
@@ -68,7 +70,9 @@ impl Picture {
         let is_few = group.len() <= FEW_MEMBERS;
         let few = is_few.then(|| group.iter()).into_iter().flatten();
         let few = few.filter_map(|&slot| Some(roster.seat(slot as usize)?.state.clone()));
+        let greatest_factor = factors.greatest(&group);
         Self {
+            greatest_factor,
             generation,
             few: few.collect(),
             roster,

@@ -1,6 +1,10 @@
 //! The laws of maps and ranges: shares, and which keys move.
 
-use equipoise::scheduler::{Modulo, Scheduler};
+use std::time::Duration;
+
+use equipoise::clock::ManualClock;
+use equipoise::member::Ramp;
+use equipoise::scheduler::{Maglev, Modulo, Ring, Scheduler};
 use equipoise::stable_hash::{crc32_with_length, hash_bytes};
 use equipoise::{Balancer, Flag, MemberId, MemberSpec, PickError, PickRequest, Weight};
 use proptest::prelude::*;
@@ -35,6 +39,51 @@ fn shares_follow_the_weights() {
                 count(name).abs_diff(expected) < 150,
                 "{name}: {}",
                 count(name)
+            );
+        }
+    }
+}
+
+/// A balancer of members that have all recovered at this moment, and ramp up but for the first
+/// `settled` ones.
+fn recovered(scheduler: impl Scheduler, weights: &[u32], settled: usize) -> Balancer<()> {
+    let clock = ManualClock::new();
+    let members = (0..).zip(numbered(weights)).map(|(at, (name, weight))| {
+        let spec = MemberSpec::new().with_weight(Weight::new(weight).unwrap());
+        let ramp = Ramp::over(Duration::from_secs(160));
+        let ramp = if at < settled { Ramp::NONE } else { ramp };
+        (name, (), spec.with_ramp(ramp))
+    });
+    let builder = Balancer::builder().scheduler(scheduler).seed(7);
+    let builder = builder.clock(clock.clone()).forced_recovery(false);
+    let balancer = builder.members(members).build().unwrap();
+    clock.advance(Duration::from_secs(1_000));
+    for (name, _) in numbered(weights) {
+        balancer.set_flag(&name, Flag::FailedCheck).unwrap();
+    }
+    for (name, _) in numbered(weights) {
+        balancer.clear_flag(&name, Flag::FailedCheck).unwrap();
+    }
+    balancer
+}
+
+#[test]
+fn members_that_ramp_up_together_have_the_shares_of_their_weights() {
+    let schedulers: [Box<dyn Scheduler>; 4] = [
+        Box::new(Modulo::new()),
+        Box::new(Modulo::nginx()),
+        Box::new(Maglev::new()),
+        Box::new(Ring::with_points(655).unwrap()),
+    ];
+    for scheduler in schedulers {
+        let name = scheduler.name();
+        let balancer = recovered(scheduler, &[1, 2, 7], 0);
+        let owners = owners(&balancer);
+        for (member, expected) in [("m0", 400), ("m1", 800), ("m2", 2_800_usize)] {
+            let count = owners.iter().filter(|&owner| owner == member).count();
+            assert!(
+                count.abs_diff(expected) < 200,
+                "{name}, {member}: {count} of {expected}"
             );
         }
     }

@@ -23,7 +23,7 @@ impl HashedMember {
     #[inline]
     pub(super) fn keeps(self, candidates: &Candidates<'_>, key: u64) -> bool {
         let candidate = candidates.get(self.id);
-        candidate.is_some_and(|one| keeps(&one, key, self.hash))
+        candidate.is_some_and(|one| keeps(candidates, &one, key, self.hash))
     }
 
     /// Claims the member, if it can be claimed and keeps the key.
@@ -40,6 +40,6 @@ impl HashedMember {
         !candidates.tried().contains(&self.id)
             && candidates
                 .get(self.id)
-                .is_some_and(|one| one.has_room() && keeps(&one, key, self.hash))
+                .is_some_and(|one| one.has_room() && keeps(candidates, &one, key, self.hash))
     }
 }

@@ -32,7 +32,8 @@ const STEPS: usize = 64;
 /// weighted rendezvous hashing, which examines all eligible members. (If a share `s` of the
 /// weight is eligible, the chance of that is `(1 - s)^64`: close to zero, unless most
 /// members are standbys or in other tiers.) A member with less than its full weight, as
-/// during a slow start, keeps that share of its keys and passes the others on.
+/// during a slow start, keeps that share of its keys and passes the others on; members that ramp
+/// up together keep all keys.
 ///
 /// | event | keys that move |
 /// |---|---|

@@ -22,7 +22,7 @@ pub use order::HashScheduler;
 pub use rendezvous::Rendezvous;
 pub use ring::{Ring, RingSizeError};
 
-use super::{Candidate, PickContext, PickDetails};
+use super::{Candidate, Candidates, PickContext, PickDetails};
 use crate::member::EffectiveWeight;
 use crate::stable_hash::{hash_bytes, hash_bytes_128};
 
@@ -76,22 +76,28 @@ enum Purpose {
 }
 
 /// Returns whether a member keeps one of its own keys. At full weight it keeps all keys;
-/// otherwise it keeps the share that its present weight is of the full one.
+/// otherwise it keeps the share that its present weight is of the full one, in comparison with
+/// the greatest such share in the group. So members that ramp up together keep all keys.
 ///
 /// The keys kept at a greater weight include all keys kept at a smaller one.
-fn keeps(candidate: &Candidate<'_>, key: u64, member: u64) -> bool {
-    let full = EffectiveWeight::from(candidate.spec().weight());
-    keeps_at(candidate.weight(), full, key, member)
+#[inline]
+fn keeps(candidates: &Candidates<'_>, one: &Candidate<'_>, key: u64, member: u64) -> bool {
+    keeps_at(
+        one.sixteenths(),
+        candidates.greatest_sixteenths(),
+        key,
+        member,
+    )
 }
 
-fn keeps_at(weight: EffectiveWeight, full: EffectiveWeight, key: u64, member: u64) -> bool {
-    let (weight, full) = (weight.units(), full.units());
-    if weight >= full {
+#[inline]
+fn keeps_at(sixteenths: u32, greatest: u32, key: u64, member: u64) -> bool {
+    if sixteenths >= greatest {
         return true;
     }
     let hash = hash_pair(Purpose::Thinning, key, member);
-    // hash / 2^64 < weight / full
-    u128::from(hash) * u128::from(full) < u128::from(weight) << 64
+    // hash / 2^64 < sixteenths / greatest
+    u128::from(hash) * u128::from(greatest) < u128::from(sixteenths) << 64
 }
 
 /// The score of a member for a key. The lowest score wins, with a chance in proportion to
@@ -213,23 +219,22 @@ mod tests {
 
     #[test]
     fn a_member_keeps_the_share_of_its_keys_that_it_has_of_its_weight() {
-        let full = EffectiveWeight::from(Weight::ONE);
-        for sixteenths in 1..=16 {
-            let weight = full.scaled(sixteenths);
-            let kept = hashes()
-                .filter(|&key| keeps_at(weight, full, key, 7))
-                .count();
-            let expected = 20_000 * sixteenths as usize / 16;
-            assert!(kept.abs_diff(expected) < 400, "{sixteenths}/16: {kept}");
+        for (sixteenths, greatest) in (1..=16).map(|part| (part, 16)).chain([(1, 2), (3, 4)]) {
+            let kept = hashes().filter(|&key| keeps_at(sixteenths, greatest, key, 7));
+            let kept = kept.count();
+            let expected = 20_000 * sixteenths as usize / greatest as usize;
+            assert!(
+                kept.abs_diff(expected) < 400,
+                "{sixteenths}/{greatest}: {kept}"
+            );
         }
     }
 
     #[test]
     fn the_keys_of_a_member_only_grow_in_number_as_its_weight_does() {
-        let full = EffectiveWeight::from(Weight::ONE);
         for key in hashes().take(2_000) {
             let keeps: Vec<bool> = (1..=16)
-                .map(|sixteenths| keeps_at(full.scaled(sixteenths), full, key, 7))
+                .map(|sixteenths| keeps_at(sixteenths, 16, key, 7))
                 .collect();
             assert!(keeps.is_sorted(), "{keeps:?}");
             assert!(keeps[15]);

@@ -28,7 +28,8 @@ use crate::scheduler::{
 /// goes on to the next point, for up to 1 024 points. After that it picks the eligible member
 /// with the best score for the key, by weighted rendezvous hashing. A member with less than
 /// its full weight, as during a slow start, keeps that share of its keys and passes the
-/// others on. A request without a hash key gets a random one.
+/// others on; members that ramp up together keep all keys. A request without a hash key gets a
+/// random one.
 ///
 /// | constructor | points | key ([`PickRequest::with_hash`](crate::PickRequest::with_hash)) |
 /// |---|---|---|
