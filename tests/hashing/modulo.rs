@@ -90,6 +90,25 @@ fn members_that_ramp_up_together_have_the_shares_of_their_weights() {
 }
 
 #[test]
+fn keys_that_thinned_members_pass_on_are_shared_by_the_map() {
+    // One member has its full weight, the others a sixteenth of theirs.
+    let balancer = recovered(Modulo::new(), &[1; 100], 1);
+    let by_score = |number: &u64| {
+        let key = hash_bytes(&number.to_le_bytes());
+        let explained = balancer.explain(&PickRequest::new().with_hash(key));
+        let foreseen = explained.picked().unwrap().name.clone();
+        assert_eq!(*foreseen, picked(&balancer, key, &[]));
+        let notes = &explained.details().notes;
+        notes.iter().any(|note| note.contains("scores decide"))
+    };
+    let by_score = (0..1_000).filter(by_score).count();
+    assert!(
+        by_score < 50,
+        "{by_score}: each costs a look at all members"
+    );
+}
+
+#[test]
 fn a_map_has_a_slot_for_each_unit_of_the_eligible_weight() {
     let balancer = balancer(Modulo::new(), numbered(&[4, 2, 6]));
     let slots =

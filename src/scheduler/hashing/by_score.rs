@@ -13,7 +13,7 @@ const RANKS: usize = 4;
 
 /// The hashes of all members' names, by slot. A plan contains them, so that a pick does not
 /// hash names.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct MemberHashes(Box<[Option<HashedMember>]>);
 
 impl MemberHashes {

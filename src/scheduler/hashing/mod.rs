@@ -73,6 +73,8 @@ enum Purpose {
     Subset = 2,
     /// The order of members for a key whose first members are at their bounds.
     Overflow = 3,
+    /// The slots of a map that a key is passed on to.
+    Slot = 4,
 }
 
 /// Returns whether a member keeps one of its own keys. At full weight it keeps all keys;
@@ -178,7 +180,7 @@ fn exponential(hash: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Score, exponential, keeps_at, least_exponential};
+    use super::{Score, exponential, keeps_at, least_exponential, winner_of};
     use crate::member::{EffectiveWeight, Weight};
     use crate::stable_hash::hash_bytes;
 
@@ -239,6 +241,18 @@ mod tests {
             assert!(keeps.is_sorted(), "{keeps:?}");
             assert!(keeps[15]);
         }
+    }
+
+    #[test]
+    fn groups_win_keys_in_proportion_to_weight() {
+        let weights = [1_u128 << 90, 0, 3 << 90];
+        let named = || (7_u64..).zip(weights);
+        let mut wins = [0_usize; 3];
+        for key in hashes() {
+            wins[winner_of(key, named()).unwrap()] += 1;
+        }
+        assert!(wins[0].abs_diff(5_000) < 250 && wins[1] == 0, "{wins:?}");
+        assert_eq!(winner_of(7, [(1, 0), (2, 0)].into_iter()), None);
     }
 
     #[test]

@@ -61,11 +61,13 @@ const DEFAULT: u32 = 125;
 /// A pick takes no lock and allocates nothing. The sum of requests in flight is kept in one
 /// atomic, which each pick and each end of a request updates. A pick examines one member
 /// while bounds are far, and as many as are at their bounds otherwise; with a factor of
-/// 100 % these can be nearly all. Different processes bound only their own requests.
+/// 100 % these can be nearly all. Over [`Rendezvous`](super::Rendezvous), each of the first
+/// four members costs a look at all of them. Over the other schedulers it does only if few of
+/// the members near the key can take it. Different processes bound only their own requests.
 ///
 /// Source: Mirrokni, Thorup, Zadimoghaddam: *Consistent hashing with bounded loads* (2018);
-/// the bound by weight is HAProxy's (`hash-balance-factor`), the order of the members for
-/// keys that are passed on is in the manner of Envoy's `hash_balance_factor`.
+/// the bound by weight is after HAProxy's (`hash-balance-factor`), each rounded up. The order of
+/// the members for keys that are passed on is in the manner of Envoy's `hash_balance_factor`.
 ///
 /// # Examples
 ///

@@ -7,17 +7,22 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::member::MemberId;
 use crate::scheduler::GroupChange;
+use crate::scheduler::hashing::by_score::MemberHashes;
 use crate::scheduler::hashing::hashed_member::HashedMember;
+use crate::scheduler::hashing::{Purpose, hash_pair};
 
 /// A map has at most this number of slots, unless there are more members.
 const MOST_SLOTS: u64 = 1 << 16;
 
+/// The number of further slots that a key is passed on to.
+const FURTHER: u64 = 64;
+
 /// The owner of each slot of a map.
 #[derive(Debug, Default)]
 pub(super) struct ModuloMap {
-    /// The index of each slot's owner.
-    slots: Box<[u32]>,
-    members: Box<[HashedMember]>,
+    /// The slot, among the balancer's members, of the owner of each slot of the map.
+    owners: Box<[u32]>,
+    members: MemberHashes,
     /// The members and their weights that the map was made from.
     made_from: Vec<(MemberId, u32)>,
 }
@@ -39,16 +44,23 @@ impl ModuloMap {
         let hashed = group
             .iter()
             .map(|one| HashedMember::new(one.id(), one.state().name()));
+        let owners = filled(&reduced(&weights)).into_iter();
+        let owners = owners.map(|owner| index_of(made_from[owner as usize].0));
         Some(Self {
-            slots: filled(&reduced(&weights)).into(),
-            members: hashed.collect(),
+            owners: owners.collect(),
+            members: MemberHashes::of(hashed),
             made_from,
         })
     }
 
     /// Returns the number of slots.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.owners.len()
+    }
+
+    /// Returns the hashes of the members' names.
+    pub(super) fn hashes(&self) -> &MemberHashes {
+        &self.members
     }
 
     /// Returns the slot of a key; `None` if there are no slots.
@@ -58,16 +70,24 @@ impl ModuloMap {
         reason = "less than the number of slots"
     )]
     pub(super) fn slot(&self, key: u64) -> Option<usize> {
-        let slot = key.checked_rem(self.slots.len() as u64)?;
+        let slot = key.checked_rem(self.len() as u64)?;
         Some(slot as usize)
     }
 
-    /// Returns the owner of a key.
+    /// Iterates over the member that owns a key, and the owners of the slots that it is passed
+    /// on to: those of hashes of the key.
     #[inline]
-    pub(super) fn owner(&self, key: u64) -> Option<HashedMember> {
-        let index = self.slots[self.slot(key)?];
-        Some(self.members[index as usize])
+    pub(super) fn walk(&self, key: u64) -> impl Iterator<Item = HashedMember> {
+        let further = (0..FURTHER).map(move |number| hash_pair(Purpose::Slot, key, number));
+        let hashes = std::iter::once(key).chain(further);
+        hashes.filter_map(|hash| self.members.at(self.owners[self.slot(hash)?] as usize))
     }
+}
+
+/// Returns a member's slot in the balancer.
+#[expect(clippy::cast_possible_truncation, reason = "slots have 26 bits")]
+fn index_of(member: MemberId) -> u32 {
+    member.slot() as u32
 }
 
 /// Divides weights by their greatest common divisor. If they are still too large in total,

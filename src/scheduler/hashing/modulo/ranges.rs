@@ -5,6 +5,7 @@
 //! Perl module Cache::Memcached, whose hashes these are; a test compares picks with a running
 //! nginx.
 
+use crate::scheduler::hashing::by_score::MemberHashes;
 use crate::scheduler::hashing::hashed_member::HashedMember;
 use crate::scheduler::{PlanMember, PlanMembers};
 use crate::stable_hash::Crc32Suffix;
@@ -17,7 +18,9 @@ const ATTEMPTS: u8 = 21;
 pub(super) struct WeightRanges {
     /// The end of each range.
     ends: Box<[u64]>,
-    members: Box<[HashedMember]>,
+    /// The slot of each range's member in the balancer.
+    slots: Box<[usize]>,
+    members: MemberHashes,
 }
 
 impl WeightRanges {
@@ -33,11 +36,14 @@ impl WeightRanges {
         });
         Self {
             ends: ends.collect(),
-            members: members
-                .iter()
-                .map(|member| HashedMember::new(member.id(), member.name()))
-                .collect(),
+            slots: members.iter().map(|member| member.id().slot()).collect(),
+            members: MemberHashes::new(members),
         }
+    }
+
+    /// Returns the hashes of the members' names.
+    pub(super) fn hashes(&self) -> &MemberHashes {
+        &self.members
     }
 
     /// Returns the sum of the weights.
@@ -71,9 +77,9 @@ impl WeightRanges {
     /// each hash of the key.
     #[inline]
     pub(super) fn walk(&self, key: u64) -> impl Iterator<Item = HashedMember> {
-        self.positions(key).map(|position| {
+        self.positions(key).filter_map(|position| {
             let index = self.ends.partition_point(|&end| end <= position);
-            self.members[index]
+            self.members.at(self.slots[index])
         })
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! Not here: the tables that it looks keys up in (`map.rs`, `ranges.rs`).
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::ControlFlow;
 
 use super::map::ModuloMap;
 use super::ranges::WeightRanges;
 use crate::member::MemberId;
-use crate::scheduler::hashing::by_score::{best_other_by_score, by_score, claim_other_by_score};
+use crate::scheduler::hashing::by_score::{
+    MemberHashes, best_other_by_score, by_score, claim_other_by_score,
+};
 use crate::scheduler::hashing::hashed_member::HashedMember;
 use crate::scheduler::hashing::{HashScheduler, key_of, noting_no_key};
 use crate::scheduler::{
-    Candidates, Claim, GroupChange, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers,
-    Scheduler,
+    Candidates, GroupChange, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers, Scheduler,
 };
 use crate::sync::Published;
 
@@ -32,12 +34,16 @@ use crate::sync::Published;
 /// | a member is full, or was tried by the request | its own keys move | its own keys move |
 /// | memory | 4 bytes for each unit of weight | 8 bytes for each member |
 ///
-/// A key that its member cannot take goes to the eligible member with the best score for the
-/// key, by weighted rendezvous hashing; with `nginx`, only after 21 hashes of the key. A member
-/// with less than its full weight, as during a slow start, keeps that share of its keys and
-/// passes the others on. A request without a hash key gets a random one.
+/// A key that its member cannot take goes to the member that a further hash of the key gives:
+/// of up to 64 hashes, or 21 in total with `nginx`. After that it goes to the eligible member
+/// with the best score for the key, by weighted rendezvous hashing. A member whose weight ramps
+/// up keeps a share of its keys and passes the others on: the share that it has of its weight,
+/// in comparison with the member of the group that has most of its own. A request without a
+/// hash key gets a random one.
 ///
-/// A pick takes no lock and allocates nothing.
+/// Cost: a pick takes no lock and allocates nothing. Its time does not depend on the number of
+/// members, unless none of the hashed ones can take the key: scores examine all members. This
+/// is rare while a fair part of the members can be picked.
 ///
 /// # Examples
 ///
@@ -148,27 +154,33 @@ impl Modulo {
     }
 
     /// Calls `attempt` with the members that a key belongs to, in order, until it returns
-    /// something. If it returns nothing, the result has the last one of them.
+    /// something. If it returns nothing, calls `otherwise` with the last one of them, and with
+    /// the hashes of the members' names.
     #[inline]
-    fn first<T>(
+    fn first_or<T>(
         &self,
         candidates: &Candidates<'_>,
         key: u64,
         mut attempt: impl FnMut(HashedMember) -> Option<T>,
-    ) -> Result<T, Option<MemberId>> {
+        otherwise: impl FnOnce(Option<MemberId>, Option<&MemberHashes>) -> T,
+    ) -> T {
         let mut last = None;
         let mut attempt = |member: HashedMember| {
             last = Some(member.id);
             attempt(member)
         };
-        let found = match &self.lookup {
-            ModuloLookup::Map(map) => map.load().owner(key).and_then(&mut attempt),
+        match &self.lookup {
+            ModuloLookup::Map(map) => {
+                let map = map.load();
+                let found = map.walk(key).find_map(&mut attempt);
+                found.unwrap_or_else(|| otherwise(last, Some(map.hashes())))
+            }
             ModuloLookup::Ranges => {
                 let ranges = candidates.plan::<WeightRanges>();
-                ranges.and_then(|ranges| ranges.walk(key).find_map(&mut attempt))
+                let found = ranges.and_then(|ranges| ranges.walk(key).find_map(&mut attempt));
+                found.unwrap_or_else(|| otherwise(last, ranges.map(WeightRanges::hashes)))
             }
-        };
-        found.ok_or(last)
+        }
     }
 }
 
@@ -201,23 +213,23 @@ impl Scheduler for Modulo {
     #[inline]
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
         let key = key_of(context);
-        let claim = |member: HashedMember| -> Option<Claim<'c>> { member.claim(candidates, key) };
-        match self.first(candidates, key, claim) {
-            Ok(claim) => Pick::Claimed(claim),
-            Err(last) => claim_other_by_score(candidates, key, None, last),
-        }
+        self.first_or(
+            candidates,
+            key,
+            |member| member.claim(candidates, key).map(Pick::Claimed),
+            |last, hashes| claim_other_by_score(candidates, key, hashes, last),
+        )
     }
 
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
         let key = key_of(context);
         let takes = |member: HashedMember| {
             let can_take = member.can_take(candidates, key);
-            can_take.then_some(member.id)
+            can_take.then_some(Some(member.id))
         };
-        match self.first(candidates, key, takes) {
-            Ok(member) => Some(member),
-            Err(last) => best_other_by_score(candidates, key, None, last),
-        }
+        self.first_or(candidates, key, takes, |last, hashes| {
+            best_other_by_score(candidates, key, hashes, last)
+        })
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
@@ -244,15 +256,16 @@ impl Scheduler for Modulo {
             }
         };
         let mut passed = 0_u32;
-        let found = self.first(candidates, key, |member| {
+        let takes = |member: HashedMember| {
             let can_take = member.can_take(candidates, key);
             passed += u32::from(!can_take);
-            can_take.then_some(())
-        });
-        match (found, passed) {
-            (Ok(()), 0) => details,
-            (Ok(()), _) => details.note(format!("hashes passed over: {passed}")),
-            (Err(_), _) => details.note("the key's member cannot take it: scores decide"),
+            can_take.then_some(true)
+        };
+        let is_found = self.first_or(candidates, key, takes, |_, _| false);
+        match (is_found, passed) {
+            (true, 0) => details,
+            (true, _) => details.note(format!("hashes passed over: {passed}")),
+            (false, _) => details.note("no member of the key's hashes can take it: scores decide"),
         }
     }
 
@@ -287,17 +300,16 @@ impl HashScheduler for Modulo {
         key: u64,
         visit: &mut dyn FnMut(MemberId) -> ControlFlow<()>,
     ) {
-        let found = self.first(candidates, key, |member| {
-            let stops = member.keeps(candidates, key) && visit(member.id).is_break();
-            stops.then_some(())
-        });
-        if let Err(last) = found {
-            let order = by_score(candidates, key, None);
-            for one in order.filter(|one| Some(one.id()) != last) {
-                if visit(one.id()).is_break() {
-                    return;
-                }
-            }
-        }
+        let visit = RefCell::new(visit);
+        let stops = |member: MemberId| visit.borrow_mut()(member).is_break();
+        self.first_or(
+            candidates,
+            key,
+            |member| (member.keeps(candidates, key) && stops(member.id)).then_some(()),
+            |last, hashes| {
+                let mut order = by_score(candidates, key, hashes);
+                order.find(|one| Some(one.id()) != last && stops(one.id()));
+            },
+        );
     }
 }
