@@ -138,6 +138,17 @@ async fn a_ring_picks_as_haproxy_does() {
             down: Some(1),
             ..by_path()
         },
+        Case {
+            weights: &[5; 3],
+            ids: &[Some(1), Some(1_048_577), Some(2)],
+            ..by_path()
+        },
+        Case {
+            weights: &[5; 4],
+            ids: &[Some(2), Some(1_048_577), Some(1), Some(2_097_153)],
+            down: Some(1),
+            ..by_path()
+        },
         Case::new(
             "balance hdr(x-key)\n hash-type consistent djb2 avalanche",
             Ring::haproxy(),

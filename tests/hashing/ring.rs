@@ -155,6 +155,41 @@ fn a_ramp_gives_a_member_its_share_of_its_own_keys() {
     assert_eq!(owners(&balancer), at_first);
 }
 
+/// Their points have the same positions: the numbers of points are 4 096 apart from one id to
+/// the next, modulo 2^32.
+#[test]
+fn members_at_the_same_points_of_haproxys_ring_both_have_keys() {
+    let weight = Weight::new(5).unwrap();
+    let members = [("a", "1"), ("b", "1048577"), ("c", "2")].map(|(name, id)| {
+        let spec = MemberSpec::new().with_weight(weight);
+        (name, (), spec.with_label("id", id))
+    });
+    let builder = Balancer::builder().scheduler(Ring::haproxy_with_ids("id"));
+    let balancer = builder.members(members).build().unwrap();
+    let count = |name| owners(&balancer).iter().filter(|&one| one == name).count();
+    let counts = ["a", "b", "c"].map(count);
+    assert!(counts.iter().all(|&count| count > 400), "{counts:?}");
+    let before = owners(&balancer);
+    balancer.set_flag("a", Flag::Disabled).unwrap();
+    for (before, after) in before.iter().zip(owners(&balancer)) {
+        let expected = if before == "a" { "b" } else { before };
+        assert_eq!(after, expected);
+    }
+}
+
+#[test]
+fn an_explanation_names_a_ring_on_which_members_have_no_points() {
+    let ring = || Ring::envoy_with_sizes(1_024, 4_096).unwrap();
+    let notes = |weights: &[u32]| {
+        let balancer = balancer(ring(), numbered(weights));
+        let explained = balancer.explain(&PickRequest::new().with_hash(1));
+        explained.details().notes.join("\n")
+    };
+    let remark = "members without points get no keys while others are eligible";
+    assert!(notes(&[50_000, 1]).contains(remark));
+    assert!(!notes(&[1_000, 1]).contains(remark));
+}
+
 #[test]
 fn requests_that_fail_over_are_shared() {
     for ring in rings() {

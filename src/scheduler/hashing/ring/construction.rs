@@ -58,7 +58,7 @@ impl RingConstruction {
         let hashed = members
             .iter()
             .map(|member| HashedMember::new(member.id, member.name));
-        RingTable::new(points, hashed.collect(), key_shift, direction)
+        RingTable::new(points, &hashed.collect::<Vec<_>>(), key_shift, direction)
     }
 
     /// Returns what a ring needs of a member.

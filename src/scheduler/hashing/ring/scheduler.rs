@@ -402,14 +402,15 @@ impl Scheduler for Ring {
     #[inline]
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
         let key = key_of(context);
-        if let Some(table) = candidates.plan::<RingTable>() {
+        let table = candidates.plan::<RingTable>();
+        if let Some(table) = table {
             for member in table.walk(key) {
                 if let Some(claim) = member.claim(candidates, key) {
                     return Pick::Claimed(claim);
                 }
             }
         }
-        claim_by_score(candidates, key, None)
+        claim_by_score(candidates, key, table.map(RingTable::hashes))
     }
 
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
@@ -418,7 +419,8 @@ impl Scheduler for Ring {
         let mut walk = table.into_iter().flat_map(|table| table.walk(key));
         let found = walk.find(|member| member.can_take(candidates, key));
         let found = found.map(|member| member.id);
-        found.or_else(|| best_other_by_score(candidates, key, None, None))
+        let hashes = table.map(RingTable::hashes);
+        found.or_else(|| best_other_by_score(candidates, key, hashes, None))
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
@@ -462,7 +464,7 @@ impl HashScheduler for Ring {
                 return;
             }
         }
-        for one in by_score(candidates, key, None) {
+        for one in by_score(candidates, key, table.map(RingTable::hashes)) {
             if visit(one.id()).is_break() {
                 return;
             }

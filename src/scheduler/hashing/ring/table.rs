@@ -2,6 +2,8 @@
 //!
 //! Not here: where the points of a member are (a file for each construction).
 
+use crate::member::MemberId;
+use crate::scheduler::hashing::by_score::MemberHashes;
 use crate::scheduler::hashing::hashed_member::HashedMember;
 
 /// The greatest number of points that a walk visits.
@@ -25,20 +27,20 @@ pub(super) enum RingDirection {
 struct PackedPoint {
     upper: u32,
     lower: u32,
-    /// The index of its member.
+    /// The slot of its member in the balancer.
     owner: u32,
 }
 
 impl PackedPoint {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the halves of the position"
+        reason = "the halves of the position, and slots of 26 bits"
     )]
-    fn new((position, owner): RingPoint) -> Self {
+    fn new(position: u64, owner: MemberId) -> Self {
         Self {
             upper: (position >> 32) as u32,
             lower: position as u32,
-            owner,
+            owner: owner.slot() as u32,
         }
     }
 
@@ -60,22 +62,24 @@ pub(super) struct RingTable {
     /// Keys are moved up by this number of bits: 32 if positions have 32 bits.
     key_shift: u32,
     direction: RingDirection,
-    members: Box<[HashedMember]>,
+    members: MemberHashes,
     /// The least and the greatest number of points of a member.
     extremes: (u32, u32),
 }
 
 impl RingTable {
     /// Creates a ring. Of points at one position, that of the member with the least index
-    /// remains.
+    /// remains; on a ring with both directions all remain, in the order of the members.
     pub(super) fn new(
         mut points: Vec<RingPoint>,
-        members: Box<[HashedMember]>,
+        members: &[HashedMember],
         key_shift: u32,
         direction: RingDirection,
     ) -> Self {
         points.sort_unstable();
-        points.dedup_by_key(|point| point.0);
+        if direction == RingDirection::Ahead {
+            points.dedup_by_key(|point| point.0);
+        }
         // Four to eight points for each part, which are close together in memory.
         let bits = (usize::BITS - points.len().leading_zeros()).clamp(4, 32) - 3;
         let part_shift = u64::BITS - bits;
@@ -93,12 +97,15 @@ impl RingTable {
         let least = counts.iter().copied().min().unwrap_or(0);
         let most = counts.iter().copied().max().unwrap_or(0);
         Self {
-            points: points.into_iter().map(PackedPoint::new).collect(),
+            points: points
+                .into_iter()
+                .map(|(position, owner)| PackedPoint::new(position, members[owner as usize].id))
+                .collect(),
             parts: parts.into(),
             part_shift,
             key_shift,
             direction,
-            members,
+            members: MemberHashes::of(members.iter().copied()),
             extremes: (least, most),
         }
     }
@@ -113,10 +120,15 @@ impl RingTable {
         self.extremes
     }
 
-    /// Returns, for each member, the part of the ring before its points, of 2^64.
+    /// Returns the hashes of the members' names.
+    pub(super) fn hashes(&self) -> &MemberHashes {
+        &self.members
+    }
+
+    /// Returns, for each slot, the part of the ring before its member's points, of 2^64.
     #[cfg(test)]
     pub(super) fn parts_ahead(&self) -> Vec<u128> {
-        let mut sums = vec![0; self.members.len()];
+        let mut sums = vec![0; self.members.slots()];
         let mut before = self.points.last().map_or(0, |last| last.position());
         for point in &self.points {
             let part = point.position().wrapping_sub(before);
@@ -142,7 +154,7 @@ impl RingTable {
     #[inline]
     pub(super) fn walk(&self, key: u64) -> impl Iterator<Item = HashedMember> {
         self.points(key)
-            .map(|index| self.members[self.points[index].owner as usize])
+            .filter_map(|index| self.members.at(self.points[index].owner as usize))
     }
 
     /// Iterates over the indexes of the points near a key, as [`walk`](Self::walk) does.
@@ -213,7 +225,7 @@ impl Iterator for RingWalk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     use super::{RingDirection, RingPoint, RingTable};
     use crate::member::MemberId;
@@ -221,28 +233,42 @@ mod tests {
     use proptest::prelude::*;
 
     fn table(points: &[RingPoint], direction: RingDirection) -> RingTable {
-        let members = (0..8).map(|slot| HashedMember::new(MemberId::new(slot), "m"));
-        RingTable::new(points.to_vec(), members.collect(), 0, direction)
+        let members = [0, 1, 2, 3, 4, 5, 6, 7];
+        let members = members.map(|slot| HashedMember::new(MemberId::new(slot), "m"));
+        RingTable::new(points.to_vec(), &members, 0, direction)
     }
 
     /// The owners of a walk, by a look at all points in each step.
     fn walked_plainly(points: &[RingPoint], key: u64, direction: RingDirection) -> Vec<usize> {
-        let mut left: BTreeMap<u64, u32> = BTreeMap::new();
-        for &(position, owner) in points {
-            let least = left.entry(position).or_insert(owner);
-            *least = owner.min(*least);
+        let mut left: BTreeSet<RingPoint> = points.iter().copied().collect();
+        if direction == RingDirection::Ahead {
+            let is_first = |&(position, owner): &RingPoint| {
+                let others = points.iter().filter(|other| other.0 == position);
+                others.clone().all(|other| other.1 >= owner)
+            };
+            left.retain(is_first);
         }
         let mut owners = Vec::new();
         while !left.is_empty() {
-            let ahead = |position: u64| (position.wrapping_sub(key), 1);
-            let distance = |position: u64| match direction {
-                RingDirection::Ahead => ahead(position),
-                RingDirection::Both => ahead(position).min((key.wrapping_sub(position), 0)),
+            // Of points at one position, the first one ahead is that of the first member, and
+            // the first one behind that of the last.
+            let ahead = |(position, owner): RingPoint| (position.wrapping_sub(key), 1, owner);
+            // A point at the key is ahead.
+            let behind = |(position, owner): RingPoint| match key.wrapping_sub(position) {
+                0 => (u64::MAX, 0, !owner),
+                distance => (distance, 0, !owner),
             };
-            let nearest = left.keys().copied().min_by_key(|&one| distance(one));
-            owners.extend(nearest.and_then(|position| left.remove(&position)));
+            let distance = |point: RingPoint| match direction {
+                RingDirection::Ahead => ahead(point),
+                RingDirection::Both => ahead(point).min(behind(point)),
+            };
+            let nearest = left.iter().copied().min_by_key(|&one| distance(one));
+            owners.extend(nearest.map(|point| {
+                left.remove(&point);
+                point.1 as usize
+            }));
         }
-        owners.into_iter().map(|owner| owner as usize).collect()
+        owners
     }
 
     fn position() -> impl Strategy<Value = u64> {
@@ -260,6 +286,8 @@ mod tests {
             key in position(),
             both in any::<bool>(),
         ) {
+            let points: BTreeSet<RingPoint> = points.into_iter().collect();
+            let points: Vec<RingPoint> = points.into_iter().collect();
             let direction = if both { RingDirection::Both } else { RingDirection::Ahead };
             let table = table(&points, direction);
             let owners: Vec<usize> = table.walk(key).map(|member| member.id.slot()).collect();
