@@ -31,6 +31,20 @@ fn hash_of(name: &str) -> u128 {
     hash_bytes_128(name.as_bytes())
 }
 
+/// Returns the index that wins a hash key, each with a chance in proportion to its weight;
+/// `None` if all weights are zero. Each index has the hash of a name. If some weights change, no
+/// key moves between two others whose weights have the same proportion as before.
+pub(super) fn winner_of(key: u64, named: impl Iterator<Item = (u64, u128)>) -> Option<usize> {
+    let weighted = named.enumerate().filter(|&(_, (_, weight))| weight > 0);
+    #[expect(clippy::cast_precision_loss, reason = "rounded alike everywhere")]
+    let scores = weighted.map(|(at, (name, weight))| {
+        let hash = hash_pair(Purpose::Part, key, name);
+        (Score(exponential(hash) / weight as f64), at)
+    });
+    let least = scores.min_by(|(one, _), (other, _)| one.cmp(*other));
+    least.map(|(_, at)| at)
+}
+
 /// Returns the half of a name's hash that scores and thinning use.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
 fn lower(hash: u128) -> u64 {
@@ -75,6 +89,8 @@ enum Purpose {
     Overflow = 3,
     /// The slots of a map that a key is passed on to.
     Slot = 4,
+    /// The group of members, such as a zone, that a key goes to.
+    Part = 5,
 }
 
 /// Returns whether a member keeps one of its own keys. At full weight it keeps all keys;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::group_zones::{GroupZone, GroupZones};
 use super::shares::{ZoneLoad, ZoneSums, drawn_index};
 use crate::member::MemberId;
+use crate::scheduler::hashing::winner_of;
 use crate::scheduler::{Candidates, PickContext, Plan, Scheduler};
 use crate::stable_hash::hash_bytes;
 
@@ -65,27 +66,28 @@ impl<'z, 'c, S: Scheduler> ZonesNow<'z, 'c, S> {
         self.zones.zone_of(member)
     }
 
+    /// Returns the callers of all zones. If they are not set, each zone has one that is in the
+    /// plan or has capacity (the plan may be older than the group), and so has the own zone.
     fn all_callers(&self) -> u64 {
-        match (self.given, self.plan) {
-            (Some(callers), _) => callers.values().copied().map(u64::from).sum(),
-            (None, Some(plan)) => {
-                plan.0.len() as u64 + u64::from(plan.find(self.own_name).is_none())
-            }
-            (None, None) => {
-                let serving = |zone: &&GroupZone<S>| zone.capacity > 0;
-                let own = self.own.and_then(|own| self.zones.all().get(own));
-                let count = self.zones.all().iter().filter(serving).count() as u64;
-                count + u64::from(own.filter(serving).is_none())
-            }
+        if let Some(callers) = self.given {
+            return callers.values().copied().map(u64::from).sum();
         }
+        let planned = self.plan.map_or(0, |plan| plan.0.len());
+        let zones = self.zones.all().iter();
+        let others = zones.filter(|zone| zone.capacity > 0 && *zone.name != *self.own_name);
+        let newer = others.filter(|zone| !self.is_planned(&zone.name)).count();
+        (planned + newer) as u64 + u64::from(!self.is_planned(self.own_name))
     }
 
+    fn is_planned(&self, zone: &str) -> bool {
+        self.plan.is_some_and(|plan| plan.find(zone).is_some())
+    }
+
+    /// Returns the callers of a zone that has capacity, or is the own one.
     fn callers(&self, zone: &str) -> u64 {
-        match (self.given, self.plan) {
-            (Some(callers), _) => callers.get(zone).copied().unwrap_or(0).into(),
-            (None, _) if *zone == *self.own_name => 1,
-            (None, Some(plan)) => plan.find(zone).is_some().into(),
-            (None, None) => 1,
+        match self.given {
+            Some(callers) => callers.get(zone).copied().unwrap_or(0).into(),
+            None => 1,
         }
     }
 
@@ -112,26 +114,39 @@ impl<'z, 'c, S: Scheduler> ZonesNow<'z, 'c, S> {
         if self.sums.keeps_all(own) {
             return self.own;
         }
-        if own.capacity > 0 && self.sums.keeps(own, draws.next(ZoneDraw::Stay)) {
+        if own.capacity > 0 && self.sums.keeps(own, draws.for_stay()) {
             return self.own;
         }
-        let zones = self.zones.all().iter().enumerate();
-        let spare = zones.map(|(at, zone)| match self.own {
-            Some(own) if own == at => 0,
-            _ => self.sums.spare(self.load(zone)),
-        });
-        let draw = draws.next(ZoneDraw::Zone);
-        drawn_index(spare, draw).or_else(|| self.by_capacity(draw, None))
+        let spare = self.others(|zone| self.sums.spare(self.load(zone)));
+        let drawn = draws.index(ZoneDraw::Zone, spare);
+        drawn.or_else(|| self.by_capacity(draws, ZoneDraw::Zone, None))
     }
 
     /// Draws a zone by capacity, other than the own one and `first`.
-    fn by_capacity(&self, draw: u64, first: Option<usize>) -> Option<usize> {
-        let zones = self.zones.all().iter().enumerate();
-        let capacity = zones.map(|(at, zone)| match Some(at) {
-            at if at == first || at == self.own => 0,
-            _ => u128::from(zone.capacity),
+    fn by_capacity(
+        &self,
+        draws: &ZoneDraws<'_>,
+        purpose: ZoneDraw,
+        first: Option<usize>,
+    ) -> Option<usize> {
+        let first = first.map(|first| &*self.zones.all()[first].name);
+        let capacity = self.others(|zone| match first {
+            Some(first) if *first == *zone.name => 0,
+            _ => zone.capacity.into(),
         });
-        drawn_index(capacity, draw)
+        draws.index(purpose, capacity)
+    }
+
+    /// Returns the hash and the weight of each zone; the own one has none.
+    fn others(
+        &self,
+        weight: impl Fn(&GroupZone<S>) -> u128 + Clone,
+    ) -> impl Iterator<Item = (u64, u128)> + Clone {
+        let zones = self.zones.all().iter().enumerate();
+        zones.map(move |(at, zone)| match self.own {
+            Some(own) if own == at => (zone.hash, 0),
+            _ => (zone.hash, weight(zone)),
+        })
     }
 
     /// Calls `visit` with the zones in which a member is looked for, in order, until it
@@ -153,7 +168,7 @@ impl<'z, 'c, S: Scheduler> ZonesNow<'z, 'c, S> {
         let found = found.or_else(|| own.and_then(&mut visit_once));
         found.or_else(|| {
             // Drawn, so that all such requests do not go to one zone.
-            let start = self.by_capacity(draws.next(ZoneDraw::Other), first)?;
+            let start = self.by_capacity(&draws, ZoneDraw::Other, first)?;
             let others = (start..zones.len()).chain(0..start);
             let mut others = others.filter(|&at| Some(at) != first && Some(at) != self.own);
             others.find_map(visit_once)
@@ -185,27 +200,50 @@ impl<'z, 'c, S: Scheduler> ZonesNow<'z, 'c, S> {
     }
 }
 
-/// What a number is drawn for.
+/// Which zone is drawn.
 #[derive(Clone, Copy, Debug)]
-#[repr(u8)]
 enum ZoneDraw {
-    Stay = 0,
-    Zone = 1,
-    Other = 2,
+    /// The first one of a request that leaves its own zone.
+    Zone,
+    /// The next one, if neither that nor the own zone has a member for the request.
+    Other,
 }
 
-/// The random numbers of a pick: those of its hash key, if it has one.
+/// The random choices of a pick: they follow from its hash key, if it has one.
+///
+/// With a key the zones have scores, so that a key moves only from or to a zone whose share has
+/// changed in comparison with others.
 #[derive(Debug)]
 struct ZoneDraws<'p>(&'p PickContext<'p>);
 
 impl ZoneDraws<'_> {
-    fn next(&self, draw: ZoneDraw) -> u64 {
-        let Some(key) = self.0.hash() else {
-            return self.0.random().next_u64();
-        };
-        let mut bytes = *b"zone\0\0\0\0\0\0\0\0\0";
-        bytes[4] = draw as u8;
-        bytes[5..].copy_from_slice(&key.to_le_bytes());
-        hash_bytes(&bytes)
+    /// Returns the number that decides whether the request stays in its own zone.
+    fn for_stay(&self) -> u64 {
+        let drawn = || self.0.random().next_u64();
+        self.0.hash().map_or_else(drawn, |key| mixed(b"stay", key))
     }
+
+    /// Returns the index that is chosen, each with a chance in proportion to its weight.
+    fn index(
+        &self,
+        draw: ZoneDraw,
+        zones: impl Iterator<Item = (u64, u128)> + Clone,
+    ) -> Option<usize> {
+        let Some(key) = self.0.hash() else {
+            return drawn_index(zones.map(|(_, weight)| weight), self.0.random().next_u64());
+        };
+        let key = match draw {
+            ZoneDraw::Zone => key,
+            ZoneDraw::Other => mixed(b"next", key),
+        };
+        winner_of(key, zones)
+    }
+}
+
+/// Hashes a key for another purpose.
+fn mixed(purpose: &[u8; 4], key: u64) -> u64 {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(purpose);
+    bytes[4..].copy_from_slice(&key.to_le_bytes());
+    hash_bytes(&bytes)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::member::MemberId;
 use crate::scheduler::{GroupChange, Scheduler};
 use crate::snapshot::{Picture, Seat};
+use crate::stable_hash::hash_bytes;
 
 use super::schedulers::ZoneSchedulers;
 
@@ -28,6 +29,8 @@ pub(super) struct GroupZones<S> {
 #[derive(Debug)]
 pub(super) struct GroupZone<S> {
     pub(super) name: Arc<str>,
+    /// A hash of its name.
+    pub(super) hash: u64,
     pub(super) scheduler: Arc<S>,
     pub(super) picture: Picture,
     /// The weight of its eligible members, in units.
@@ -168,6 +171,7 @@ impl<S: Scheduler> GroupZones<S> {
                 .map(|(seat, _)| picture.factors.weight(seat).units());
             let capacity = units.map(u64::from).sum();
             GroupZone {
+                hash: hash_bytes(name.as_bytes()),
                 name,
                 scheduler,
                 picture,

@@ -47,9 +47,15 @@ use crate::sync::{Published, next_serial};
 /// the same number of callers; [`with_callers`](Self::with_callers) sets their numbers.
 ///
 /// A request that no member of its zone can serve, because all were tried or are at their
-/// caps, goes to the own zone if it was not that one, and otherwise to further zones. A
-/// request with a [hash key](crate::PickRequest::with_hash) goes to a zone that follows from
-/// the key, so that it stays with its member. All others draw their zone, if not all stay.
+/// caps, goes to the own zone if it was not that one, and otherwise to further zones. All
+/// requests without a [hash key](crate::PickRequest::with_hash) draw their zone, if not all
+/// stay.
+///
+/// A request with a hash key goes to a zone that follows from the key, so that it stays with
+/// its member. If the capacity of a zone changes, keys move from or to that zone, and from or to
+/// the own one as its share changes. Few move between other zones, and none if these have equal
+/// capacity. The same key has another member for callers in another zone: a cache holds it up to
+/// once for each zone of callers.
 ///
 /// Cost: a pick adds a few products for each zone to that of the scheduler inside, and takes
 /// no lock and allocates nothing. A change of the members costs time in proportion to the

@@ -17,7 +17,7 @@ use crate::member::{Ended, Flag, MemberId, MemberSpec, MemberState, Weight};
 use crate::random::Random;
 use crate::scheduler::{
     ByBusyness, ByRequests, Candidates, First, GroupChange, Maglev, Needs, Pick, PickContext,
-    Scheduler,
+    PickDetails, Plan, PlanMembers, Scheduler,
 };
 
 fn spec(zone: &str) -> MemberSpec {
@@ -121,6 +121,33 @@ fn a_key_stays_with_its_member_while_its_zone_is_unchanged() {
         assert_eq!(*explained.picked().unwrap().name, *owners[key as usize]);
         let position = explained.details().position.unwrap();
         assert_eq!(position.len, 65_537, "the table of the zone");
+    }
+}
+
+#[test]
+fn a_change_of_one_zone_moves_no_key_between_two_others() {
+    for (own, zones) in [
+        ("a", [("a", 2), ("b", 6), ("c", 6), ("d", 6)]),
+        ("elsewhere", [("a", 10), ("b", 10), ("c", 10), ("d", 10)]),
+    ] {
+        let balancer = balancer(ZoneAware::new(own, Maglev::new), &zones);
+        let owners = || -> Vec<String> {
+            let owner = |key| name(&balancer.pick(&PickRequest::new().with_hash(key)).unwrap());
+            (0..4_000).map(owner).collect()
+        };
+        let before = owners();
+        balancer.set_flag("b0", Flag::Disabled).unwrap();
+        let after = owners();
+        let mut moved = 0;
+        for (before, after) in before.iter().zip(&after).filter(|(one, two)| one != two) {
+            let expected = before.starts_with('b') || after.starts_with(own);
+            assert!(expected, "{own}: {before} to {after}");
+            moved += 1;
+        }
+        // Those of the member itself, those that its zone gives up, and those that stay now.
+        assert!((50..1_200).contains(&moved), "{moved}");
+        balancer.clear_flag("b0", Flag::Disabled).unwrap();
+        assert_eq!(owners(), before);
     }
 }
 
@@ -325,6 +352,49 @@ fn zones_are_found_also_without_notice_of_the_group() {
     let scheduler = Forgetful(ZoneAware::new("b", First::new));
     let balancer = balancer(scheduler, &[("a", 1), ("b", 1)]);
     assert_eq!(picked(&balancer), "b0");
+}
+
+/// A wrapper whose plan lacks the zone `c`, as a plan does that is older than the group.
+#[derive(Debug)]
+struct Outdated(ZoneAware<First>);
+
+impl Scheduler for Outdated {
+    fn name(&self) -> &'static str {
+        "outdated"
+    }
+
+    fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
+        self.0.pick(candidates, context)
+    }
+
+    fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
+        self.0.explain(candidates, context)
+    }
+
+    fn on_group_change(&self, group: &GroupChange<'_>) {
+        self.0.on_group_change(group);
+    }
+
+    fn plan(&self, members: &PlanMembers<'_>) -> Option<Plan> {
+        let members = members.iter();
+        let known = members.filter(|one| one.label("zone") != Some("c"));
+        self.0.plan(&PlanMembers::part(&known.collect::<Vec<_>>()))
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs()
+    }
+}
+
+#[test]
+fn a_zone_that_is_newer_than_the_plan_has_callers() {
+    let scheduler = Outdated(ZoneAware::new("a", First::new));
+    let balancer = balancer(scheduler, &[("a", 2), ("b", 2), ("c", 2)]);
+    let explained = balancer.explain(&PickRequest::new());
+    let expected = "the own zone \"a\" has 33.3 % of the capacity and 33.3 % of the callers, and \
+                    keeps 100.0 % of its requests";
+    let notes = &explained.details().notes;
+    assert!(notes.iter().any(|note| **note == *expected), "{notes:?}");
 }
 
 #[test]
