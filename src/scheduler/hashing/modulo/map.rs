@@ -3,7 +3,7 @@
 //! Found out from a running HAProxy 2.6; a test compares picks with one.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use crate::member::MemberId;
 use crate::scheduler::GroupChange;
@@ -13,6 +13,15 @@ use crate::scheduler::hashing::{Purpose, hash_pair};
 
 /// A map has at most this number of slots, unless there are more members.
 const MOST_SLOTS: u64 = 1 << 16;
+
+/// If weights are not those of HAProxy, a map has at most this number of slots for each member,
+const EACH: u64 = 64;
+
+/// or this number in total, if that is more.
+const LEAST_SLOTS: u64 = 1 << 14;
+
+/// The greatest weight of HAProxy, in hundredths.
+const GREATEST: u32 = 25_600;
 
 /// The number of further slots that a key is passed on to.
 const FURTHER: u64 = 64;
@@ -92,16 +101,42 @@ fn index_of(member: MemberId) -> u32 {
 
 /// Divides weights by their greatest common divisor. If they are still too large in total,
 /// they are rounded down, but to 1 at least.
-fn reduced(weights: &[u32]) -> Vec<u32> {
-    let divisor = weights.iter().copied().fold(0, greatest_common_divisor);
-    let reduced = || weights.iter().map(|&weight| weight / divisor.max(1));
+fn reduced(hundredths: &[u32]) -> Vec<u32> {
+    let divisor = hundredths.iter().copied().fold(0, greatest_common_divisor);
+    let reduced = || hundredths.iter().map(|&weight| weight / divisor.max(1));
     let total: u64 = reduced().map(u64::from).sum();
-    if total <= MOST_SLOTS {
+    let most = most_slots(hundredths);
+    if total <= most {
         return reduced().collect();
     }
-    let rounded = reduced().map(|weight| u64::from(weight) * MOST_SLOTS / total);
-    let rounded = rounded.map(|weight| u32::try_from(weight).unwrap_or(u32::MAX).max(1));
+    let rounded = |scale: u64| {
+        let rounded = reduced().map(move |weight| u64::from(weight) * scale / total);
+        rounded.map(|weight| weight.max(1))
+    };
+    // The greatest scale at which the slots are not too many.
+    let (mut fits, mut exceeds) = (0, most + 1);
+    while exceeds - fits > 1 {
+        let scale = fits.midpoint(exceeds);
+        if rounded(scale).sum::<u64>() <= most {
+            fits = scale;
+        } else {
+            exceeds = scale;
+        }
+    }
+    let rounded = rounded(fits).map(|weight| u32::try_from(weight).unwrap_or(u32::MAX));
     rounded.collect()
+}
+
+/// Returns the greatest number of slots of a map of these weights.
+fn most_slots(hundredths: &[u32]) -> u64 {
+    let is_haproxys = |&weight: &u32| weight % 100 == 0 && weight <= GREATEST;
+    let members = hundredths.len() as u64;
+    let most = if hundredths.iter().all(is_haproxys) {
+        MOST_SLOTS
+    } else {
+        (EACH * members).clamp(LEAST_SLOTS, MOST_SLOTS)
+    };
+    most.max(members)
 }
 
 fn greatest_common_divisor(mut one: u32, mut other: u32) -> u32 {
@@ -121,40 +156,116 @@ fn filled(weights: &[u32]) -> Vec<u32> {
         return (0..).zip(weights).map(|(owner, _)| owner).collect();
     }
     let total: u64 = weights.iter().copied().map(u64::from).sum();
-    // The members by the number of slots that they lack.
-    let mut lacking = BTreeSet::new();
-    let mut lacks = vec![0_i64; weights.len()];
-    // When a member is due its next slot.
-    let mut due = BinaryHeap::new();
-    for (owner, &weight) in (0_u32..).zip(weights) {
-        lacking.insert((Reverse(0_i64), owner));
-        due.push(Reverse((total.div_ceil(u64::from(weight)), owner, 1_u64)));
-    }
-    let mut change = |lacking: &mut BTreeSet<_>, owner: u32, by: i64| {
-        let lack = &mut lacks[owner as usize];
-        lacking.remove(&(Reverse(*lack), owner));
-        *lack += by;
-        lacking.insert((Reverse(*lack), owner));
+    let mut lacks = Lacks::new(weights.len());
+    // The owners that are due their next slot at each count.
+    let mut due = DueLists::new(total, weights.len());
+    let mut numbers = vec![1_u64; weights.len()];
+    let at = |owner: u32, number: u64| {
+        let weight = u64::from(weights[owner as usize]);
+        (number * total).div_ceil(weight)
     };
+    for (owner, _) in (0..).zip(weights) {
+        due.add(at(owner, 1), owner);
+    }
     let mut slots = Vec::new();
     for count in 1..=total {
-        while let Some(&Reverse((at, owner, number))) = due.peek() {
-            if at > count {
-                break;
-            }
-            due.pop();
-            change(&mut lacking, owner, 1);
-            let weight = u64::from(weights[owner as usize]);
-            let next = ((number + 1) * total).div_ceil(weight);
-            due.push(Reverse((next, owner, number + 1)));
+        while let Some(owner) = due.take(count) {
+            lacks.add_one(owner);
+            let number = &mut numbers[owner as usize];
+            *number += 1;
+            due.add(at(owner, *number), owner);
         }
-        let Some(&(_, owner)) = lacking.first() else {
+        let Some(owner) = lacks.most() else {
             break;
         };
-        change(&mut lacking, owner, -1);
+        lacks.take_one(owner);
         slots.push(owner);
     }
     slots
+}
+
+/// For each count of slots, a list of owners; an owner is in one list at most.
+struct DueLists {
+    /// The first owner of each list.
+    firsts: Vec<Option<u32>>,
+    /// The owner after each owner.
+    nexts: Vec<Option<u32>>,
+}
+
+impl DueLists {
+    fn new(total: u64, owners: usize) -> Self {
+        let lists = usize::try_from(total).unwrap_or(0) + 1;
+        Self {
+            firsts: vec![None; lists],
+            nexts: vec![None; owners],
+        }
+    }
+
+    /// Adds an owner, unless the map has no more slots by then.
+    fn add(&mut self, count: u64, owner: u32) {
+        let list = usize::try_from(count).ok();
+        if let Some(first) = list.and_then(|list| self.firsts.get_mut(list)) {
+            self.nexts[owner as usize] = first.replace(owner);
+        }
+    }
+
+    fn take(&mut self, count: u64) -> Option<u32> {
+        let first = self.firsts.get_mut(usize::try_from(count).ok()?)?;
+        let owner = first.take()?;
+        *first = self.nexts[owner as usize].take();
+        Some(owner)
+    }
+}
+
+/// The owners by the number of slots that they lack. The numbers here are one too great, because
+/// an owner may have one slot more than is due to it.
+struct Lacks {
+    by_owner: Vec<usize>,
+    /// For each number, the owners that have or had it, least first. Those with a slot more than
+    /// is due to them are left out: there are always others.
+    by_number: Vec<BinaryHeap<Reverse<u32>>>,
+}
+
+impl Lacks {
+    /// Creates `owners` owners that lack nothing.
+    fn new(owners: usize) -> Self {
+        let all = (0..).take(owners).map(Reverse).collect();
+        Self {
+            by_owner: vec![1; owners],
+            by_number: vec![BinaryHeap::new(), all],
+        }
+    }
+
+    fn add_one(&mut self, owner: u32) {
+        self.set(owner, self.by_owner[owner as usize] + 1);
+    }
+
+    fn take_one(&mut self, owner: u32) {
+        self.set(owner, self.by_owner[owner as usize].saturating_sub(1));
+    }
+
+    fn set(&mut self, owner: u32, number: usize) {
+        self.by_owner[owner as usize] = number;
+        if self.by_number.len() <= number {
+            self.by_number.resize_with(number + 1, BinaryHeap::new);
+        }
+        if number > 0 {
+            self.by_number[number].push(Reverse(owner));
+        }
+    }
+
+    /// Returns the owner that lacks most, and the first of several.
+    fn most(&mut self) -> Option<u32> {
+        for (number, heap) in self.by_number.iter_mut().enumerate().rev() {
+            while let Some(&Reverse(owner)) = heap.peek() {
+                if self.by_owner[owner as usize] == number {
+                    return Some(owner);
+                }
+                heap.pop();
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +294,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_map_is_the_one_that_is_filled_step_by_step(
-            weights in prop::collection::vec(1_u32..40, 1..12),
+            weights in prop_oneof![
+                prop::collection::vec(1_u32..40, 1..12),
+                prop::collection::vec(prop_oneof![1_u32..3, 200_u32..300], 1..40),
+            ],
         ) {
             let slots = filled(&weights);
             prop_assert_eq!(&slots, &filled_plainly(&weights));
@@ -209,8 +323,33 @@ mod tests {
         assert_eq!(reduced(&[100, 300, 200]), [1, 3, 2]);
         assert_eq!(reduced(&[150, 100]), [3, 2]);
         assert!(reduced(&[]).is_empty());
-        assert_eq!(reduced(&[6_553_500, 6_553_499, 1]), [32_768, 32_767, 1]);
         assert_eq!(reduced(&vec![7; 100_000]), vec![1; 100_000]);
+    }
+
+    #[test]
+    fn weights_that_are_too_large_are_rounded_so_that_a_map_has_no_more_slots_than_documented() {
+        assert_eq!(reduced(&[6_553_500, 6_553_499, 1]), [8_192, 8_191, 1]);
+        for (weights, most) in [
+            (vec![25_600, 25_500, 100], 512),
+            (
+                vec![25_600; 300].into_iter().chain([25_500]).collect(),
+                1 << 16,
+            ),
+            (
+                vec![100; 60_000].into_iter().chain([25_600]).collect(),
+                1 << 16,
+            ),
+            (
+                vec![101; 60_000].into_iter().chain([6_553_500]).collect(),
+                1 << 16,
+            ),
+            (vec![101; 500].into_iter().chain([7]).collect(), 501 * 64),
+            (vec![100; 70_000].into_iter().chain([300]).collect(), 70_001),
+        ] {
+            let slots: u64 = reduced(&weights).into_iter().map(u64::from).sum();
+            assert!(slots <= most, "{slots} of {most}");
+            assert!(slots * 10 >= most * 9, "{slots} of {most}");
+        }
     }
 
     #[test]
