@@ -4,7 +4,8 @@ use super::{Candidate, Candidates, Pick, PickContext, PickDetails, Scheduler};
 use crate::member::{MAX_IN_FLIGHT, MemberId};
 
 /// Picks the first member that is below its limit on requests in flight, in configuration
-/// order (HAProxy: `balance first`).
+/// order (HAProxy: `balance first`, which orders servers by `id`, and so as configured if that
+/// is not set).
 ///
 /// Use it to serve with as few members as possible, so that the others can be switched off,
 /// or for licences that are paid by member in use. Each member needs a

@@ -18,6 +18,8 @@ struct Case {
     /// `id` of each server, if that is set.
     ids: &'static [Option<u32>],
     down: Option<usize>,
+    /// What is asked for, which is also the value of the header `x-key`.
+    paths: Vec<String>,
 }
 
 impl Case {
@@ -29,11 +31,12 @@ impl Case {
             weights: &[1, 3, 2, 10, 1, 5],
             ids: &[None; 6],
             down: None,
+            paths: paths(),
         }
     }
 
     async fn compare(self) {
-        let (members, paths) = (members(self.weights.len()).await, paths());
+        let members = members(self.weights.len()).await;
         let mut backend = format!(" {}\n", self.settings);
         let mut builder = Balancer::builder().scheduler(self.scheduler);
         let places = members.iter().zip(self.weights).zip(self.ids);
@@ -53,8 +56,8 @@ impl Case {
         }
         let balancer = builder.build().unwrap();
         let haproxy = Server::haproxy(&backend).await;
-        let theirs = haproxy.answers(&paths).await;
-        for (path, theirs) in paths.iter().zip(&theirs) {
+        let theirs = haproxy.answers(&self.paths).await;
+        for (path, theirs) in self.paths.iter().zip(&theirs) {
             let key = (self.key)(path.as_bytes()).into();
             assert_eq!(&picked(&balancer, key, &[]), theirs, "{path}, {backend}");
         }
@@ -63,6 +66,37 @@ impl Case {
 
 fn mixed_sdbm(text: &[u8]) -> u32 {
     avalanche(sdbm(text))
+}
+
+/// The part of a header's value that counts.
+fn sdbm_of_first_part(text: &[u8]) -> u32 {
+    let mut is_quoted = false;
+    let end = text.iter().position(|&byte| {
+        is_quoted ^= byte == b'"';
+        byte == b',' && !is_quoted
+    });
+    sdbm(&text[..end.unwrap_or(text.len())])
+}
+
+fn sdbm_of_path(text: &[u8]) -> u32 {
+    let host = "http://example.org".len();
+    sdbm(&text[host..])
+}
+
+/// Absolute URIs, as a client of a proxy sends them.
+fn absolute() -> Vec<String> {
+    let absolute = |path: &String| format!("http://example.org{path}");
+    paths().iter().map(absolute).collect()
+}
+
+/// Values of several parts.
+fn listed() -> Vec<String> {
+    let listed = |(number, path): (usize, &String)| match number % 3 {
+        0 => format!("{path},second,{number}"),
+        1 => format!("{path};q=1,{number}"),
+        _ => format!("/\"{number},{number}\",second"),
+    };
+    paths().iter().enumerate().map(listed).collect()
 }
 
 fn mixed_djb2(text: &[u8]) -> u32 {
@@ -101,6 +135,26 @@ async fn a_map_picks_as_haproxy_does() {
             Modulo::new(),
             mixed_djb2,
         ),
+        Case {
+            paths: absolute(),
+            ..by_path()
+        },
+        Case {
+            paths: absolute(),
+            ..Case::new(
+                "balance uri path-only\n hash-type map-based",
+                Modulo::new(),
+                sdbm_of_path,
+            )
+        },
+        Case {
+            paths: listed(),
+            ..Case::new(
+                "balance hdr(x-key)\n hash-type map-based",
+                Modulo::new(),
+                sdbm_of_first_part,
+            )
+        },
     ];
     for case in cases {
         within(case.compare()).await;

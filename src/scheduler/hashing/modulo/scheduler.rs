@@ -90,8 +90,10 @@ impl Modulo {
     /// [tier](crate::MemberSpec::with_tier), whose members all serve, as with `option
     /// allbackups`. The key of a request is the function of
     /// `hash-type` of the text that `balance` names: [`sdbm`](crate::stable_hash::sdbm) if
-    /// none is written. For `balance uri` the text is the path, without the query; for
-    /// `balance hdr(name)` the value of that header.
+    /// none is written. For `balance uri` the text is the path, without the query. For HTTP/2
+    /// and for absolute URIs it is the whole URI, also without the query, unless `balance uri
+    /// path-only` is written. For `balance hdr(name)` it is the value in the first line of that
+    /// header, up to the first comma outside quotes.
     ///
     /// A map has up to 65 536 slots, or one for each member if there are more. If weights are
     /// not those of HAProxy, whole numbers to 256, a map has up to 64 slots for each member, or

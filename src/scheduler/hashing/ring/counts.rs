@@ -3,11 +3,11 @@
 /// A ring has at most this number of points, unless it has more members: about 100 MB.
 pub(super) const MOST_POINTS: u64 = 1 << 23;
 
-/// Returns the number of points of each member: `each` for a weight of 1, and at least one.
-/// If that is too many in total, all members have half as many, a quarter, and so on.
+/// Returns the number of points of each member: `each` for a weight of 1, rounded to the
+/// nearest number, and at least one. If that is too many in total, all members have half as many, a quarter, and so on.
 pub(super) fn point_counts(each: u32, hundredths: &[u32]) -> Vec<u32> {
     let count = |weight: u32, halvings: u32| {
-        let points = u64::from(each) * u64::from(weight) / 100;
+        let points = (u64::from(each) * u64::from(weight) + 50) / 100;
         (points >> halvings).max(1)
     };
     let limit = MOST_POINTS.max(hundredths.len() as u64);
@@ -27,7 +27,8 @@ mod tests {
 
     #[test]
     fn points_are_in_proportion_to_weight_and_at_least_one() {
-        assert_eq!(point_counts(160, &[100, 300, 150, 1]), [160, 480, 240, 1]);
+        assert_eq!(point_counts(160, &[100, 300, 150, 1]), [160, 480, 240, 2]);
+        assert_eq!(point_counts(1, &[1, 149, 150, 200]), [1, 1, 2, 2]);
         assert!(point_counts(160, &[]).is_empty());
     }
 

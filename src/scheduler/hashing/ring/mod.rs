@@ -11,8 +11,10 @@ mod ketama;
 mod nginx;
 mod own;
 mod scheduler;
+mod size_error;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use scheduler::{Ring, RingSizeError};
+pub use scheduler::Ring;
+pub use size_error::RingSizeError;

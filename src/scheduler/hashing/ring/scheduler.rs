@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::construction::RingConstruction;
+use super::size_error::RingSizeError;
 use super::table::RingTable;
 use crate::member::MemberId;
 use crate::scheduler::hashing::by_score::{best_other_by_score, by_score, claim_by_score};
@@ -54,8 +55,9 @@ use crate::scheduler::{
 /// A pick takes no lock and allocates nothing. A ring takes 12 bytes for each point, 1 byte
 /// for an index, and 16 bytes for each member: 2.1 kB for each member of weight 1 with 160
 /// points. A ring has up to 8 388 608 points; if the weights ask for more, every member has
-/// half as many points, a quarter, and so on. Weights of 1 to 10 are therefore better than
-/// 1 000 to 10 000. The caller of a change makes the ring, outside every lock;
+/// half as many points, a quarter, and so on: with 160 points for a weight of 1, above a total
+/// weight of 52 428. A change that crosses this limit moves many keys. Weights of 1 to 10 are
+/// therefore better than 1 000 to 10 000. The caller of a change makes the ring, outside every lock;
 /// [`Scheduler::plan`] describes this. It takes about 0.3 µs for each point: half a second
 /// for 10 000 members with 160 points.
 ///
@@ -132,6 +134,9 @@ impl Ring {
     /// Creates a scheduler with `points` points for a weight of 1: more points make shares
     /// more exact and the ring larger.
     ///
+    /// A member has a whole number of points, rounded to the nearest one, and at least one. So
+    /// with few points, members of the weights 0.5 and 1 may have the same number of them.
+    ///
     /// # Errors
     ///
     /// [`RingSizeError::OutOfRange`] if `points` is 0 or more than 4 096.
@@ -169,6 +174,8 @@ impl Ring {
     ///   are unusable, or one of a far greater weight.
     /// * nginx turns to round robin if the text is empty, or if there is one member only.
     /// * In nginx, a weight is a whole number.
+    /// * Above a total weight of 52 428, this ring has half as many points as nginx's, or fewer
+    ///   ([cost](Self#cost)), and most keys differ.
     /// * A member whose weight [ramps up](crate::member::Ramp) has a part of its keys.
     ///
     /// # Examples
@@ -265,7 +272,9 @@ impl Ring {
     /// and `maximum_ring_size`.
     ///
     /// If there are more members than `greatest`, some have no points, and get no keys while
-    /// others are eligible.
+    /// others are eligible. The same is true of light members, if the share of the lightest one
+    /// is less than one point of `greatest`.
+    /// [`Balancer::explain`](crate::Balancer::explain) has a remark then.
     ///
     /// # Errors
     ///
@@ -317,8 +326,10 @@ impl Ring {
     /// | `hash-type consistent djb2 avalanche` | `avalanche(djb2(text))` |
     /// | `hash-type consistent crc32` | `crc32(text)` |
     ///
-    /// For `balance uri` the text is the path, without the query; for `balance hdr(name)` the
-    /// value of that header. [`sdbm`](crate::stable_hash::sdbm) and the other functions are in
+    /// For `balance uri` the text is the path, without the query. For HTTP/2 and for absolute
+    /// URIs it is the whole URI, also without the query, unless `balance uri path-only` is
+    /// written. For `balance hdr(name)` it is the value in the first line of that header, up to
+    /// the first comma outside quotes. [`sdbm`](crate::stable_hash::sdbm) and the other functions are in
     /// [`stable_hash`](crate::stable_hash). The function `wt6` is not there.
     ///
     /// The picks are HAProxy's also if servers are down. Weights are whole numbers to 256
@@ -436,6 +447,11 @@ impl Scheduler for Ring {
         let details = details
             .position(nearest as u64, table.len() as u64)
             .note(format!("each member has {least} to {most} points"));
+        let details = if least == 0 {
+            details.note("members without points get no keys while others are eligible")
+        } else {
+            details
+        };
         let passed = table
             .walk(key)
             .position(|member| member.can_take(candidates, key));
@@ -470,26 +486,4 @@ impl HashScheduler for Ring {
             }
         }
     }
-}
-
-/// The reason why a number of points is refused.
-///
-/// # Examples
-///
-/// ```
-/// use equipoise::scheduler::{Ring, RingSizeError};
-///
-/// let error = Ring::with_points(5_000).unwrap_err();
-/// assert_eq!(error, RingSizeError::OutOfRange);
-/// assert_eq!(error.to_string(), "the number of points is out of range");
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RingSizeError {
-    /// The number is 0 or too large.
-    #[error("the number of points is out of range")]
-    OutOfRange,
-    /// The least number is greater than the greatest one.
-    #[error("the least size is greater than the greatest size")]
-    Reversed,
 }
