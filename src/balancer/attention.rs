@@ -34,10 +34,12 @@ pub(super) const HEADS_TIMED: u32 = 1024;
 pub(super) const ENDS_TIMED: u32 = 2048;
 /// The scheduler needs the time to the end.
 pub(super) const ELAPSED_NEEDED: u32 = 4096;
+/// The scheduler needs the time at which a request failed.
+pub(super) const FAILURES_TIMED: u32 = 8192;
 /// The flags that an end acts on.
 const AT_AN_END: u32 = ENDS | LINE | WATCHERS | ENDS_WANTED;
 /// The bits of the flags above; the other bits count the changes of scheduler.
-const FLAGS: u32 = 0x1fff;
+const FLAGS: u32 = 0x3fff;
 const ONE_CHANGE: u32 = FLAGS + 1;
 
 /// The work of an end as flags, and how often the scheduler was changed.

@@ -9,7 +9,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::attention::{
-    AttentionWord, ELAPSED_NEEDED, ENDS_TIMED, HEADS_NEEDED, HEADS_TIMED, HEADS_WANTED,
+    AttentionWord, ELAPSED_NEEDED, ENDS_TIMED, FAILURES_TIMED, HEADS_NEEDED, HEADS_TIMED,
+    HEADS_WANTED,
 };
 use super::epoch::Epoch;
 use super::events::EventKind;
@@ -442,19 +443,23 @@ pub(super) fn end(
     let before = state.count_out().before;
     epoch.ended(state, before, meter.generation(), |seen| {
         let (outcome, cause) = how();
-        let elapsed = || meter.elapsed(|| epoch.shared.clock.now());
-        Ended {
+        let mut ended = Ended {
             outcome,
             cause,
-            elapsed: seen
-                .has(ENDS_TIMED | ELAPSED_NEEDED)
-                .then(elapsed)
-                .flatten(),
+            at: None,
+            elapsed: None,
             time_to_head: meter.time_to_head(),
             has_response: meter.has_response(),
             status: meter.status(),
             bytes_sent: meter.sent(),
             bytes_received: meter.received(),
+        };
+        let is_timed = seen.has(ENDS_TIMED | ELAPSED_NEEDED);
+        if is_timed || seen.has(FAILURES_TIMED) && ended.has_failed() {
+            let now = epoch.shared.clock.now();
+            ended.at = Some(now);
+            ended.elapsed = is_timed.then(|| meter.elapsed(|| now)).flatten();
         }
+        ended
     });
 }

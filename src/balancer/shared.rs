@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::agenda::{Agenda, Pace};
 use super::attention::{
-    Attention, ELAPSED_NEEDED, ENDS, HEADS_NEEDED, LINE, PICKS_WANTED, READ_AGAIN, WAKE_ON_END,
-    WATCHERS,
+    Attention, ELAPSED_NEEDED, ENDS, FAILURES_TIMED, HEADS_NEEDED, LINE, PICKS_WANTED, READ_AGAIN,
+    WAKE_ON_END, WATCHERS,
 };
 use super::events::{Event, EventKind, Interest, Observer, Observers, Registry};
 use super::layers::SettingLayer;
@@ -83,6 +83,7 @@ impl Shared {
         for (flag, need) in [
             (ELAPSED_NEEDED, Needs::ELAPSED),
             (ENDS, Needs::ENDED),
+            (FAILURES_TIMED, Needs::CLOCK.union(Needs::ENDED)),
             (HEADS_NEEDED, Needs::TIME_TO_HEAD),
             (WAKE_ON_END, Needs::WAKE_ON_END),
         ] {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Cause;
+use crate::clock::Timestamp;
 
 /// How the use of a member ended.
 ///
@@ -47,6 +48,11 @@ pub struct Ended {
     /// Why it failed, if it did and the user of the member gave a cause: see
     /// [`Lease::fail`](crate::Lease::fail).
     pub cause: Option<Cause>,
+    /// The time of the end, on the balancer's clock: if `elapsed` is wanted, and for a failed
+    /// request also if the scheduler needs the time of picks
+    /// ([`Needs::CLOCK`](crate::scheduler::Needs::CLOCK)). A response with status 429 or 5xx
+    /// counts as failed here, whatever its outcome. Other ends do not read the clock.
+    pub at: Option<Timestamp>,
     /// The time from pick to end, if the scheduler needs it
     /// ([`Needs::ELAPSED`](crate::scheduler::Needs::ELAPSED)) or an observer is interested
     /// in it ([`Interest::ELAPSED`](crate::balancer::events::Interest::ELAPSED)). `None`
@@ -67,4 +73,14 @@ pub struct Ended {
     pub bytes_sent: u64,
     /// Bytes received from the member.
     pub bytes_received: u64,
+}
+
+impl Ended {
+    /// Returns whether a request counts as failed for schedulers. A response with status 429
+    /// or 5xx does, whatever the outcome: a member that responds so at once must not attract
+    /// requests.
+    pub(crate) fn has_failed(&self) -> bool {
+        let refuses = |status| status == 429 || (500..600).contains(&status);
+        self.outcome == Outcome::Failure || self.status.is_some_and(refuses)
+    }
 }

@@ -17,7 +17,8 @@ bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
     pub struct Needs: u8 {
-        /// The time of each pick.
+        /// The time of each pick; with [`ENDED`](Self::ENDED), also that of failed requests
+        /// ([`Ended::at`](crate::Ended::at)).
         ///
         /// # Examples
         ///

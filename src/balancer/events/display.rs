@@ -169,6 +169,7 @@ mod tests {
         let ended = |outcome, cause| Ended {
             outcome,
             cause,
+            at: None,
             elapsed: None,
             time_to_head,
             has_response: true,

@@ -85,6 +85,7 @@ mod tests {
         Ended {
             outcome,
             cause,
+            at: None,
             elapsed: None,
             time_to_head: None,
             has_response: head.is_some(),

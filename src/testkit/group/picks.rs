@@ -162,6 +162,7 @@ impl<S: Scheduler> Group<S> {
             let ended = Ended {
                 outcome,
                 cause: None,
+                at: Some(self.now),
                 elapsed: needs.contains(Needs::ELAPSED).then_some(elapsed),
                 time_to_head: needs.contains(Needs::TIME_TO_HEAD).then_some(elapsed),
                 has_response: outcome == Outcome::Success,
