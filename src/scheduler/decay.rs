@@ -120,14 +120,17 @@ const fn series(index: u64) -> u64 {
 /// A value that decays, with the time for which it holds.
 ///
 /// The value is rounded down to 22 significant bits. The time is in steps of about a
-/// quarter of a millisecond, and wraps: a value that was left alone for 104 days is taken
-/// for one of the future, which does not decay, until it is changed.
+/// quarter of a millisecond, and wraps after 208 days. In the last five hours of these, a
+/// value that was left alone is taken for one of the future, which does not decay.
 #[derive(Debug, Default)]
 pub(super) struct Decaying(AtomicU64);
 
 const TICK_BITS: u32 = 18;
 const TIME_BITS: u32 = 36;
 const TIME: u64 = (1 << TIME_BITS) - 1;
+/// A value of up to so many ticks later is of the future: its writer was faster, or the clock
+/// was set back. About five hours.
+const FUTURE: u64 = 1 << 26;
 const VALUE_BITS: u32 = u64::BITS - TIME_BITS;
 const MANTISSA_BITS: u32 = 22;
 const _: () = assert!(VALUE_BITS - MANTISSA_BITS == 6);
@@ -196,7 +199,7 @@ fn tick(now: Timestamp) -> u64 {
 #[inline]
 fn elapsed(before: u64, now: u64) -> u64 {
     let ticks = now.wrapping_sub(before) & TIME;
-    if ticks > TIME / 2 {
+    if ticks > TIME - FUTURE {
         0
     } else {
         ticks << TICK_BITS
@@ -207,19 +210,25 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The time of the latest pick, for the end of a request, at which a scheduler is not told
-/// the time.
-///
-/// It is early by at most the time since the latest pick: what is recorded with it begins
-/// to decay by so much too soon.
+/// The latest time that a scheduler got, with a pick or an end: for calls without a time.
 #[derive(Debug, Default)]
-pub(super) struct LatestPick(AtomicU64);
+pub(super) struct LatestTime(AtomicU64);
 
-impl LatestPick {
-    /// Notes the time of a pick. Of two picks at once, either may win.
+impl LatestTime {
+    /// Returns `now` and notes it; without a time, returns the latest one.
     #[inline]
-    pub(super) fn note(&self, now: Timestamp) {
-        // Most picks find the present tick noted, and write nothing.
+    pub(super) fn or(&self, now: Option<Timestamp>) -> Timestamp {
+        let Some(now) = now else {
+            return self.get();
+        };
+        self.note(now);
+        now
+    }
+
+    /// Notes a time. Of two at once, either may win.
+    #[inline]
+    fn note(&self, now: Timestamp) {
+        // Most calls find the present tick noted, and write nothing.
         if self.0.load(Relaxed) >> TICK_BITS < now.as_nanos() >> TICK_BITS {
             self.0.store(now.as_nanos(), Relaxed);
         }
@@ -235,7 +244,7 @@ impl LatestPick {
 mod tests {
     use std::time::Duration;
 
-    use super::{Decay, Decaying, LatestPick, TABLE, WHOLE, elapsed, pack, scaled, tick, unpack};
+    use super::{Decay, Decaying, LatestTime, TABLE, WHOLE, elapsed, pack, scaled, tick, unpack};
     use crate::clock::Timestamp;
     use crate::random::Random;
 
@@ -332,13 +341,17 @@ mod tests {
         assert_eq!(elapsed(tick(Timestamp::from_nanos(u64::MAX)), 0), step);
         assert_eq!(elapsed(5, 4), 0);
         assert_eq!(elapsed(5, 8), 3 * step);
+        // A value is of the past for most of the circle.
+        let day = 86_400 * SECOND;
+        assert!(elapsed(0, tick(Timestamp::from_nanos(208 * day))) > 207 * day);
+        assert_eq!(elapsed(tick(at(4 * 3_600)), 0), 0, "four hours ahead");
     }
 
     #[test]
-    fn the_latest_pick_only_goes_forward() {
-        let latest = LatestPick::default();
-        latest.note(at(2));
-        latest.note(at(1));
-        assert_eq!(latest.get(), at(2));
+    fn the_latest_time_only_goes_forward() {
+        let latest = LatestTime::default();
+        assert_eq!(latest.or(Some(at(2))), at(2));
+        assert_eq!(latest.or(Some(at(1))), at(1));
+        assert_eq!(latest.or(None), at(2));
     }
 }

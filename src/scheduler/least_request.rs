@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::by_slot::ByMember;
-use super::decay::{Decay, Decaying, LatestPick, scaled};
+use super::decay::{Decay, Decaying, LatestTime, scaled};
 use super::lots::Lots;
-use super::sampling::{LoadPerWeight, Sampling, checked_decay, has_failed};
+use super::sampling::{LoadPerWeight, Sampling, checked_decay};
 use super::{
     Candidate, Candidates, GroupChange, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers,
     SamplingError, Scheduler,
@@ -74,7 +74,7 @@ pub struct LeastRequest {
     /// When no debt will be left, in nanoseconds, so that most picks read no debts.
     // Relaxed: a pick that sees an old time misses the debt of a failure just now.
     debts_end: AtomicU64,
-    latest: LatestPick,
+    latest: LatestTime,
 }
 
 /// One request, in the units of debts.
@@ -106,7 +106,7 @@ impl LeastRequest {
             decay: Decay::with_half_life(Duration::from_secs(10)),
             debts: ByMember::new(),
             debts_end: AtomicU64::new(0),
-            latest: LatestPick::default(),
+            latest: LatestTime::default(),
         }
     }
 
@@ -156,8 +156,6 @@ impl LeastRequest {
 
     /// Sets as how many requests in flight a failed one counts from its end on, and after
     /// which time half of that is left. With 0 requests, failures do not count.
-    ///
-    /// A half-life begins at the latest pick before the failure.
     ///
     /// # Errors
     ///
@@ -234,20 +232,19 @@ impl Scheduler for LeastRequest {
 
     #[inline]
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
-        let now = context.now().unwrap_or_else(|| self.latest.get());
-        self.latest.note(now);
+        let now = self.latest.or(context.now());
         self.sampling
             .pick(candidates, context, |one| self.load(one, now))
     }
 
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
-        let now = context.now().unwrap_or_else(|| self.latest.get());
+        let now = self.latest.or(context.now());
         self.sampling
             .peek(candidates, context, |one| self.load(one, now))
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
-        let now = context.now().unwrap_or_else(|| self.latest.get());
+        let now = self.latest.or(context.now());
         let load = |one: &Candidate<'_>| self.load(one, now);
         let measure = "requests in flight with this one and failure debt, per weight";
         let unit = (REQUEST / QUARTER) as f64;
@@ -256,9 +253,9 @@ impl Scheduler for LeastRequest {
     }
 
     fn on_ended(&self, member: &MemberState, ended: &Ended) {
-        if self.failure > 0 && has_failed(ended) {
+        if self.failure > 0 && ended.has_failed() {
             if let Some(debt) = self.debts.get(member.id()) {
-                let now = self.latest.get();
+                let now = self.latest.or(ended.at);
                 debt.update(now, self.decay, |debt, left| {
                     Some(scaled(debt, left).saturating_add(self.failure))
                 });
@@ -279,7 +276,7 @@ impl Scheduler for LeastRequest {
         self.debts.reset(|debt| debt.set(0, self.latest.get()));
     }
 
-    /// Returns the failure debt at the latest pick, in hundredths of a request.
+    /// Returns the failure debt at the latest pick or failure, in hundredths of a request.
     fn standing(&self, member: MemberId) -> Option<i64> {
         let debt = self.debt(member, self.latest.get());
         i64::try_from(u128::from(debt) * 100 / u128::from(REQUEST)).ok()

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::by_slot::ByMember;
-use super::decay::{Decay, Decaying, LatestPick, scaled};
+use super::decay::{Decay, Decaying, LatestTime, scaled};
 use super::lots::Lots;
-use super::sampling::{LoadPerWeight, Sampling, checked_decay, has_failed};
+use super::sampling::{LoadPerWeight, Sampling, checked_decay};
 use super::{
     Candidate, Candidates, GroupChange, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers,
     SamplingError, Scheduler,
@@ -26,15 +26,14 @@ use crate::member::{Ended, MemberId, MemberState, Outcome};
 /// exponentially, by a factor of e in 10 s ([`with_decay`](Self::with_decay)). A cost also
 /// decays while no response arrives, so that a slow member is tried again. The load is
 /// `cost * (requests in flight + 1) / weight`. A member whose cost has decayed to zero is
-/// picked while it is idle; then all others are preferred until it has responded.
+/// picked while it is idle; then all others are preferred until one of its requests has
+/// ended.
 ///
 /// | end of a request | what is recorded |
 /// |---|---|
 /// | success | the time to the head |
 /// | failure, or status 429 or 5xx | 5 s ([`with_failure_penalty`](Self::with_failure_penalty)), or the time it took, if longer |
 /// | cancelled before the head arrived | the time so far, if it is longer than the average |
-///
-/// What is recorded begins to decay at the latest pick before the end of the request.
 ///
 /// A new member starts with a cost of 10 ms ([`with_default_cost`](Self::with_default_cost)).
 ///
@@ -45,8 +44,8 @@ use crate::member::{Ended, MemberId, MemberState, Outcome};
 /// only that one.
 ///
 /// Source: Finagle's `PeakEwma`, as in tower and Linkerd; the penalty for failures is that
-/// of Linkerd. Cost: a pick takes no lock and constant time, unless most members of the tier
-/// cannot be picked. It reads the clock at each pick, head and end. The table for the draws
+/// of Linkerd. Cost: a pick takes no lock and constant time, unless members with most of the
+/// tier's weight cannot be picked or ramp up: then it may read all members. It reads the clock at each pick, head and end. The table for the draws
 /// is computed when members or weights change ([`Scheduler::plan`]). All arithmetic is on
 /// integers: with one seed and one clock, the picks are the same on every machine.
 ///
@@ -81,7 +80,7 @@ pub struct PeakEwma {
     default_cost: u64,
     failure_penalty: u64,
     costs: ByMember<Decaying>,
-    latest: LatestPick,
+    latest: LatestTime,
 }
 
 /// The cost of a member that is not idle and has no cost: longer than any latency.
@@ -105,13 +104,13 @@ impl PeakEwma {
     pub fn new() -> Self {
         Self {
             // All picks draw: a scan would send all requests to a member whose cost has
-            // decayed, until it responds.
+            // decayed, until it ends one.
             sampling: Sampling::new(0),
             decay: Decay::with_time_constant(Duration::from_secs(10)),
             default_cost: 10_000_000,
             failure_penalty: 5_000_000_000,
             costs: ByMember::new(),
-            latest: LatestPick::default(),
+            latest: LatestTime::default(),
         }
     }
 
@@ -213,8 +212,8 @@ impl PeakEwma {
     }
 
     /// Records a time, as a peak or as part of the average.
-    fn record(&self, member: MemberId, time: u64) {
-        self.change(member, |cost, left| {
+    fn record(&self, member: MemberId, now: Timestamp, time: u64) {
+        self.change(member, now, |cost, left| {
             Some(if time >= cost {
                 time
             } else {
@@ -224,20 +223,20 @@ impl PeakEwma {
     }
 
     /// Records a time only if it is longer than the average.
-    fn record_at_least(&self, member: MemberId, time: u64) {
-        self.change(member, |cost, left| {
+    fn record_at_least(&self, member: MemberId, now: Timestamp, time: u64) {
+        self.change(member, now, |cost, left| {
             (time > scaled(cost, left)).then_some(time)
         });
     }
 
-    fn change(&self, member: MemberId, change: impl Fn(u64, u64) -> Option<u64>) {
+    fn change(&self, member: MemberId, now: Timestamp, change: impl Fn(u64, u64) -> Option<u64>) {
         if let Some(cost) = self.costs.get(member) {
-            cost.update(self.latest.get(), self.decay, change);
+            cost.update(now, self.decay, change);
         }
     }
 
     fn now(&self, context: &PickContext<'_>) -> Timestamp {
-        context.now().unwrap_or_else(|| self.latest.get())
+        self.latest.or(context.now())
     }
 }
 
@@ -271,7 +270,6 @@ impl Scheduler for PeakEwma {
     #[inline]
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
         let now = self.now(context);
-        self.latest.note(now);
         self.sampling
             .pick(candidates, context, |one| self.load(one, now))
     }
@@ -296,14 +294,15 @@ impl Scheduler for PeakEwma {
             return;
         };
         let head = ended.time_to_head.map(nanos);
-        if has_failed(ended) {
-            self.record(member.id(), elapsed.max(self.failure_penalty));
+        let (member, now) = (member.id(), self.latest.or(ended.at));
+        if ended.has_failed() {
+            self.record(member, now, elapsed.max(self.failure_penalty));
         } else if let Some(head) = head {
-            self.record(member.id(), head);
+            self.record(member, now, head);
         } else if ended.outcome == Outcome::Cancelled {
-            self.record_at_least(member.id(), elapsed);
+            self.record_at_least(member, now, elapsed);
         } else {
-            self.record(member.id(), elapsed);
+            self.record(member, now, elapsed);
         }
     }
 
@@ -320,7 +319,7 @@ impl Scheduler for PeakEwma {
         self.costs.reset(|cost| cost.set(self.default_cost, latest));
     }
 
-    /// Returns the cost at the latest pick, in microseconds.
+    /// Returns the cost at the latest pick or end, in microseconds.
     fn standing(&self, member: MemberId) -> Option<i64> {
         i64::try_from(self.cost(member, self.latest.get()) / 1_000).ok()
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::lots::{DrawnMembers, Lots, MOST_CHOICES, claim_chosen, is_open};
 use super::{Candidate, Candidates, Pick, PickContext, PickDetails};
-use crate::member::{EffectiveWeight, Ended, MemberId, Outcome, Weight};
+use crate::member::{EffectiveWeight, MemberId, Weight};
 
 /// The most members that can be scanned: one bit each.
 const MOST_SCANNED: usize = u64::BITS as usize;
@@ -227,13 +227,6 @@ pub(super) fn checked_decay(time: Duration) -> Result<Duration, SamplingError> {
     let range = Duration::from_millis(1)..=Duration::from_secs(86_400);
     let is_valid = range.contains(&time);
     is_valid.then_some(time).ok_or(SamplingError::DecayTime)
-}
-
-/// Returns whether a request counts as failed. A response with status 429 or 5xx does,
-/// whatever the outcome: a member that responds so at once must not attract requests.
-pub(super) fn has_failed(ended: &Ended) -> bool {
-    let refuses = |status| status == 429 || (500..600).contains(&status);
-    ended.outcome == Outcome::Failure || ended.status.is_some_and(refuses)
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use equipoise::clock::ManualClock;
 use equipoise::scheduler::PeakEwma;
 use equipoise::{MemberSpec, Outcome, PickRequest};
 
-use crate::support::{assert_near, balancer, clocked, counts, pick, weight};
+use crate::support::{Indexed, assert_near, balancer, clocked, counts, pick, weight};
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -33,7 +34,7 @@ fn a_slow_member_gets_fewer_requests_until_its_cost_has_decayed() {
     clock.advance(Duration::from_secs(10));
     drop(pick(&balancer));
     let left = cost();
-    assert!((165_000..175_000).contains(&left), "1/e of it: {left}");
+    assert!((177_000..180_000).contains(&left), "e^-1.03 of it: {left}");
 }
 
 #[test]
@@ -122,4 +123,39 @@ fn a_member_that_seems_fast_gets_at_most_two_shares() {
         slow.finish(Outcome::Success);
     }
     assert_near(counts(&balancer, 20_000)[0], 2_000.0, 0.06);
+}
+
+/// Sends requests to the first member by its session; each responds after 5 ms.
+fn respond_to_sessions(balancer: &Indexed, clock: &ManualClock, requests: u32, every: Duration) {
+    for _ in 0..requests {
+        clock.advance(every);
+        let session = PickRequest::new().with_session_member(Some("m0"));
+        let mut lease = balancer.pick(&session).unwrap();
+        clock.advance(millis(5));
+        lease.record_head(Some(200));
+        lease.finish(Outcome::Success);
+    }
+}
+
+#[test]
+fn the_times_of_sessions_count_though_nothing_else_is_picked() {
+    let (balancer, clock) = clocked(PeakEwma::new(), vec![MemberSpec::new(); 2]);
+    drop(pick(&balancer));
+    respond_to_sessions(&balancer, &clock, 100, Duration::from_secs(10));
+    let cost = balancer.standing("m0").unwrap();
+    assert!((4_000..6_000).contains(&cost), "{cost} us");
+}
+
+#[test]
+fn a_cost_is_updated_however_long_it_was_left_alone() {
+    let (balancer, clock) = clocked(PeakEwma::new(), vec![MemberSpec::new(); 2]);
+    let session = PickRequest::new().with_session_member(Some("m0"));
+    balancer.pick(&session).unwrap().finish(Outcome::Failure);
+    // Times of costs wrap after 208 days.
+    clock.advance(Duration::from_secs(110 * 86_400));
+    drop(pick(&balancer));
+    assert_eq!(balancer.standing("m0"), Some(0), "nothing is left of it");
+    respond_to_sessions(&balancer, &clock, 10, millis(5));
+    let cost = balancer.standing("m0").unwrap();
+    assert!((4_000..6_000).contains(&cost), "{cost} us");
 }
