@@ -455,7 +455,7 @@ pub(super) fn end(
             bytes_received: meter.received(),
         };
         let is_timed = seen.has(ENDS_TIMED | ELAPSED_NEEDED);
-        if is_timed || seen.has(FAILURES_TIMED) && ended.has_failed() {
+        if is_timed || (seen.has(FAILURES_TIMED) && ended.has_failed()) {
             let now = epoch.shared.clock.now();
             ended.at = Some(now);
             ended.elapsed = is_timed.then(|| meter.elapsed(|| now)).flatten();

@@ -45,7 +45,7 @@ impl<T: Default> BySlot<T> {
     }
 
     /// Iterates over all values for which there is room.
-    fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         let made = self.chunks.iter().filter_map(OnceLock::get);
         made.flat_map(|chunk| chunk.iter())
     }

@@ -65,13 +65,13 @@ impl LoadPerWeight {
     }
 
     /// Returns the load for a weight of 1, to be shown.
-    fn shown(&self) -> f64 {
+    pub(super) fn shown(&self) -> f64 {
         let one = f64::from(EffectiveWeight::from(Weight::ONE).units());
         self.amount as f64 * one / f64::from(self.weight.units())
     }
 
     #[inline]
-    fn compare(&self, other: &Self) -> Ordering {
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
         let of = |load: &Self, weight: EffectiveWeight| {
             u128::from(load.amount) * u128::from(weight.units())
         };

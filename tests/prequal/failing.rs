@@ -102,3 +102,110 @@ fn without_the_rule_it_would_get_most_requests() {
     let with = share_of_the_failing(4, 20, Reporting::Asked(1.0), |it| it);
     assert!(with < 0.05, "{with}");
 }
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Four members of one balancer, on a clock that starts a second after its origin.
+struct Farm {
+    balancer: Balancer<()>,
+    reports: PrequalReports,
+    clock: ManualClock,
+}
+
+impl Farm {
+    fn new() -> Self {
+        let (reports, clock) = (PrequalReports::new(), ManualClock::new());
+        clock.advance(Duration::from_secs(1));
+        let balancer = Balancer::builder()
+            .scheduler(Prequal::new(&reports))
+            .clock(clock.clone())
+            .seed(3)
+            .members((0..4).map(|index| (format!("m{index}"), (), MemberSpec::new())))
+            .build()
+            .unwrap();
+        Self {
+            balancer,
+            reports,
+            clock,
+        }
+    }
+
+    /// Reports the requests in flight of all members.
+    fn report_all(&self) {
+        for member in self.balancer.members() {
+            let in_flight = member.in_flight();
+            let latency = Duration::from_millis(1);
+            let report = ProbeReport { in_flight, latency };
+            self.reports.report(member.id(), report, self.clock.now());
+        }
+    }
+
+    /// Returns how many of 400 requests the first member gets; all end at once.
+    fn share_of_the_first(&self) -> u64 {
+        let picked = || self.balancer.member("m0").unwrap().picked();
+        let before = picked();
+        for _ in 0..400 {
+            self.report_all();
+            let lease = self.balancer.pick(&PickRequest::new()).unwrap();
+            lease.finish(Outcome::Success);
+        }
+        picked() - before
+    }
+
+    fn fail_by_sessions(&self, failures: usize) {
+        let session = PickRequest::new().with_session_member(Some("m0"));
+        for _ in 0..failures {
+            let lease = self.balancer.pick(&session).unwrap();
+            lease.finish(Outcome::Failure);
+        }
+    }
+}
+
+#[test]
+fn a_failure_is_forgotten_for_good() {
+    let farm = Farm::new();
+    farm.fail_by_sessions(3);
+    assert_eq!(farm.share_of_the_first(), 0, "just after the failures");
+    // After 24.9 days, a time in 32 bits of milliseconds has covered half of its circle.
+    for days in [1, 24, 10, 30] {
+        farm.clock.advance(DAY * days);
+        let share = farm.share_of_the_first();
+        assert!((70..130).contains(&share), "{share} of 400, {days} days on");
+    }
+}
+
+#[test]
+fn failures_of_sessions_are_forgotten_though_no_pick_follows() {
+    let farm = Farm::new();
+    farm.fail_by_sessions(100);
+    farm.clock.advance(Duration::from_secs(600));
+    let share = farm.share_of_the_first();
+    assert!((70..130).contains(&share), "{share} of 400");
+}
+
+#[test]
+fn a_response_with_an_error_status_is_a_failure_whatever_the_outcome() {
+    for status in [429, 500, 503] {
+        let farm = Farm::new();
+        let mut running: VecDeque<(u64, Lease<()>)> = VecDeque::new();
+        let mut refused = 0;
+        for now in 0..2_000 {
+            farm.clock.advance(Duration::from_millis(1));
+            while running.front().is_some_and(|(end, _)| *end <= now) {
+                let (_, mut lease) = running.pop_front().unwrap();
+                lease.record_head(Some(200));
+                lease.finish(Outcome::Success);
+            }
+            farm.report_all();
+            let mut lease = farm.balancer.pick(&PickRequest::new()).unwrap();
+            if lease.member().name() == "m0" {
+                refused += 1;
+                lease.record_head(Some(status));
+                lease.finish(Outcome::Success);
+            } else {
+                running.push_back((now + 20, lease));
+            }
+        }
+        assert!(refused <= 500, "status {status}: {refused} of 2000");
+    }
+}

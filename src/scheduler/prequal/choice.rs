@@ -9,9 +9,10 @@ use super::pool::{PLACES, PooledReport};
 use crate::member::{EffectiveWeight, MemberId};
 use crate::random::Random;
 use crate::scheduler::Candidate;
+use crate::scheduler::sampling::LoadPerWeight;
 
 /// The units of weight 1.
-pub(super) const UNITS_OF_ONE: u64 = 100 * EffectiveWeight::UNITS_PER_HUNDREDTH as u64;
+const UNITS_OF_ONE: u64 = 100 * EffectiveWeight::UNITS_PER_HUNDREDTH as u64;
 
 /// One report whose member can be picked.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +33,8 @@ impl Contender<'_> {
 
     /// Compares loads for each unit of weight.
     pub(super) fn compare_loads(&self, other: &Self) -> Ordering {
-        let weights = (self.candidate.weight(), other.candidate.weight());
-        compare_loads((self.load(), weights.0), (other.load(), weights.1))
+        let of = |one: &Self| LoadPerWeight::new(one.load(), one.candidate.weight());
+        of(self).compare(&of(other))
     }
 
     /// Compares by the rule; the lesser wins.
@@ -50,16 +51,6 @@ impl Contender<'_> {
 /// Returns a load with one more request, in units of [`ONE_FAILURE`].
 pub(super) fn load(in_flight: u32, debt: u64) -> u64 {
     (u64::from(in_flight) + 1) * ONE_FAILURE + debt
-}
-
-/// Compares two loads for each unit of weight, exactly.
-pub(super) fn compare_loads(
-    (load, weight): (u64, EffectiveWeight),
-    (other, other_weight): (u64, EffectiveWeight),
-) -> Ordering {
-    // At most 2^33 and 2^27.
-    let ours = load * u64::from(other_weight.units());
-    ours.cmp(&(other * u64::from(weight.units())))
 }
 
 /// Returns the load for weight 1 of a load on a member of a weight, for the threshold.

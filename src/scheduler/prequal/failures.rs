@@ -17,6 +17,12 @@ use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 /// The debt of one failed request.
 pub(super) const ONE_FAILURE: u64 = 1 << 8;
 
+/// The bits of a debt in its word: up to 65 535 failures. The others are the time, which
+/// covers 34 years.
+const DEBT_BITS: u32 = 24;
+const MOST_DEBT: u64 = (1 << DEBT_BITS) - 1;
+const TIME: u64 = u64::MAX >> DEBT_BITS;
+
 /// The debts of all members, by slot.
 #[derive(Debug)]
 pub(super) struct FailureDebts {
@@ -30,9 +36,7 @@ struct FailureDebt {
     member: AtomicU64,
     /// Units of weight, by which reports are compared.
     units: AtomicU32,
-    /// Failures that no pick has added to the debt yet: an end has no time.
-    fresh: AtomicU32,
-    /// The time in milliseconds, modulo 2^32, and the debt at that time.
+    /// The time in milliseconds, and the debt at that time.
     debt: AtomicU64,
 }
 
@@ -47,7 +51,6 @@ impl FailureDebts {
     pub(super) fn join(&self, member: MemberId, units: u32) {
         let debt = self.debts.get_or_grow(member.slot());
         if debt.member.swap(member.to_bits(), Relaxed) != member.to_bits() {
-            debt.fresh.store(0, Relaxed);
             debt.debt.store(0, Relaxed);
         }
         debt.units.store(units, Relaxed);
@@ -58,39 +61,24 @@ impl FailureDebts {
         self.of(member).map(|debt| debt.units.load(Relaxed))
     }
 
-    /// Counts a failure.
-    pub(super) fn add(&self, member: MemberId) {
-        if let Some(debt) = self.of(member) {
-            debt.fresh.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// Returns a member's debt at `now`, in units of [`ONE_FAILURE`], without side effect.
-    pub(super) fn get(&self, member: MemberId, now: Timestamp, lifetime: Duration) -> u64 {
-        let debt = self.of(member);
-        debt.map_or(0, |debt| {
-            let faded = faded(debt.debt.load(Relaxed), now, lifetime);
-            faded.saturating_add(fresh(debt.fresh.load(Relaxed)))
-        })
-    }
-
-    /// Adds the fresh failures of a member to its debt as of `now`.
-    pub(super) fn settle(&self, member: MemberId, now: Timestamp, lifetime: Duration) {
+    /// Counts a failure at `now`.
+    pub(super) fn add(&self, member: MemberId, now: Timestamp, lifetime: Duration) {
         let Some(debt) = self.of(member) else { return };
-        if debt.fresh.load(Relaxed) == 0 {
-            return;
-        }
-        let added = fresh(debt.fresh.swap(0, Relaxed));
         let _ = debt.debt.fetch_update(Relaxed, Relaxed, |word| {
-            let sum = faded(word, now, lifetime).saturating_add(added);
-            Some(u64::from(millis(now)) << 32 | sum.min(u64::from(u32::MAX)))
+            let sum = faded(word, now, lifetime) + ONE_FAILURE;
+            Some((millis(now) << DEBT_BITS) | sum.min(MOST_DEBT))
         });
     }
 
-    /// Forgets all failures of a member.
-    pub(super) fn reset(&self, member: MemberId) {
-        if let Some(debt) = self.of(member) {
-            debt.fresh.store(0, Relaxed);
+    /// Returns a member's debt at `now`, in units of [`ONE_FAILURE`].
+    pub(super) fn get(&self, member: MemberId, now: Timestamp, lifetime: Duration) -> u64 {
+        let debt = self.of(member);
+        debt.map_or(0, |debt| faded(debt.debt.load(Relaxed), now, lifetime))
+    }
+
+    /// Forgets all failures, also those of members that are not eligible.
+    pub(super) fn reset(&self) {
+        for debt in self.debts.iter() {
             debt.debt.store(0, Relaxed);
         }
     }
@@ -101,38 +89,29 @@ impl FailureDebts {
     }
 }
 
-fn fresh(failures: u32) -> u64 {
-    u64::from(failures) * ONE_FAILURE
-}
-
 /// Returns what is left of a debt at `now`. It halves in two thirds of `lifetime`, along a
 /// straight line, and so on: the mean time that a failure counts is `lifetime`.
 fn faded(word: u64, now: Timestamp, lifetime: Duration) -> u64 {
-    let debt = word & u64::from(u32::MAX);
+    let debt = word & MOST_DEBT;
     if debt == 0 {
         return 0;
     }
-    let since = millis(now).wrapping_sub(millis_of(word));
-    // A time before that of the debt: the clock was set back, or a pick was overtaken.
-    let since = if since > u32::MAX / 2 { 0 } else { since };
+    let since = millis(now).wrapping_sub(word >> DEBT_BITS) & TIME;
+    // A time before that of the debt: the clock was set back, or a failure was overtaken.
+    let since = if since > TIME / 2 { 0 } else { since };
     let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-    let half = (lifetime.min(1 << 40) * 2 / 3).max(1);
-    let since = u64::from(since);
+    let half = (lifetime.min(1 << 38) * 2 / 3).max(1);
     let halvings = since / half;
-    if halvings >= 32 {
+    if halvings >= u64::from(DEBT_BITS) {
         return 0;
     }
     let debt = debt >> halvings;
     debt - debt * (since % half) / (2 * half)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "modulo 2^32")]
-fn millis(time: Timestamp) -> u32 {
-    (time.as_nanos() / 1_000_000) as u32
-}
-
-fn millis_of(word: u64) -> u32 {
-    (word >> 32) as u32
+/// Returns a time in milliseconds, modulo 2^40.
+fn millis(time: Timestamp) -> u64 {
+    (time.as_nanos() / 1_000_000) & TIME
 }
 
 #[cfg(all(test, not(equipoise_loom)))]
@@ -152,20 +131,14 @@ mod tests {
     fn a_failure_counts_as_a_request_that_halves_in_two_thirds_of_its_lifetime() {
         let debts = FailureDebts::new();
         let member = MemberId::new(3);
-        debts.add(member);
+        debts.add(member, seconds(0), LIFETIME);
         assert_eq!(
             debts.get(member, seconds(0), LIFETIME),
             0,
             "it has not joined"
         );
         debts.join(member, 1600);
-        debts.add(member);
-        assert_eq!(
-            debts.get(member, seconds(100), LIFETIME),
-            ONE_FAILURE,
-            "fresh"
-        );
-        debts.settle(member, seconds(100), LIFETIME);
+        debts.add(member, seconds(100), LIFETIME);
         let at = |time| debts.get(member, seconds(time), LIFETIME);
         assert_eq!([at(100), at(101), at(102), at(104)], [256, 192, 128, 64]);
         assert_eq!((at(99), at(200)), (256, 0));
@@ -176,8 +149,7 @@ mod tests {
         let debts = FailureDebts::new();
         let member = MemberId::new(0);
         debts.join(member, 1600);
-        debts.add(member);
-        debts.settle(member, seconds(0), LIFETIME);
+        debts.add(member, seconds(0), LIFETIME);
         let step = Duration::from_millis(10);
         let area: u64 = (0..6_000)
             .map(|at| debts.get(member, Timestamp::ORIGIN + step * at, LIFETIME))
@@ -187,11 +159,41 @@ mod tests {
     }
 
     #[test]
+    fn a_debt_is_gone_at_any_later_time() {
+        let debts = FailureDebts::new();
+        let member = MemberId::new(0);
+        debts.join(member, 1600);
+        debts.add(member, seconds(1), LIFETIME);
+        for days in 1..=6_000 {
+            let now = seconds(days * 86_400);
+            assert_eq!(debts.get(member, now, LIFETIME), 0, "day {days}");
+        }
+        debts.add(member, seconds(6_000 * 86_400), LIFETIME);
+        let now = seconds(6_000 * 86_400 + 2);
+        assert_eq!(debts.get(member, now, LIFETIME), ONE_FAILURE / 2);
+    }
+
+    #[test]
+    fn a_reset_forgets_members_that_are_not_eligible_too() {
+        let debts = FailureDebts::new();
+        let members = [0, 40].map(MemberId::new);
+        for member in members {
+            debts.join(member, 1600);
+            debts.add(member, seconds(0), LIFETIME);
+        }
+        debts.reset();
+        for member in members {
+            assert_eq!(debts.get(member, seconds(0), LIFETIME), 0);
+            assert_eq!(debts.units(member), Some(1600));
+        }
+    }
+
+    #[test]
     fn a_new_member_in_the_slot_has_no_debt() {
         let debts = FailureDebts::new();
         let (former, present) = (MemberId::new(1), MemberId::new(1));
         debts.join(former, 1600);
-        debts.add(former);
+        debts.add(former, seconds(0), LIFETIME);
         debts.join(former, 800);
         assert_eq!(
             debts.get(former, seconds(0), LIFETIME),

@@ -12,7 +12,6 @@
 
 mod choice;
 mod failures;
-mod fallback;
 mod pool;
 mod reports;
 mod settings;
@@ -26,27 +25,30 @@ use std::time::Duration;
 
 pub use reports::{PrequalReports, PrequalTarget, ProbeReport};
 
-use choice::{Contender, Contenders, UNITS_OF_ONE, load};
+use choice::{Contender, Contenders, load};
 use failures::ONE_FAILURE;
-use fallback::DrawnPair;
 use pool::PLACES;
 use reports::PrequalState;
 use threshold::WHOLE;
 use uses::most_uses;
 
 use super::lots::Lots;
+use super::sampling::{LoadPerWeight, Sampling};
 use super::{
     Candidate, Candidates, GroupChange, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers,
     Scheduler,
 };
 use crate::clock::Timestamp;
-use crate::member::{Ended, MemberId, MemberState, Outcome};
+use crate::member::{Ended, MemberId, MemberState};
 
 /// With fewer reports, the pick does not use them.
 const FEWEST_REPORTS: usize = 2;
 
-/// How often two members are drawn when the winner cannot be claimed.
-const DRAWS: usize = 4;
+/// A pick without reports: the less busy of two members, which are drawn in proportion to
+/// their weights.
+///
+/// Source: Mitzenmacher, *The power of two choices in randomized load balancing* (2001).
+const WITHOUT_REPORTS: Sampling = Sampling::new(0);
 
 /// Picks the least loaded member of those that have reported lately.
 ///
@@ -90,8 +92,8 @@ const DRAWS: usize = 4;
 ///
 /// A member that fails at once has few requests in flight, and would attract all others. So
 /// a failed request counts as in flight for 10 s on average
-/// ([`with_failure_lifetime`](Self::with_failure_lifetime)); its weight fades over time.
-/// While it counts for half a request or more, the member's reports are hot. A member gets
+/// ([`with_failure_lifetime`](Self::with_failure_lifetime)); its weight fades over time. A
+/// response with status 429 or 5xx counts as failed, whatever its outcome. While it counts for half a request or more, the member's reports are hot. A member gets
 /// no more than its share if the lifetime is longer than the time that the others take for a
 /// request.
 ///
@@ -292,46 +294,17 @@ impl Prequal {
             .get(member, now.unwrap_or_default(), lifetime)
     }
 
-    fn settle_debt(&self, member: MemberId, now: Option<Timestamp>) {
-        let state = self.state();
-        let lifetime = state.settings.failure_lifetime();
-        state
-            .failures
-            .settle(member, now.unwrap_or_default(), lifetime);
-    }
-
-    fn draw_pair<'c>(
-        &self,
-        candidates: &Candidates<'c>,
-        context: &PickContext<'_>,
-    ) -> Option<DrawnPair<'c>> {
-        DrawnPair::draw(candidates, context.random(), |one| {
-            self.local_load(one, context.now())
-        })
-    }
-
     /// Returns the load of a member as this balancer sees it.
-    fn local_load(&self, one: &Candidate<'_>, now: Option<Timestamp>) -> u64 {
-        load(one.state().in_flight(), self.debt(one.id(), now))
+    fn local_load(&self, one: &Candidate<'_>, now: Option<Timestamp>) -> LoadPerWeight {
+        let load = load(one.state().in_flight(), self.debt(one.id(), now));
+        LoadPerWeight::new(load, one.weight())
     }
 
     /// Picks without reports.
     fn fall_back<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
         let state = self.state();
-        for _ in 0..DRAWS {
-            let Some(pair) = self.draw_pair(candidates, context) else {
-                break;
-            };
-            if let Ok(claim) = candidates.claim(pair.winner.id()) {
-                for one in pair.drawn() {
-                    self.settle_debt(one.id(), context.now());
-                }
-                state.pool.count_pick(claim.member().id());
-                state.count_due();
-                return Pick::Claimed(claim);
-            }
-        }
-        let pick = candidates.claim_first(candidates.iter());
+        let load = |one: &Candidate<'_>| self.local_load(one, context.now());
+        let pick = WITHOUT_REPORTS.pick(candidates, context, load);
         if let Pick::Claimed(claim) = &pick {
             state.pool.count_pick(claim.member().id());
             state.count_due();
@@ -348,9 +321,6 @@ impl Prequal {
         context: &PickContext<'_>,
     ) {
         let state = self.state();
-        for one in contenders.iter() {
-            self.settle_debt(one.candidate.id(), context.now());
-        }
         let most = most_uses(&state.settings, used.report.uses, members, context.random());
         state.pool.count_use(&used.report, most);
         if used.report.uses + 1 >= most {
@@ -405,45 +375,35 @@ impl Scheduler for Prequal {
             let best = contenders.choose(context.random())?;
             return Some(best.candidate.id());
         }
-        let pair = self.draw_pair(candidates, context)?;
-        Some(pair.winner.id())
+        WITHOUT_REPORTS.peek(candidates, context, |one| {
+            self.local_load(one, context.now())
+        })
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
-        let now = context.now();
         let contenders = self.contenders(candidates, context);
-        let per_weight = |load: u64, one: &Candidate<'_>| {
-            let one_request = ONE_FAILURE * u64::from(one.weight().units());
-            (load * UNITS_OF_ONE) as f64 / one_request as f64
-        };
-        let mut details;
-        if contenders.len() >= FEWEST_REPORTS {
-            details = PickDetails::comparing(
-                "requests in flight as reported, this one and failed ones included, by weight",
-            );
-            for one in contenders.iter() {
-                let score = per_weight(one.load(), &one.candidate);
-                details = details.score(one.candidate.id(), score);
-            }
-            for one in contenders.iter().filter(|it| !it.is_hot) {
-                let latency = Duration::from_nanos(one.report.latency);
-                let name = one.candidate.state().name();
-                details = details.note(format!("{name} is cold, with a latency of {latency:?}"));
-            }
-            if contenders.iter().any(|it| !it.is_hot) {
-                details =
-                    details.note("of the cold members, that with the least latency is picked");
-            }
-        } else {
-            details = PickDetails::comparing(
-                "requests in flight from here, this one and failed ones included, by weight",
-            )
-            .note("this pick uses no reports, or there are too few: two members are drawn");
-            let pair = self.draw_pair(candidates, context);
-            for one in pair.iter().flat_map(DrawnPair::drawn) {
-                let score = per_weight(self.local_load(&one, now), &one);
-                details = details.sample(one.id()).score(one.id(), score);
-            }
+        if contenders.len() < FEWEST_REPORTS {
+            let load = |one: &Candidate<'_>| self.local_load(one, context.now());
+            let measure =
+                "requests in flight from here, this one and failed ones included, by weight";
+            return WITHOUT_REPORTS
+                .explain(candidates, context, load, (measure, ONE_FAILURE as f64))
+                .note("this pick uses no reports, or there are too few: two members are drawn");
+        }
+        let mut details = PickDetails::comparing(
+            "requests in flight as reported, this one and failed ones included, by weight",
+        );
+        for one in contenders.iter() {
+            let load = LoadPerWeight::new(one.load(), one.candidate.weight());
+            details = details.score(one.candidate.id(), load.shown() / ONE_FAILURE as f64);
+        }
+        for one in contenders.iter().filter(|it| !it.is_hot) {
+            let latency = Duration::from_nanos(one.report.latency);
+            let name = one.candidate.state().name();
+            details = details.note(format!("{name} is cold, with a latency of {latency:?}"));
+        }
+        if contenders.iter().any(|it| !it.is_hot) {
+            details = details.note("of the cold members, that with the least latency is picked");
         }
         details.ignoring_hash(context)
     }
@@ -455,8 +415,11 @@ impl Scheduler for Prequal {
     }
 
     fn on_ended(&self, member: &MemberState, ended: &Ended) {
-        if ended.outcome == Outcome::Failure {
-            self.state().failures.add(member.id());
+        let state = self.state();
+        let lifetime = state.settings.failure_lifetime();
+        if ended.has_failed() && !lifetime.is_zero() {
+            let now = ended.at.unwrap_or_default();
+            state.failures.add(member.id(), now, lifetime);
         }
     }
 

@@ -295,13 +295,11 @@ impl PrequalState {
         before / WHOLE..before.wrapping_add(rate) / WHOLE
     }
 
-    /// Forgets all reports and failures.
+    /// Forgets all reports, their quantile and all failures.
     pub(super) fn reset(&self) {
         self.pool.clear();
-        let members = self.members.lock();
-        for target in &members.list {
-            self.failures.reset(target.id);
-        }
+        self.threshold.clear();
+        self.failures.reset();
     }
 
     /// Returns whether a report is hot.

@@ -45,6 +45,12 @@ impl HotThreshold {
         self.threshold.store(*threshold, Relaxed);
     }
 
+    /// Forgets all loads.
+    pub(super) fn clear(&self) {
+        self.count.store(0, Relaxed);
+        self.threshold.store(0, Relaxed);
+    }
+
     /// Returns the quantile; loads above it are hot.
     pub(super) fn get(&self) -> u64 {
         self.threshold.load(Relaxed)
@@ -72,5 +78,9 @@ mod tests {
         assert_eq!(threshold.get(), 873 + 63);
         threshold.observe(1_000, WHOLE * 84 / 100);
         assert_eq!(threshold.get(), 874 + 106);
+        threshold.clear();
+        assert_eq!(threshold.get(), 0);
+        threshold.observe(3, WHOLE / 2);
+        assert_eq!(threshold.get(), 3, "the earlier loads do not count");
     }
 }
