@@ -80,3 +80,43 @@ fn threads_that_pick_and_report_at_once_lose_no_request() {
     assert_eq!(members.iter().map(|it| it.picked()).sum::<u64>(), 9_000);
     assert!(members.iter().all(|it| it.in_flight() == 0));
 }
+
+#[test]
+fn a_member_that_never_reports_is_tried_now_and_then() {
+    let (reports, clock) = (PrequalReports::new(), ManualClock::new());
+    let balancer = Balancer::builder()
+        .scheduler(Prequal::new(&reports))
+        .clock(clock.clone())
+        .seed(1)
+        .members((0..4).map(|index| (format!("m{index}"), (), MemberSpec::new())))
+        .build()
+        .unwrap();
+    for _ in 0..10_000 {
+        clock.advance(Duration::from_millis(1));
+        for name in ["m1", "m2", "m3"] {
+            let latency = Duration::from_secs(9);
+            let report = ProbeReport {
+                in_flight: 500,
+                latency,
+            };
+            reports.report(name, report, clock.now());
+        }
+        drop(balancer.pick(&PickRequest::new()).unwrap());
+    }
+    let picked = balancer.member("m0").unwrap().picked();
+    // A quarter of a hundredth.
+    assert!((10..50).contains(&picked), "{picked} of 10000");
+}
+
+#[test]
+fn a_new_scheduler_has_the_default_settings_whatever_the_reports_had() {
+    let reports = PrequalReports::new();
+    drop(Prequal::by_responses(&reports).with_quantile(0.9));
+    let balancer = Balancer::builder()
+        .scheduler(Prequal::new(&reports))
+        .members((0..9).map(|index| (format!("m{index}"), (), MemberSpec::new())))
+        .build()
+        .unwrap();
+    drop(balancer.pick(&PickRequest::new()).unwrap());
+    assert_eq!(reports.due(), 3, "members to ask for each pick");
+}

@@ -76,8 +76,9 @@ const WITHOUT_REPORTS: Sampling = Sampling::new(0);
 ///   `2 / ((1 - 16/n) * probes - removals)`, at least 1, and rounded at random.
 /// * Each pick also removes one report, in turn the oldest and the worst
 ///   ([`with_removals_per_pick`](Self::with_removals_per_pick)). The last two stay.
-/// * If members report with their responses only, a tenth of the picks does not use reports,
-///   so that all members report ([`by_responses`](Self::by_responses)).
+/// * One in a hundred picks does not use reports ([`with_exploration`](Self::with_exploration)),
+///   so that a member whose reports do not arrive gets requests. If members report with their
+///   responses only, it is one in ten ([`by_responses`](Self::by_responses)).
 /// * Up to 16 members, all of them can have a report in the pool, and reports are only
 ///   removed by age.
 /// * A pick that does not use reports, or finds fewer than two, draws two members in
@@ -118,6 +119,7 @@ const WITHOUT_REPORTS: Sampling = Sampling::new(0);
 /// let balancer = Balancer::builder()
 ///     .scheduler(Prequal::new(&reports))
 ///     .clock(clock.clone())
+///     .seed(1)
 ///     .members(["a", "b", "c"].map(|name| (name, (), MemberSpec::new())))
 ///     .build()?;
 /// for (name, in_flight) in [("a", 5), ("b", 4), ("c", 7)] {
@@ -139,9 +141,11 @@ impl Prequal {
     /// the reports with another scheduler.
     ///
     /// Its rates are those of the paper: three members are asked for each pick, and one
-    /// report is removed.
+    /// report is removed. A hundredth of the picks does not use reports. All settings of an
+    /// earlier scheduler with these reports are set back.
     #[must_use]
     pub fn new(reports: &PrequalReports) -> Self {
+        reports.state().settings.set_defaults();
         Self {
             reports: reports.clone(),
         }
@@ -189,6 +193,7 @@ impl Prequal {
     /// let balancer = Balancer::builder()
     ///     .scheduler(Prequal::new(&reports).with_quantile(0.84))
     ///     .clock(clock.clone())
+    ///     .seed(1)
     ///     .members(["a", "b", "c"].map(|name| (name, (), MemberSpec::new())))
     ///     .build()?;
     /// for (name, in_flight, millis) in [("a", 5, 20), ("b", 4, 30), ("c", 70, 1)] {
@@ -221,11 +226,12 @@ impl Prequal {
         self
     }
 
-    /// Sets the share of picks that do not use reports, from 0, the default, to 1. They draw
-    /// two members, as if there were too few reports.
+    /// Sets the share of picks that do not use reports, from 0 to 1; 0.01 by default. They
+    /// draw two members, as if there were too few reports.
     ///
-    /// It is needed if members report with their responses only. Without it, members that get
-    /// no requests do not report, and those with reports get all requests.
+    /// With 0, a member whose reports do not arrive gets no request while two others have
+    /// reports. If members report with their responses only, set a greater share: members
+    /// that get no requests do not report.
     #[must_use]
     pub fn with_exploration(self, share: f64) -> Self {
         self.state().settings.set_exploration(share);

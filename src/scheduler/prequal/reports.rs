@@ -69,6 +69,7 @@ pub struct PrequalTarget {
 /// let balancer = Balancer::builder()
 ///     .scheduler(Prequal::new(&reports))
 ///     .clock(clock.clone())
+///     .seed(1)
 ///     .members(["a", "b"].map(|name| (name, (), MemberSpec::new())))
 ///     .build()?;
 /// let latency = Duration::from_millis(10);

@@ -29,14 +29,25 @@ pub(super) struct PrequalSettings {
 
 impl PrequalSettings {
     pub(super) fn new() -> Self {
-        Self {
+        let settings = Self {
             quantile: AtomicU64::new(0),
-            probes: AtomicU64::new(3 * WHOLE),
-            removals: AtomicU64::new(WHOLE),
+            probes: AtomicU64::new(0),
+            removals: AtomicU64::new(0),
             exploration: AtomicU64::new(0),
-            max_age: AtomicU64::new(1_000_000_000),
-            failure_lifetime: AtomicU64::new(10_000_000_000),
-        }
+            max_age: AtomicU64::new(0),
+            failure_lifetime: AtomicU64::new(0),
+        };
+        settings.set_defaults();
+        settings
+    }
+
+    pub(super) fn set_defaults(&self) {
+        self.set_quantile(0.0);
+        self.set_probes(3.0);
+        self.set_removals(1.0);
+        self.set_exploration(0.01);
+        self.set_max_age(Duration::from_secs(1));
+        self.set_failure_lifetime(Duration::from_secs(10));
     }
 
     pub(super) fn set_quantile(&self, quantile: f64) {

@@ -29,7 +29,7 @@ impl World {
         let (reports, clock) = (PrequalReports::new(), ManualClock::new());
         let members = specs.into_iter().enumerate();
         let balancer = Balancer::builder()
-            .scheduler(set(Prequal::new(&reports)))
+            .scheduler(set(Prequal::new(&reports).with_exploration(0.0)))
             .clock(clock.clone())
             .seed(7)
             .members(members.map(|(index, spec)| (format!("m{index}"), (), spec)))
