@@ -59,7 +59,8 @@ impl PooledReport {
     }
 }
 
-/// Up to 16 reports, at most one of each member.
+/// Up to 16 reports, one of each member: for a moment two, while writers store reports of one
+/// member at the same time.
 #[derive(Debug, Default)]
 pub(super) struct ReportPool {
     places: [Place; PLACES],
@@ -118,9 +119,22 @@ impl ReportPool {
             let number = u64::from(self.next_number());
             let state = number << (IN_FLIGHT_BITS + USES_BITS) | in_flight;
             place.state.store(state, Release);
+            self.keep_latest(member);
             return true;
         }
         false
+    }
+
+    /// Removes all reports of a member but the latest: writers at the same time may each have
+    /// taken a place for it.
+    fn keep_latest(&self, member: MemberId) {
+        let reports = || self.iter().filter(|report| report.member == member);
+        let Some(latest) = reports().max_by_key(PooledReport::age_key) else {
+            return;
+        };
+        for report in reports().filter(|it| it.age_key() < latest.age_key()) {
+            self.remove(&report);
+        }
     }
 
     /// Returns the place for a report of a member that has none, with its state.
@@ -251,6 +265,7 @@ mod tests {
     use super::{PLACES, ReportPool};
     use crate::clock::Timestamp;
     use crate::member::MemberId;
+    use crate::sync::Relaxed;
 
     fn at(nanos: u64) -> Timestamp {
         Timestamp::from_nanos(nanos)
@@ -281,6 +296,38 @@ mod tests {
         assert!(!pool.insert(ids[0], 1, 0, at(4)), "it was overtaken");
         assert_eq!(pool.iter().count(), 1);
         assert_eq!(pool.of(ids[0]).unwrap().in_flight, 2);
+    }
+
+    #[test]
+    fn of_two_reports_of_a_member_the_later_one_stays() {
+        for times in [[3, 4], [4, 3]] {
+            let pool = ReportPool::default();
+            let ids = ids(2);
+            for (&id, time) in ids.iter().zip(times) {
+                pool.insert(id, 0, 0, at(time));
+            }
+            // As if two writers had each taken a place for it.
+            pool.places[1].member.store(ids[0].to_bits(), Relaxed);
+            pool.keep_latest(ids[0]);
+            let left: Vec<_> = pool.iter().map(|it| it.at).collect();
+            assert_eq!(left, [at(4)]);
+        }
+    }
+
+    #[test]
+    fn threads_that_report_one_member_leave_one_report() {
+        let pool = ReportPool::default();
+        let id = ids(1)[0];
+        for round in 0..500 {
+            pool.clear();
+            std::thread::scope(|scope| {
+                for time in 0..3 {
+                    let pool = &pool;
+                    scope.spawn(move || pool.insert(id, 0, 0, at(round * 10 + time)));
+                }
+            });
+            assert_eq!(pool.iter().count(), 1);
+        }
     }
 
     #[test]
