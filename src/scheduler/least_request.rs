@@ -43,8 +43,9 @@ use crate::sync::{AtomicU64, Relaxed};
 ///
 /// Source: Mitzenmacher, *The power of two choices in randomized load balancing* (2001);
 /// the failure debt is this crate's own. Cost: a pick takes no lock; among members that are
-/// drawn, constant time, unless most members of the tier cannot be picked. The table for
-/// the draws is computed when members or weights change ([`Scheduler::plan`]).
+/// drawn, constant time, unless members with most of the tier's weight cannot be picked or
+/// ramp up: then a pick may read all members. The table for the draws is computed when
+/// members or weights change ([`Scheduler::plan`]).
 ///
 /// # Examples
 ///

@@ -22,7 +22,43 @@ const DRAWS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Lots {
     /// By tier, in ascending order.
-    tiers: Box<[(u16, Box<[Lot]>)]>,
+    tiers: Box<[TierLots]>,
+}
+
+/// The tables of one tier.
+#[derive(Debug)]
+struct TierLots {
+    tier: u16,
+    all: Box<[Lot]>,
+    /// A member with more than half of the weight, and the table of the others: once it is
+    /// drawn, most further draws would repeat it.
+    without: Option<(MemberId, Box<[Lot]>)>,
+}
+
+impl TierLots {
+    fn new(tier: u16, members: &[(MemberId, u32)]) -> Self {
+        let total: u64 = members.iter().map(|&(_, weight)| u64::from(weight)).sum();
+        let heaviest = members.iter().max_by_key(|&&(_, weight)| weight);
+        let heaviest = heaviest.filter(|&&(_, weight)| 2 * u64::from(weight) > total);
+        let without = heaviest.map(|&(heaviest, _)| {
+            let others = members.iter().filter(|&&(member, _)| member != heaviest);
+            (heaviest, alias_table(&others.copied().collect::<Vec<_>>()))
+        });
+        Self {
+            tier,
+            all: alias_table(members),
+            without,
+        }
+    }
+
+    /// Returns the table to draw a further member from.
+    #[inline]
+    fn after(&self, drawn: &DrawnMembers<'_>) -> &[Lot] {
+        match &self.without {
+            Some((heaviest, others)) if drawn.contains(*heaviest) => others,
+            _ => &self.all,
+        }
+    }
 }
 
 /// One entry of an alias table: all have the same chance.
@@ -47,7 +83,7 @@ impl Lots {
         }
         let tiers = tiers.into_iter();
         Self {
-            tiers: tiers.map(|(tier, it)| (tier, alias_table(&it))).collect(),
+            tiers: tiers.map(|(tier, it)| TierLots::new(tier, &it)).collect(),
         }
     }
 
@@ -72,7 +108,7 @@ impl Lots {
         let table = lots.and_then(|lots| lots.table(candidates));
         let random = &mut random.split();
         for _ in 0..table.map_or(0, |_| DRAWS) {
-            let drawn = draw_lot(table?, random);
+            let drawn = draw_lot(&table?.all, random);
             let drawn = drawn.and_then(|member| candidates.get(member));
             if let Some(one) = drawn.filter(&open) {
                 if takes(&one, random) {
@@ -87,9 +123,7 @@ impl Lots {
     /// room, and for which `allowed` holds.
     ///
     /// The first one is drawn in proportion to the weights, and each further one likewise
-    /// among the rest. If one of many members has most of the weight, so that the draws repeat
-    /// it, there may be fewer than `count`: a pick must not add up the weights of all members
-    /// for most requests.
+    /// among the rest. There are fewer than `count` only if there are no more.
     pub(super) fn draw_several<'c>(
         lots: Option<&Self>,
         candidates: &Candidates<'c>,
@@ -101,25 +135,17 @@ impl Lots {
         let random = &mut random.split();
         let table = lots.and_then(|lots| lots.table(candidates));
         while drawn.len < count.min(MOST_CHOICES) {
-            let (mut found, mut repeats) = (None, false);
-            for _ in 0..table.map_or(0, |_| DRAWS) {
-                let next = draw_lot(table.unwrap_or(&[]), random);
-                let Some(one) = next.and_then(|member| candidates.get(member)) else {
-                    continue;
-                };
-                if drawn.contains(one.id()) {
-                    repeats = true;
-                } else if is_open(candidates, &one) && allowed(&one) && takes(&one, random) {
-                    found = Some(one);
-                    break;
-                }
-            }
-            if found.is_none() && (!repeats || candidates.len() <= DRAWS) {
-                found = draw_by_sum(candidates, random, |one| {
-                    is_open(candidates, one) && allowed(one) && !drawn.contains(one.id())
-                });
-            }
-            let Some(one) = found else {
+            let open = |one: &Candidate<'c>| {
+                !drawn.contains(one.id()) && is_open(candidates, one) && allowed(one)
+            };
+            let table = table.map_or(&[][..], |table| table.after(&drawn));
+            let draws = if table.is_empty() { 0 } else { DRAWS };
+            let found = (0..draws).find_map(|_| {
+                let next = draw_lot(table, random);
+                let one = next.and_then(|member| candidates.get(member));
+                one.filter(&open).filter(|one| takes(one, random))
+            });
+            let Some(one) = found.or_else(|| draw_by_sum(candidates, random, open)) else {
                 break;
             };
             drawn.members[drawn.len] = Some(one);
@@ -142,16 +168,16 @@ impl Lots {
         })
     }
 
-    /// Returns the table of the tier that serves now; `None` if members of another tier
+    /// Returns the tables of the tier that serves now; `None` if members of another tier
     /// serve, too.
-    fn table(&self, candidates: &Candidates<'_>) -> Option<&[Lot]> {
+    fn table(&self, candidates: &Candidates<'_>) -> Option<&TierLots> {
         let tier = candidates.at(0)?.spec().tier();
         let last = candidates.at(candidates.len() - 1)?;
         if last.spec().tier() != tier {
             return None;
         }
-        let at = self.tiers.binary_search_by_key(&tier, |(tier, _)| *tier);
-        Some(&self.tiers[at.ok()?].1)
+        let at = self.tiers.binary_search_by_key(&tier, |it| it.tier);
+        Some(&self.tiers[at.ok()?])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use equipoise::random::Random;
 use equipoise::scheduler::{LeastRequest, WeightedRandom};
-use equipoise::{Lease, MemberSpec, PickRequest, Scheduler};
+use equipoise::{Flag, Lease, MemberSpec, PickRequest, Scheduler};
 
 use crate::support::{Indexed, assert_near, balancer, counts, pick, weight};
 
@@ -136,4 +136,42 @@ fn long_queues_are_rare() {
     // Two requests a member on average. By random picks, 1.7 % of the members have more than 5.
     let share = long as f64 / (50 * rounds) as f64;
     assert!(share < 0.002, "{share}");
+}
+
+/// How often each member is the second one drawn, over so many picks.
+fn second_draws(balancer: &Indexed, picks: usize) -> Vec<usize> {
+    let mut counts = vec![0; balancer.len()];
+    for _ in 0..picks {
+        let explanation = balancer.explain(&PickRequest::new());
+        let samples = &explanation.details().samples;
+        assert_eq!(samples.len(), 2, "{explanation}");
+        assert_ne!(samples[0], samples[1]);
+        let members = balancer.members();
+        let second = members.iter().find(|it| it.id() == samples[1]).unwrap();
+        counts[second.name()[1..].parse::<usize>().unwrap()] += 1;
+        drop(pick(balancer));
+    }
+    counts
+}
+
+#[test]
+fn two_members_are_drawn_though_one_has_nearly_all_the_weight() {
+    let drawing = LeastRequest::new().with_scan_max(0).unwrap();
+    let specs = [1_000, 6, 3, 1].map(weight);
+    let counts = second_draws(&balancer(drawing, specs.into()), 3_000);
+    assert_near(counts[1], 1_800.0, 0.1);
+    assert_near(counts[2], 900.0, 0.1);
+}
+
+#[test]
+fn two_members_are_drawn_though_most_cannot_be_picked() {
+    let drawing = LeastRequest::new().with_scan_max(0).unwrap();
+    let balancer = balancer(drawing, vec![MemberSpec::new(); 50]);
+    for at in 2..50 {
+        balancer
+            .set_flag(&format!("m{at}"), Flag::Disabled)
+            .unwrap();
+    }
+    let counts = second_draws(&balancer, 500);
+    assert_near(counts[0], 250.0, 0.2);
 }

@@ -7,7 +7,7 @@ use equipoise::clock::ManualClock;
 use equipoise::scheduler::{LeastRequest, PeakEwma};
 use equipoise::{Lease, MemberSpec, Outcome, Scheduler};
 
-use crate::support::{Indexed, clocked, pick};
+use crate::support::{Indexed, clocked, pick, weight};
 
 /// Four members, of which `m0` fails at once or does not. Other requests take 100 ms, and
 /// each millisecond brings a new one.
@@ -129,4 +129,24 @@ fn a_debt_is_forgotten_after_some_half_lives() {
     clock.advance(Duration::from_secs(2));
     let share = share(&balancer);
     assert!((70..130).contains(&share), "{share}");
+}
+
+#[test]
+fn a_member_with_most_of_the_weight_that_fails_at_once_loses_its_share() {
+    let mut specs = vec![weight(300)];
+    specs.resize(17, weight(1));
+    let (balancer, clock) = clocked(LeastRequest::new(), specs);
+    let mut heavy = 0;
+    for _ in 0..10_000 {
+        clock.advance(Duration::from_millis(1));
+        let lease = pick(&balancer);
+        let fails = *lease == 0;
+        heavy += u32::from(fails);
+        lease.finish(if fails {
+            Outcome::Failure
+        } else {
+            Outcome::Success
+        });
+    }
+    assert!(heavy < 1_000, "{heavy} of 10000");
 }
