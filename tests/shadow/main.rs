@@ -5,6 +5,8 @@
     reason = "a balancer that cannot be set up ends its test"
 )]
 
+mod late;
+
 use equipoise::scheduler::{
     ByBusyness, ByRequests, ByTraffic, Maglev, Prequal, PrequalReports, Shadow,
 };

@@ -213,6 +213,10 @@ where
     /// shadow would pick, and its scores.
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
         let (plans, active) = plans(candidates);
+        // First, as in a pick: its numbers follow from those that the active one draws next.
+        let number = self.state().number();
+        let chosen = self.ask_shadow(candidates, plans, context, number);
+        let random = random_of_shadow(context, number);
         let details = candidates.planned(active, |candidates| {
             self.active.explain(candidates, context)
         });
@@ -220,11 +224,8 @@ where
         if self.state().has_panicked() {
             return details.note(format!("the shadow {name} has panicked and is not asked"));
         }
-        let number = self.state().number();
-        let chosen = self.ask_shadow(candidates, plans, context, number);
         let chosen = chosen.map_or("a member that is not known", |one| one.state().name());
         let details = details.note(format!("the shadow {name} picks {chosen}"));
-        let random = random_of_shadow(context, number);
         let context = PickContext {
             random: &random,
             ..*context
