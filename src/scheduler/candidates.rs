@@ -56,6 +56,8 @@ pub struct Candidates<'c> {
     pub(super) read: Cell<bool>,
     /// Whether ties are settled in reverse order, which is how `explain` detects a tie.
     pub(super) reversed: bool,
+    /// Whether they include changes that no scheduler has followed yet, as in `explain`.
+    pub(super) preview: bool,
 }
 
 impl<'c> Candidates<'c> {
@@ -67,6 +69,15 @@ impl<'c> Candidates<'c> {
             claimed: Cell::new(None),
             read: Cell::new(false),
             reversed: false,
+            preview: false,
+        }
+    }
+
+    /// As [`new`](Self::new), with changes that are due but not applied yet.
+    pub(crate) fn preview(picture: &'c Picture, tried: &'c [MemberId]) -> Self {
+        Self {
+            preview: true,
+            ..Self::new(picture, tried)
         }
     }
 

@@ -52,6 +52,7 @@ impl<'c> Candidates<'c> {
                 claimed: Cell::new(self.claimed.get()),
                 read: Cell::new(self.read.get()),
                 reversed: self.reversed,
+                preview: self.preview,
             },
         };
         act(&part.part)

@@ -86,7 +86,13 @@ impl Scheduler for Rotation {
     }
 
     fn peek(&self, candidates: &Candidates<'_>, _: &PickContext<'_>) -> Option<MemberId> {
-        self.order.settled(|order| order.peek(candidates))
+        self.order.settled(|order| {
+            if candidates.preview {
+                order.copy_for(candidates).peek(candidates)
+            } else {
+                order.peek(candidates)
+            }
+        })
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {

@@ -8,7 +8,7 @@
 mod late;
 
 use equipoise::scheduler::{
-    ByBusyness, ByRequests, ByTraffic, Maglev, Prequal, PrequalReports, Shadow,
+    ByBusyness, ByRequests, ByTraffic, Maglev, Prequal, PrequalReports, Rotation, Shadow,
 };
 use equipoise::{Balancer, MemberSpec, PickError, PickRequest, Scheduler};
 
@@ -25,13 +25,14 @@ fn balancer(members: usize, spec: &MemberSpec, scheduler: impl Scheduler) -> Bal
 /// A constructor of a scheduler.
 type New = fn() -> Box<dyn Scheduler>;
 
-const ALL: [New; 6] = [
+const ALL: [New; 7] = [
     || Box::new(ByBusyness::new()),
     || Box::new(ByBusyness::weighted()),
     || Box::new(ByRequests::new()),
     || Box::new(ByTraffic::new()),
     || Box::new(Maglev::new()),
     || Box::new(Prequal::new(&PrequalReports::new())),
+    || Box::new(Rotation::new()),
 ];
 
 #[test]

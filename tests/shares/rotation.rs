@@ -1,6 +1,7 @@
 //! Smoothness over a balancer's picks, with turns that are made ahead.
 
-use equipoise::scheduler::Rotation;
+use equipoise::random::Random;
+use equipoise::scheduler::{Rotation, Shadow};
 use equipoise::{ByRequests, Flag, MemberSpec, PickRequest, Scheduler, Weight};
 
 use crate::support::{Indexed, balancer, pick, picked, weight};
@@ -33,6 +34,31 @@ fn each_prefix_of_the_picks_keeps_the_bound() {
         let (lead, lag) = extremes(&balancer, &weights, 2_000);
         assert!(lead <= bound && lag <= bound, "{weights:?}: {lead} {lag}");
     }
+}
+
+#[test]
+fn as_its_own_shadow_it_agrees_though_members_are_full_or_tried() {
+    let shadow = Shadow::new(Rotation::new(), Rotation::new());
+    let report = shadow.report();
+    let specs = [9, 3, 2, 1].map(|one| weight(one).with_max_in_flight(3));
+    let balancer = balancer(shadow, specs.into());
+    let random = Random::seeded(5);
+    let mut running = Vec::new();
+    for _ in 0..5_000 {
+        let tried = [balancer.member("m0").unwrap().id()];
+        let mut request = PickRequest::new();
+        if random.below(5) == 0 {
+            request = request.with_tried(&tried);
+        }
+        running.extend(balancer.pick(&request));
+        if random.below(10) < 8 && !running.is_empty() {
+            let at = usize::try_from(random.below(running.len() as u64)).unwrap();
+            drop(running.swap_remove(at));
+        }
+    }
+    let summary = report.summary();
+    assert!(summary.compared > 3_000, "{report}");
+    assert_eq!(summary.agreed, summary.compared, "{report}");
 }
 
 /// The longest streak of the last member over so many picks.

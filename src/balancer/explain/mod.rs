@@ -216,7 +216,7 @@ impl<W> Balancer<W> {
         let status = |seat: &Seat| preview.status(seat);
 
         let plan = view.plan.as_ref();
-        let mut candidates = Candidates::new(&picture, request.tried).with_plan(plan);
+        let mut candidates = Candidates::preview(&picture, request.tried).with_plan(plan);
         // Each question draws the same numbers: those that the next pick would draw.
         let randoms: [Random; 3] = std::array::from_fn(|_| shared.random.duplicate());
         let [first, second, third] = randoms.each_ref().map(|random| PickContext {

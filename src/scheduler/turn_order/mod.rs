@@ -33,6 +33,7 @@ mod tests;
 use heaps::{ELECTION, Releases, TurnEntry, TurnHeaps, TurnPlace, clamped};
 
 use super::heap::grow;
+use super::ranking::Ranking;
 use super::{Candidate, Candidates, GroupChange};
 use crate::member::{MemberId, MemberState};
 
@@ -130,27 +131,38 @@ impl TurnOrder {
         Some(deadline - self.time as f64 / ELECTION as f64)
     }
 
-    /// Returns the member that would be picked. It picks from a copy: O(n).
-    pub(super) fn peek(&self, candidates: &Candidates<'_>) -> Option<MemberId> {
-        let mut copy = self.clone();
-        copy.follow_candidates(candidates);
+    /// Returns the member that would be picked. It parks full members, as the pick does.
+    pub(super) fn peek(&mut self, candidates: &Candidates<'_>) -> Option<MemberId> {
         for &tried in candidates.tried() {
-            if let Some(slot) = copy.slot_of(tried) {
-                copy.skip_slot(slot);
+            if let Some(slot) = self.slot_of(tried) {
+                self.skip_slot(slot);
             }
         }
-        loop {
-            let slot = copy.first_slot()?;
-            let member = copy.entry(slot).member?;
-            match candidates.get(member).as_ref().map(Candidate::has_room) {
-                Some(true) => return Some(member),
-                Some(false) => copy.park_slot(slot),
-                None => copy.skip_slot(slot),
+        let first = loop {
+            let Some(slot) = self.first_slot() else {
+                break None;
+            };
+            let member = self.entry(slot).member;
+            let one = member.and_then(|member| candidates.get(member));
+            match one.as_ref().map(Candidate::has_room) {
+                Some(true) => break member,
+                Some(false) => self.park_slot(slot),
+                None => self.skip_slot(slot),
             }
-        }
+        };
+        self.restore_skipped();
+        first
     }
 
-    /// Applies a change that is due. Ranks may be reversed, to detect a tie.
+    /// Returns a copy that follows these candidates: a change may be due, or their ranks are
+    /// reversed, to detect a tie. O(n), and allocates.
+    pub(super) fn copy_for(&self, candidates: &Candidates<'_>) -> Self {
+        let mut copy = self.clone();
+        copy.follow_candidates(candidates);
+        copy
+    }
+
+    /// Applies a change that is due.
     fn follow_candidates(&mut self, candidates: &Candidates<'_>) {
         for at in 0..self.entries.len() {
             let former = self.entries[at]
