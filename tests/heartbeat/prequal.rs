@@ -9,11 +9,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use equipoise::clock::ManualClock;
-use equipoise::heartbeat::{InFlight, LoadReportLayer, OrcaLayer, PrequalProbes};
+use equipoise::heartbeat::{InFlight, LoadReportLayer, OrcaLayer, OrcaReport, PrequalProbes};
 use equipoise::scheduler::{Prequal, PrequalReports, PrequalTarget, ProbeReport};
 use equipoise::service::CountedBody;
 use equipoise::{BalanceService, Balancer, MemberSpec, PickRequest};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -386,4 +386,34 @@ async fn a_report_has_the_time_of_the_balancers_clock() {
     assert!(used());
     clock.advance(Duration::from_secs(1));
     assert!(!used());
+}
+
+#[tokio::test]
+async fn probes_are_neither_counted_nor_samples() {
+    let clock = ManualClock::new();
+    let handler = clock.clone();
+    let in_flight = InFlight::new();
+    let counted = in_flight.clone();
+    let app = service_fn(move |request: Request<()>| {
+        let is_get = request.method() == Method::GET;
+        assert_eq!(counted.count(), u32::from(is_get));
+        handler.advance(Duration::from_millis(if is_get { 20 } else { 0 }));
+        async { Ok::<_, std::io::Error>(Response::new(String::new())) }
+    });
+    let layer = LoadReportLayer::new().clock(clock).in_flight(&in_flight);
+    let service = layer.layer(app);
+    for method in [Method::GET, Method::HEAD, Method::HEAD, Method::OPTIONS] {
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        let response = service.clone().oneshot(request).await.unwrap();
+        let report = response.headers()["endpoint-load-metrics"].as_bytes();
+        let latency = Duration::from_millis(20);
+        let expected = ProbeReport {
+            in_flight: 0,
+            latency,
+        };
+        let read = OrcaReport::parse(report).unwrap().probe_report();
+        assert_eq!(read, Some(expected));
+    }
+    assert_eq!(layer.report().latency, Duration::from_millis(20));
 }

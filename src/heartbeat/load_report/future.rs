@@ -19,18 +19,24 @@ pin_project! {
     pub struct LoadReportFuture<F> {
         #[pin]
         inner: F,
-        // `None` once there is a response.
+        // `None` once there is a response, and for a probe.
         guard: Option<InFlightGuard>,
-        arrival: Arrival,
+        // `None` for a probe.
+        arrival: Option<Arrival>,
         meter: LoadMeter,
     }
 }
 
 impl<F> LoadReportFuture<F> {
-    pub(super) fn new(inner: F, guard: InFlightGuard, arrival: Arrival, meter: LoadMeter) -> Self {
+    pub(super) fn new(
+        inner: F,
+        guard: Option<InFlightGuard>,
+        arrival: Option<Arrival>,
+        meter: LoadMeter,
+    ) -> Self {
         Self {
             inner,
-            guard: Some(guard),
+            guard,
             arrival,
             meter,
         }
@@ -50,7 +56,10 @@ where
         let guard = this.guard.take();
         Poll::Ready(response.map(|mut response| {
             let has_failed = response.status().is_server_error();
-            let report = this.meter.respond(*this.arrival, has_failed);
+            let report = match *this.arrival {
+                Some(arrival) => this.meter.respond(arrival, has_failed),
+                None => this.meter.report(),
+            };
             add(response.headers_mut(), &report);
             response.map(|body| InFlightBody::new(body, guard))
         }))

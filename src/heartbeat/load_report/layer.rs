@@ -4,7 +4,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -23,9 +23,11 @@ use crate::scheduler::ProbeReport;
 /// ```
 ///
 /// A balancer reads it with [`OrcaLayer::for_prequal`](crate::heartbeat::OrcaLayer::for_prequal).
-/// It can also ask: any request, such as a `HEAD`, has a report in its response.
+/// It can also ask with a `HEAD` or `OPTIONS` request, whose response has a report, too. Such
+/// requests are neither counted nor samples: they are short, and there may be more of them
+/// than of all others. Do not probe with `GET`.
 ///
-/// Requests are counted as by [`InFlightLayer`](crate::heartbeat::InFlightLayer). A latency is
+/// Other requests are counted as by [`InFlightLayer`](crate::heartbeat::InFlightLayer). A latency is
 /// the time from the call to the head of the response. The report has the median of recent
 /// latencies of requests that found about as many in flight as there are now. Samples count
 /// for 100 ms ([`sample_lifetime`](Self::sample_lifetime)), so that an idle server does not
@@ -141,8 +143,9 @@ where
     }
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
-        let guard = self.meter.in_flight.begin();
-        let arrival = self.meter.arrive();
+        let is_probe = [Method::HEAD, Method::OPTIONS].contains(request.method());
+        let guard = (!is_probe).then(|| self.meter.in_flight.begin());
+        let arrival = (!is_probe).then(|| self.meter.arrive());
         LoadReportFuture::new(self.inner.call(request), guard, arrival, self.meter.clone())
     }
 }
