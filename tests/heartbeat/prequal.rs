@@ -417,3 +417,24 @@ async fn probes_are_neither_counted_nor_samples() {
     }
     assert_eq!(layer.report().latency, Duration::from_millis(20));
 }
+
+#[tokio::test]
+async fn of_two_layers_the_outer_one_reports() {
+    let clock = ManualClock::new();
+    let handler = clock.clone();
+    let app = service_fn(move |_: Request<()>| {
+        handler.advance(Duration::from_millis(5));
+        async {
+            let response = Response::builder().header("endpoint-load-metrics", "TEXT eps=1");
+            Ok::<_, std::io::Error>(response.body(String::new()).unwrap())
+        }
+    });
+    let inner = LoadReportLayer::new().layer(app);
+    let service = LoadReportLayer::new().clock(clock).layer(inner);
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    let value = &response.headers()["endpoint-load-metrics"];
+    assert_eq!(
+        value,
+        "TEXT eps=1,named_metrics.rif=0,named_metrics.latency=0.005000000"
+    );
+}

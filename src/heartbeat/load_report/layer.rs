@@ -34,7 +34,7 @@ use crate::scheduler::ProbeReport;
 /// look slow. Responses with a status from 500 on are no samples: failing is quick.
 ///
 /// Clones count together. If the application has set the header in text form, the metrics are
-/// added to it.
+/// added to it. Of two layers around each other, the outer one reports.
 ///
 /// # Examples
 ///
