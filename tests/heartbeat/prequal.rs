@@ -438,3 +438,14 @@ async fn of_two_layers_the_outer_one_reports() {
         "TEXT eps=1,named_metrics.rif=0,named_metrics.latency=0.005000000"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_probes_may_be_allowed() {
+    let (balancer, reports) = balancer(vec![(); 4]);
+    let probes = PrequalProbes::builder(|_, _: Arc<()>| async { Some(report(1)) })
+        .concurrency(usize::MAX)
+        .spawn(&balancer, &reports);
+    drop(balancer.pick(&PickRequest::new()).unwrap());
+    settle().await;
+    assert_eq!(probes.answered(), 3);
+}

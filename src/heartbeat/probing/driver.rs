@@ -71,7 +71,7 @@ impl<W: Send + Sync + 'static> ProbeDriver<W> {
         Self {
             balancer: balancer.downgrade(),
             reports: reports.clone(),
-            running: Vec::with_capacity(settings.concurrency),
+            running: Vec::new(),
             settings,
             counts,
             wake,

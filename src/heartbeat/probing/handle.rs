@@ -28,7 +28,9 @@ use crate::timer::{Timer, TokioTimer};
 /// * At most 32 probes run at a time ([`concurrency`](PrequalProbesBuilder::concurrency)).
 ///   Up to 64 members are due at a time; more are not asked.
 /// * A probe that takes longer than 3 ms ([`time_limit`](PrequalProbesBuilder::time_limit))
-///   is dropped. A member that does not answer has no report, and is picked less.
+///   is dropped. A member that does not answer has no report, and gets only the few picks
+///   that do not use reports
+///   ([`with_exploration`](crate::scheduler::Prequal::with_exploration)).
 /// * A probe that panics has no answer.
 ///
 /// It does not keep the balancer alive, and ends with it. It observes the picks of the
@@ -54,6 +56,7 @@ use crate::timer::{Timer, TokioTimer};
 /// let reports = PrequalReports::new();
 /// let balancer = Balancer::builder()
 ///     .scheduler(Prequal::new(&reports))
+///     .seed(1)
 ///     .member("a", "10.0.0.1:80", MemberSpec::new())
 ///     .member("b", "10.0.0.2:80", MemberSpec::new())
 ///     .build()?;
