@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "the tables are what a user asked for")]
 
+#[expect(dead_code, reason = "it is shared with `pick`")]
 #[path = "pick/fleet.rs"]
 mod fleet;
 
@@ -16,7 +17,7 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 
 use allocation_counter::measure;
-use equipoise::{Balancer, PickRequest};
+use equipoise::{Balancer, Outcome, PickRequest};
 
 use fleet::{Method, Weights};
 
@@ -34,14 +35,16 @@ fn main() {
     let measuring = std::env::args().any(|argument| argument == "--bench");
     let sizes: &[usize] = if measuring { &[1_000, 10_000] } else { &[100] };
     println!("\n### Heap allocations in 10 000 picks\n");
-    println!("| method, weights | leases dropped at once | 100 held | 90 % sticky | 3 tried |");
-    println!("|---|---:|---:|---:|---:|");
+    println!(
+        "| method, weights | leases dropped at once | 100 held | 90 % sticky | 3 tried | ended, every tenth failed |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|");
     let mut sum = 0;
     for (method, weights) in combinations() {
         let counts = allocations(method, weights, sizes[0]);
         sum += counts.iter().sum::<u64>();
         let cells = counts.map(|count| count.to_string()).join(" | ");
-        println!("| {method:?}, {weights:?} | {cells} |");
+        println!("| {}, {weights:?} | {cells} |", method.name());
     }
     println!("\n### Bytes per member, schedulers and a `SocketAddr` included\n");
     let heads = sizes
@@ -57,12 +60,12 @@ fn main() {
         let cells: Vec<f64> = cells.collect();
         let plain = cells.iter().step_by(2).copied().fold(0.0, f64::max);
         for (of, most) in &mut most {
-            if *of == weights && !matches!(method, Method::Heartbeat | Method::Maglev) {
+            if *of == weights && method.is_apache() {
                 *most = most.max(plain);
             }
         }
         let cells: String = cells.iter().map(|bytes| format!(" {bytes:.0} |")).collect();
-        println!("| {method:?}, {weights:?} |{cells}");
+        println!("| {}, {weights:?} |{cells}", method.name());
     }
     println!("\nAllocations: {sum} (target: 0).");
     for (weights, bytes) in most {
@@ -88,8 +91,8 @@ fn bytes_per_member(method: Method, weights: Weights, count: usize, routes: bool
     info.bytes_current as f64 / count as f64
 }
 
-/// The allocations of 10 000 picks, for each of four ways of picking.
-fn allocations(method: Method, weights: Weights, count: usize) -> [u64; 4] {
+/// The allocations of 10 000 picks, for each of five ways of picking and ending.
+fn allocations(method: Method, weights: Weights, count: usize) -> [u64; 5] {
     let balancer = fleet::balancer(method, weights, count, true);
     let routes: Vec<String> = (0..count).map(fleet::route).collect();
     let tried: Vec<_> = balancer
@@ -98,28 +101,40 @@ fn allocations(method: Method, weights: Weights, count: usize) -> [u64; 4] {
         .map(|member| member.id())
         .collect();
     let mut ring: Vec<_> = (0..100).map(|_| None).collect();
+    let request = |turn: usize| match method.is_keyed() {
+        true => PickRequest::new().with_hash((turn as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        false => PickRequest::new(),
+    };
     // The first pick of a thread allocates: `arc_swap` registers the thread.
-    pick(&balancer, &PickRequest::new());
-    let counts: [&mut dyn FnMut(usize); 4] = [
-        &mut |_| pick(&balancer, &PickRequest::new()),
-        &mut |turn| ring[turn % 100] = balancer.pick(&PickRequest::new()).ok(),
+    pick(&balancer, &request(0));
+    let counts: [&mut dyn FnMut(usize); 5] = [
+        &mut |turn| pick(&balancer, &request(turn)),
+        &mut |turn| ring[turn % 100] = balancer.pick(&request(turn)).ok(),
         &mut |turn| {
             let route = (turn % 10 != 0).then(|| &*routes[turn * 7 % count]);
-            pick(&balancer, &PickRequest::new().with_session(route));
+            pick(&balancer, &request(turn).with_session(route));
         },
         &mut |turn| {
             let from = turn % (count - 3);
-            pick(
-                &balancer,
-                &PickRequest::new().with_tried(&tried[from..from + 3]),
-            );
+            pick(&balancer, &request(turn).with_tried(&tried[from..from + 3]));
+        },
+        &mut |turn| {
+            let mut lease = balancer
+                .pick(&request(turn))
+                .expect("no member is disabled");
+            if turn % 10 == 0 {
+                lease.finish(Outcome::Failure);
+            } else {
+                lease.record_head(Some(200));
+                lease.finish(Outcome::Success);
+            }
         },
     ];
     counts.map(|pick| measure(|| (0..10_000).for_each(&mut *pick)).count_total)
 }
 
 fn pick(balancer: &Balancer<SocketAddr>, request: &PickRequest<'_>) {
-    let mut lease = balancer.pick(request).expect("nobody is disabled");
+    let mut lease = balancer.pick(request).expect("no member is disabled");
     lease.record_received(1_000);
     black_box(&*lease);
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::net::SocketAddr;
 
-use equipoise::{Balancer, Lease, PickRequest};
+use equipoise::{Balancer, Lease, Outcome, PickRequest};
 
 use crate::fleet::{self, Method, Weights};
 use crate::lanes::{Contender, Lane};
@@ -42,6 +42,8 @@ pub(crate) struct Ours {
     bytes: Option<u64>,
     /// Whether each request has a hash key, drawn anew.
     keyed: bool,
+    /// Whether each request ends with a head and an outcome.
+    ends: bool,
 }
 
 impl Ours {
@@ -58,7 +60,8 @@ impl Ours {
                 .collect(),
             usage,
             bytes: (method == Method::ByTraffic).then_some(1_000),
-            keyed: method == Method::Maglev,
+            keyed: method.is_keyed(),
+            ends: method.reads_ends(),
         }
     }
 
@@ -69,36 +72,46 @@ impl Ours {
         lease
     }
 
-    fn at_once(&self, lane: &mut Lane, picks: u64) {
-        match self.bytes {
-            None if self.keyed => {
-                for _ in 0..picks {
-                    drop(self.pick(&PickRequest::new().with_hash(lane.draw())));
-                }
-            }
-            None => {
-                for _ in 0..picks {
-                    drop(self.pick(&PickRequest::new()));
-                }
-            }
-            Some(bytes) => {
-                for _ in 0..picks {
-                    self.pick(&PickRequest::new()).record_received(bytes);
-                }
-            }
+    /// A request with a key if keys count.
+    #[inline]
+    fn request(&self, lane: &mut Lane) -> PickRequest<'static> {
+        match self.keyed {
+            true => PickRequest::new().with_hash(lane.draw()),
+            false => PickRequest::new(),
         }
     }
 
-    fn holding(&self, held: usize, picks: u64) {
+    /// Ends a request, with what the method reads.
+    #[inline]
+    fn end(&self, mut lease: Lease<SocketAddr>) {
+        if let Some(bytes) = self.bytes {
+            lease.record_received(bytes);
+        }
+        if self.ends {
+            lease.record_head(Some(200));
+            lease.finish(Outcome::Success);
+        }
+    }
+
+    fn at_once(&self, lane: &mut Lane, picks: u64) {
+        for _ in 0..picks {
+            let request = self.request(lane);
+            self.end(self.pick(&request));
+        }
+    }
+
+    fn holding(&self, held: usize, lane: &mut Lane, picks: u64) {
         let mut ring: Vec<_> = (0..held).map(|_| None).collect();
         let mut at = 0;
         for _ in 0..picks {
-            let mut lease = self.pick(&PickRequest::new());
-            if let Some(bytes) = self.bytes {
-                lease.record_received(bytes);
+            let lease = self.pick(&self.request(lane));
+            if let Some(before) = ring[at].replace(lease) {
+                self.end(before);
             }
-            ring[at] = Some(lease);
             at = if at + 1 == held { 0 } else { at + 1 };
+        }
+        for lease in ring.into_iter().flatten() {
+            self.end(lease);
         }
     }
 
@@ -106,10 +119,8 @@ impl Ours {
         for _ in 0..picks {
             let draw = lane.draw();
             let route = (draw % 10 != 0).then(|| self.drawn(draw));
-            let mut lease = self.pick(&PickRequest::new().with_session(route));
-            if let Some(bytes) = self.bytes {
-                lease.record_received(bytes);
-            }
+            let request = self.request(lane).with_session(route);
+            self.end(self.pick(&request));
         }
     }
 
@@ -125,7 +136,7 @@ impl Contender for Ours {
     fn run(&self, lane: &mut Lane, picks: u64) {
         match self.usage {
             Use::AtOnce | Use::HalfUnusable => self.at_once(lane, picks),
-            Use::Holding(held) => self.holding(held, picks),
+            Use::Holding(held) => self.holding(held, lane, picks),
             Use::Sticky => self.sticky(lane, picks),
         }
     }

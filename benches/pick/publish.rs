@@ -42,10 +42,20 @@ impl Change {
             let plain = change.weights == Weights::Equal;
             full || match change.method {
                 Method::ByRequests => plain || change.members == 10_000,
+                // The same tables.
+                Method::BoundedLoad | Method::TwoChoices => false,
+                // A table is made in a second or so.
+                Method::Modulo | Method::Ring => {
+                    plain && change.members == if change.is_drain() { 10_000 } else { 1_000 }
+                }
                 _ => plain && change.members == 10_000,
             }
         });
         all
+    }
+
+    fn is_drain(self) -> bool {
+        self.edit == Edit::Drain
     }
 
     pub(crate) fn group(self) -> String {
@@ -61,7 +71,7 @@ impl Change {
             Weights::Equal => "",
             Weights::All | Weights::Ten => ", all weights distinct",
         };
-        format!("{:?}, {edit}{weights}", self.method)
+        format!("{}, {edit}{weights}", self.method.name())
     }
 
     pub(crate) fn id(self) -> String {

@@ -61,6 +61,31 @@ impl Contender for Floor {
     }
 }
 
+/// The same with a member that is drawn at random: with many members, most accesses miss the
+/// nearest cache, and the processor cannot fetch ahead.
+pub(crate) struct DrawnFloor(Floor);
+
+impl DrawnFloor {
+    pub(crate) fn new(count: usize) -> Self {
+        Self(Floor::new(count))
+    }
+}
+
+impl Contender for DrawnFloor {
+    fn run(&self, lane: &mut Lane, picks: u64) {
+        for _ in 0..picks {
+            let members = self.0.0.load();
+            let drawn = u128::from(lane.draw()) * members.len() as u128;
+            let drawn = usize::try_from(drawn >> 64).expect("less than there are");
+            let member = members[drawn].clone();
+            drop(members);
+            member.in_flight.fetch_add(1, Relaxed);
+            black_box(&member.address);
+            member.in_flight.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
 /// A member as in the crate: its state has its lines to itself, and requests in flight and
 /// picks are one word of it.
 struct Entry {

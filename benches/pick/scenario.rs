@@ -4,13 +4,16 @@
 use crate::fleet::{Method, Weights};
 use crate::lanes::{self, Contender};
 use crate::ours::{Ours, Use};
-use crate::references::{Counter, EdfHeap, Floor, LeastScan, SharedIndex, SharedLine, SmoothScan};
+use crate::references::{
+    Counter, DrawnFloor, EdfHeap, Floor, LeastScan, SharedIndex, SharedLine, SmoothScan,
+};
 use crate::tower_p2c::{Alone, Buffered};
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Who {
     Counter,
+    DrawnFloor,
     EdfHeap,
     Floor,
     LeastScan,
@@ -78,7 +81,9 @@ impl Scenario {
         match self.who {
             Who::Ours(_) => self.threads == 1 || !matches!(self.usage, Use::Holding(_)),
             Who::EdfHeap | Who::SmoothScan => self.usage == Use::AtOnce,
-            Who::Counter | Who::Floor | Who::LeastScan | Who::SharedIndex => plain,
+            Who::Counter | Who::DrawnFloor | Who::Floor | Who::LeastScan | Who::SharedIndex => {
+                plain
+            }
             Who::SharedLine => {
                 let is_crowded = lanes::is_crowded(self.threads);
                 plain && self.threads > 1 && self.members == 10 && !is_crowded
@@ -95,25 +100,34 @@ impl Scenario {
             threads,
             members,
         } = self;
-        let weighed = !matches!(who, Who::Ours(Method::Heartbeat) | Who::SmoothScan);
-        let busy = matches!(who, Who::Ours(Method::ByRequests | Method::ByBusyness));
-        let compared = match who {
-            Who::Ours(method) => !matches!(method, Method::Heartbeat | Method::Maglev),
-            Who::EdfHeap | Who::Floor | Who::SharedIndex | Who::SharedLine => true,
-            _ => false,
+        let at_ends = matches!(members, 10 | 10_000);
+        let first = matches!(who, Who::Ours(method) if method.is_apache());
+        let weighed = match who {
+            Who::Ours(Method::LeastRequest | Method::Rotation | Method::WeightedRandom) => true,
+            Who::Ours(Method::Maglev) | Who::EdfHeap => true,
+            _ => first,
         };
+        let sticky = first || matches!(who, Who::Ours(Method::Heartbeat | Method::Maglev));
+        let compared = match who {
+            Who::Ours(Method::LeastRequest | Method::WeightedRandom) => true,
+            Who::EdfHeap | Who::Floor | Who::SharedIndex | Who::SharedLine => true,
+            _ => first,
+        };
+        // Its pick examines all members: once is enough.
+        let is_scan = who == Who::Ours(Method::Rendezvous) && members == 10_000;
         let chosen = match (weights, usage, threads) {
-            (Weights::Equal, Use::AtOnce, 4..) => compared && matches!(members, 10 | 10_000),
+            _ if is_scan => weights == Weights::Equal && usage == Use::AtOnce && threads == 1,
+            (Weights::Equal, Use::AtOnce, 4..) => compared && at_ends,
             (_, _, 4..) => false,
-            (Weights::Equal, Use::AtOnce, 1) => true,
-            (Weights::Equal, Use::AtOnce | Use::Sticky | Use::HalfUnusable, _) => {
-                matches!(members, 10 | 10_000)
-            }
-            (Weights::Ten, Use::AtOnce, 1) | (Weights::All, Use::AtOnce, _) => {
-                weighed && matches!(members, 10 | 10_000)
-            }
+            (Weights::Equal, Use::AtOnce, 1) => members > 2 || first || !who.is_ours(),
+            (Weights::Equal, Use::AtOnce | Use::HalfUnusable, _) => at_ends,
+            (Weights::Equal, Use::Sticky, _) => sticky && at_ends,
+            (Weights::Ten, Use::AtOnce, 1) => weighed && at_ends,
+            (Weights::All, Use::AtOnce, 1) => (first || who == Who::EdfHeap) && at_ends,
+            (Weights::All, Use::AtOnce, _) => first && at_ends,
             (Weights::Equal | Weights::All, Use::Holding(_), 1) => {
-                busy && matches!(members, 10 | 10_000)
+                let busy = matches!(who, Who::Ours(Method::ByRequests | Method::ByBusyness));
+                busy && at_ends
             }
             _ => false,
         };
@@ -189,6 +203,7 @@ impl Scenario {
         let count = self.members;
         match self.who {
             Who::Counter => Box::new(Counter::new(count)),
+            Who::DrawnFloor => Box::new(DrawnFloor::new(count)),
             Who::EdfHeap => Box::new(EdfHeap::new(self.weights, count)),
             Who::Floor => Box::new(Floor::new(count)),
             Who::LeastScan => Box::new(LeastScan::new(count)),
@@ -206,6 +221,7 @@ impl Who {
     fn all() -> impl Iterator<Item = Self> {
         let ours = Method::ALL.map(Self::Ours);
         let references = [
+            Self::DrawnFloor,
             Self::SharedLine,
             Self::SharedIndex,
             Self::EdfHeap,
@@ -218,17 +234,18 @@ impl Who {
         [Self::Floor].into_iter().chain(ours).chain(references)
     }
 
+    fn is_ours(self) -> bool {
+        matches!(self, Self::Ours(_))
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter modulo n",
+            Self::DrawnFloor => "floor, members drawn",
             Self::EdfHeap => "EDF heap in a mutex",
             Self::Floor => "floor",
             Self::LeastScan => "least in flight by scan",
-            Self::Ours(Method::ByBusyness) => "ByBusyness",
-            Self::Ours(Method::ByRequests) => "ByRequests",
-            Self::Ours(Method::ByTraffic) => "ByTraffic",
-            Self::Ours(Method::Heartbeat) => "Heartbeat",
-            Self::Ours(Method::Maglev) => "Maglev",
+            Self::Ours(method) => method.name(),
             Self::SharedIndex => "shared index",
             Self::SharedLine => "one line handed over",
             Self::SmoothScan => "smooth WRR by scan",

@@ -51,7 +51,7 @@ const PEERS: [&str; 6] = [
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(&**word));
-    let ours = Method::ALL.map(|method| format!("{method:?}"));
+    let ours = Method::ALL.map(|method| method.name().to_owned());
     let peers = PEERS.map(str::to_owned);
     let names: Vec<String> = ours.into_iter().chain(peers).collect();
     for threads in [1, 2] {
@@ -73,7 +73,7 @@ fn main() {
 
 /// Builds a contender; `None` if it cannot do this.
 fn contender(name: &str, count: usize, is_half: bool, threads: usize) -> Option<Box<dyn Contender>> {
-    if let Some(method) = Method::ALL.into_iter().find(|it| format!("{it:?}") == name) {
+    if let Some(method) = Method::ALL.into_iter().find(|it| it.name() == name) {
         let usage = if is_half { Use::HalfUnusable } else { Use::AtOnce };
         return Some(Box::new(Ours::new(method, Weights::Equal, usage, count)));
     }
