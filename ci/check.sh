@@ -88,16 +88,33 @@ lowest_versions() {
   cargo check --lib --features full --manifest-path "$crate/Cargo.toml" --target-dir target/lowest
 }
 
+# Compiles the benchmark beside other crates, and runs each contender once. It needs cmake, for
+# pingora. Only weekly: its dependencies take longer than all of this crate.
+peers() {
+  if [[ -z ${EQUIPOISE_WEEKLY-} ]]; then
+    echo 'skipped: set EQUIPOISE_WEEKLY=1 to run it'
+    return
+  fi
+  if ! command -v cmake; then
+    echo 'NOT VERIFIED: cmake is not installed'
+    return
+  fi
+  cargo clippy --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers -- -D warnings || return
+  cargo run --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers -- --test
+}
+
 # Checks that the package has no tests and compiles.
 package() {
-  if cargo package --list --allow-dirty | grep '^tests/'; then
-    echo 'the package has tests: change `include` in Cargo.toml'
+  if cargo package --list --allow-dirty | grep '^tests/\|^benches/peers/'; then
+    echo 'the package has tests, or benches/peers: change `include` in Cargo.toml'
     return 1
   fi
   cargo package --allow-dirty --quiet
 }
 
 step cargo fmt --all --check
+# A package of its own, which `--all` does not include.
+step cargo fmt --check --manifest-path benches/peers/Cargo.toml
 step python3 ci/plain_words.py
 step cargo clippy --all-targets --all-features -- -D warnings
 step cargo clippy --lib --no-default-features -- -D warnings
@@ -117,6 +134,7 @@ RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --document-private-items
 RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features --document-private-items
 step cargo machete
 step cargo bench --no-run --all-features
+step peers
 RUSTFLAGS='--cfg equipoise_loom' LOOM_MAX_PREEMPTIONS=3 step models
 
 printf '\nThe gate is green: %d s.\n' "$SECONDS"

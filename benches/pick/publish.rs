@@ -42,12 +42,19 @@ impl Change {
             let plain = change.weights == Weights::Equal;
             full || match change.method {
                 Method::ByRequests => plain || change.members == 10_000,
-                // The same tables.
-                Method::BoundedLoad | Method::TwoChoices => false,
-                // A table is made in a second or so.
+                // Each table at the size that its documentation recommends.
                 Method::Modulo | Method::Ring => {
                     plain && change.members == if change.is_drain() { 10_000 } else { 1_000 }
                 }
+                // The others have the tables of these, or none.
+                Method::BoundedLoad
+                | Method::First
+                | Method::LeastRequest
+                | Method::PeakEwma
+                | Method::Prequal
+                | Method::Rendezvous
+                | Method::Rotation
+                | Method::TwoChoices => false,
                 _ => plain && change.members == 10_000,
             }
         });

@@ -109,7 +109,6 @@ impl Scenario {
         };
         let sticky = first || matches!(who, Who::Ours(Method::Heartbeat | Method::Maglev));
         let compared = match who {
-            Who::Ours(Method::LeastRequest | Method::WeightedRandom) => true,
             Who::EdfHeap | Who::Floor | Who::SharedIndex | Who::SharedLine => true,
             _ => first,
         };
@@ -119,8 +118,13 @@ impl Scenario {
             _ if is_scan => weights == Weights::Equal && usage == Use::AtOnce && threads == 1,
             (Weights::Equal, Use::AtOnce, 4..) => compared && at_ends,
             (_, _, 4..) => false,
-            (Weights::Equal, Use::AtOnce, 1) => members > 2 || first || !who.is_ours(),
-            (Weights::Equal, Use::AtOnce | Use::HalfUnusable, _) => at_ends,
+            (Weights::Equal, Use::AtOnce, 1) => match members {
+                2 => first || !who.is_ours(),
+                100 => first || !who.is_ours() || who == Who::Ours(Method::Rendezvous),
+                _ => true,
+            },
+            (Weights::Equal, Use::AtOnce, _) | (Weights::Equal, Use::HalfUnusable, 1) => at_ends,
+            (Weights::Equal, Use::HalfUnusable, _) => members == 10_000,
             (Weights::Equal, Use::Sticky, _) => sticky && at_ends,
             (Weights::Ten, Use::AtOnce, 1) => weighed && at_ends,
             (Weights::All, Use::AtOnce, 1) => (first || who == Who::EdfHeap) && at_ends,

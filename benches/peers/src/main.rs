@@ -2,7 +2,8 @@
 //! all members usable and with half of them? See `benches/README.md`.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml [-- NAME..]`: only the
-//! contenders whose names contain one of the words.
+//! contenders whose names contain one of the words. With `--test` each runs once, briefly, to
+//! check that it runs.
 
 #![allow(
     clippy::expect_used,
@@ -49,32 +50,60 @@ const PEERS: [&str; 6] = [
 ];
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let is_trial = words.iter().any(|word| word == "--test");
+    words.retain(|word| !word.starts_with("--"));
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(&**word));
     let ours = Method::ALL.map(|method| method.name().to_owned());
     let peers = PEERS.map(str::to_owned);
     let names: Vec<String> = ours.into_iter().chain(peers).collect();
+    let sizes: &[usize] = match is_trial {
+        true => &[10],
+        false => &[10, 100, 1_000, 10_000],
+    };
     for threads in [1, 2] {
         for is_half in [false, true] {
-            let usable = if is_half { "half of the members usable" } else { "all members usable" };
+            let usable = if is_half {
+                "half of the members usable"
+            } else {
+                "all members usable"
+            };
             println!("\n### {threads} thread(s), {usable}: ns per pick and core (× the floor)\n");
-            println!("| pick | n = 10 | n = 100 | n = 1000 | n = 10000 |\n|---|---:|---:|---:|---:|");
+            let heads: String = sizes.iter().map(|n| format!(" n = {n} |")).collect();
+            println!("| pick |{heads}\n|---|{}", "---:|".repeat(sizes.len()));
             for name in names.iter().filter(|name| wanted(name)) {
-                let cells = [10, 100, 1_000, 10_000].map(|count| {
+                let cells = sizes.iter().map(|&count| {
                     eprintln!("{name}, n = {count}, {threads} thread(s), {usable}");
-                    let contender = contender(name, count, is_half, threads);
-                    contender.map_or("–".to_owned(), |it| measured(&*it, threads, count))
+                    match contender(name, count, is_half, threads) {
+                        None => "–".to_owned(),
+                        Some(it) if is_trial => trial(&*it, threads),
+                        Some(it) => measured(&*it, threads, count),
+                    }
                 });
-                println!("| {name} | {} |", cells.join(" | "));
+                println!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
             }
         }
     }
 }
 
+/// Picks a few times.
+fn trial(contender: &dyn Contender, threads: usize) -> String {
+    format!("{:.0}", lanes::time(contender, threads, 100).mean)
+}
+
 /// Builds a contender; `None` if it cannot do this.
-fn contender(name: &str, count: usize, is_half: bool, threads: usize) -> Option<Box<dyn Contender>> {
+fn contender(
+    name: &str,
+    count: usize,
+    is_half: bool,
+    threads: usize,
+) -> Option<Box<dyn Contender>> {
     if let Some(method) = Method::ALL.into_iter().find(|it| it.name() == name) {
-        let usage = if is_half { Use::HalfUnusable } else { Use::AtOnce };
+        let usage = if is_half {
+            Use::HalfUnusable
+        } else {
+            Use::AtOnce
+        };
         return Some(Box::new(Ours::new(method, Weights::Equal, usage, count)));
     }
     if let Some(pingora) = pingora::selection(name, count, is_half) {
@@ -105,8 +134,11 @@ fn contender(name: &str, count: usize, is_half: bool, threads: usize) -> Option<
 )]
 fn measured(contender: &dyn Contender, threads: usize, count: usize) -> String {
     let floor = Floor::new(count);
-    lanes::time(contender, 1, 2 * count as u64);
-    let trial = lanes::time(contender, threads, 2_000).mean.max(1.0);
+    let first = lanes::time(contender, 1, 50).mean.max(1.0);
+    // So that the caches are warm; a scan is slow and needs fewer.
+    let warm = (2 * count as u64).min((SAMPLE_NS / first) as u64);
+    lanes::time(contender, 1, warm);
+    let trial = lanes::time(contender, threads, warm.min(2_000)).mean.max(1.0);
     let picks = (SAMPLE_NS / trial) as u64;
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
