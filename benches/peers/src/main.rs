@@ -138,7 +138,9 @@ fn measured(contender: &dyn Contender, threads: usize, count: usize) -> String {
     // So that the caches are warm; a scan is slow and needs fewer.
     let warm = (2 * count as u64).min((SAMPLE_NS / first) as u64);
     lanes::time(contender, 1, warm);
-    let trial = lanes::time(contender, threads, warm.min(2_000)).mean.max(1.0);
+    let trial = lanes::time(contender, threads, warm.min(2_000))
+        .mean
+        .max(1.0);
     let picks = (SAMPLE_NS / trial) as u64;
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
