@@ -283,6 +283,13 @@ impl<'c> Candidates<'c> {
         self.state(member).is_some()
     }
 
+    /// Returns whether no member ramps up: then each weight is the configured one, and a
+    /// pick does not have to read it.
+    #[inline]
+    pub(super) fn are_at_full_weight(&self) -> bool {
+        self.picture.factors.is_empty()
+    }
+
     /// Claims a member: counts a request in flight on it, if it is eligible, untried,
     /// usable at this moment and below its cap.
     ///

@@ -27,6 +27,7 @@ impl Factors {
         self.0[slot] = missing;
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -29,7 +29,7 @@ impl HashedMember {
     /// Claims the member, if it can be claimed and keeps the key.
     #[inline]
     pub(super) fn claim<'c>(self, candidates: &Candidates<'c>, key: u64) -> Option<Claim<'c>> {
-        if !self.keeps(candidates, key) {
+        if !candidates.are_at_full_weight() && !self.keeps(candidates, key) {
             return None;
         }
         candidates.claim(self.id).ok()

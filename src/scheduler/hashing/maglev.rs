@@ -237,6 +237,41 @@ struct MaglevTable {
     owners: Owners,
     /// The members by their index in the balancer.
     members: MemberHashes,
+    first: FirstSlot,
+}
+
+/// Computes `key mod size` without a division, which takes longer than the rest of a lookup.
+#[derive(Clone, Copy, Debug)]
+struct FirstSlot {
+    size: u64,
+    /// 2^64 / size, rounded down and less than 2^64.
+    inverse: u64,
+}
+
+impl FirstSlot {
+    fn new(size: usize) -> Self {
+        // A table without members has no slots; the divisor is then 1.
+        let size = (size as u64).max(1);
+        let inverse = u64::MAX / size;
+        Self { size, inverse }
+    }
+
+    /// Returns the slot of a key. The quotient is exact or one too small.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a half, and less than the size"
+    )]
+    fn of(self, key: u64) -> usize {
+        let quotient = ((u128::from(key) * u128::from(self.inverse)) >> 64) as u64;
+        let rest = key - quotient * self.size;
+        let rest = if rest >= self.size {
+            rest - self.size
+        } else {
+            rest
+        };
+        rest as usize
+    }
 }
 
 #[derive(Debug)]
@@ -259,6 +294,7 @@ impl MaglevTable {
             hash: lower(hash),
         }));
         let owners = filled(size, &weighted);
+        let first = FirstSlot::new(owners.len());
         let places = owners.iter().map(|&at| sorted[at as usize].id().slot());
         #[expect(
             clippy::cast_possible_truncation,
@@ -269,7 +305,11 @@ impl MaglevTable {
         } else {
             Owners::Many(places.map(|place| place as u32).collect())
         };
-        Self { owners, members }
+        Self {
+            first,
+            owners,
+            members,
+        }
     }
 
     fn len(&self) -> usize {
@@ -283,9 +323,7 @@ impl MaglevTable {
     #[inline]
     fn walk(&self, key: u64) -> impl Iterator<Item = HashedMember> {
         let size = self.len();
-        // A table without members has no slots; the divisor is then 1.
-        #[expect(clippy::cast_possible_truncation, reason = "less than the size")]
-        let first = (key % (size as u64).max(1)) as usize;
+        let first = self.first.of(key);
         (0..STEPS.min(size)).filter_map(move |step| {
             let slot = first + step;
             let slot = if slot < size { slot } else { slot - size };
@@ -323,7 +361,25 @@ pub enum TableSizeError {
 
 #[cfg(test)]
 mod tests {
-    use super::{GREATEST, LEAST, Maglev, SIZES, TableSizeError, is_prime};
+    use super::{FirstSlot, GREATEST, LEAST, Maglev, SIZES, TableSizeError, is_prime};
+    use crate::stable_hash::hash_bytes;
+
+    #[test]
+    fn a_slot_is_the_key_modulo_the_size() {
+        for size in SIZES.into_iter().chain([1, 2, 3, 251, 65_521]) {
+            let slot = FirstSlot::new(size as usize);
+            let size = u64::from(size);
+            let multiples = [1, 2, 3, u64::MAX / size / 2, u64::MAX / size].map(|it| it * size);
+            let near = multiples
+                .into_iter()
+                .flat_map(|it| [it - 1, it, it.saturating_add(1)]);
+            let hashed = (0_u64..1_000).map(|number| hash_bytes(&number.to_le_bytes()));
+            for key in near.chain(hashed).chain([0, u64::MAX, u64::MAX - 1]) {
+                assert_eq!(slot.of(key) as u64, key % size, "{key} mod {size}");
+            }
+        }
+        assert_eq!(FirstSlot::new(0).of(u64::MAX), 0);
+    }
 
     #[test]
     fn every_size_is_a_prime_within_the_range() {
