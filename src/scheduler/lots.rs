@@ -111,7 +111,7 @@ impl Lots {
             let drawn = draw_lot(&table?.all, random);
             let drawn = drawn.and_then(|member| candidates.get(member));
             if let Some(one) = drawn.filter(&open) {
-                if takes(&one, random) {
+                if takes(candidates, &one, random) {
                     return Some(one);
                 }
             }
@@ -124,6 +124,7 @@ impl Lots {
     ///
     /// The first one is drawn in proportion to the weights, and each further one likewise
     /// among the rest. There are fewer than `count` only if there are no more.
+    #[inline]
     pub(super) fn draw_several<'c>(
         lots: Option<&Self>,
         candidates: &Candidates<'c>,
@@ -135,16 +136,17 @@ impl Lots {
         let random = &mut random.split();
         let table = lots.and_then(|lots| lots.table(candidates));
         while drawn.len < count.min(MOST_CHOICES) {
-            let open = |one: &Candidate<'c>| {
-                !drawn.contains(one.id()) && is_open(candidates, one) && allowed(one)
-            };
             let table = table.map_or(&[][..], |table| table.after(&drawn));
             let draws = if table.is_empty() { 0 } else { DRAWS };
             let found = (0..draws).find_map(|_| {
-                let next = draw_lot(table, random);
-                let one = next.and_then(|member| candidates.get(member));
-                one.filter(&open).filter(|one| takes(one, random))
+                let member = draw_lot(table, random).filter(|it| !drawn.contains(*it))?;
+                let one = candidates.get(member)?;
+                let is_free = is_open(candidates, &one) && allowed(&one);
+                (is_free && takes(candidates, &one, random)).then_some(one)
             });
+            let open = |one: &Candidate<'c>| {
+                !drawn.contains(one.id()) && is_open(candidates, one) && allowed(one)
+            };
             let Some(one) = found.or_else(|| draw_by_sum(candidates, random, open)) else {
                 break;
             };
@@ -154,9 +156,36 @@ impl Lots {
         drawn
     }
 
-    /// Claims members as they are drawn, until a claim succeeds.
+    /// Claims members as they are drawn, until a claim succeeds: of those that
+    /// [`draw`](Self::draw) would examine, the first that can be claimed.
     #[inline]
     pub(super) fn claim<'c>(
+        lots: Option<&Self>,
+        candidates: &Candidates<'c>,
+        random: &Random,
+    ) -> Pick<'c> {
+        let table = lots.and_then(|lots| lots.table(candidates));
+        if let Some(table) = table.filter(|_| candidates.are_at_full_weight()) {
+            let random = &mut random.split();
+            for _ in 0..DRAWS {
+                // The claim itself finds out whether the member is open.
+                let drawn = draw_lot(&table.all, random);
+                if let Some(Ok(claim)) = drawn.map(|member| candidates.claim(member)) {
+                    return Pick::Claimed(claim);
+                }
+            }
+            let open = |one: &Candidate<'c>| is_open(candidates, one);
+            let drawn = draw_by_sum(candidates, random, open);
+            if let Some(Ok(claim)) = drawn.map(|one| candidates.claim(one.id())) {
+                return Pick::Claimed(claim);
+            }
+        }
+        Self::claim_repeatedly(lots, candidates, random)
+    }
+
+    /// The same, in general.
+    #[inline(never)]
+    fn claim_repeatedly<'c>(
         lots: Option<&Self>,
         candidates: &Candidates<'c>,
         random: &Random,
@@ -170,6 +199,7 @@ impl Lots {
 
     /// Returns the tables of the tier that serves now; `None` if members of another tier
     /// serve, too.
+    #[inline]
     fn table(&self, candidates: &Candidates<'_>) -> Option<&TierLots> {
         let tier = candidates.at(0)?.spec().tier();
         let last = candidates.at(candidates.len() - 1)?;
@@ -216,7 +246,7 @@ pub(super) struct DrawnMembers<'c> {
 
 impl<'c> DrawnMembers<'c> {
     pub(super) fn iter(&self) -> impl Iterator<Item = Candidate<'c>> {
-        self.members.iter().flatten().copied()
+        self.members[..self.len].iter().flatten().copied()
     }
 
     fn contains(&self, member: MemberId) -> bool {
@@ -249,7 +279,11 @@ fn draw_lot(table: &[Lot], random: &mut SplitRandom) -> Option<MemberId> {
 
 /// Returns whether a drawn member is accepted: always at full weight, otherwise with the
 /// share that its weight is of the full one.
-fn takes(one: &Candidate<'_>, random: &mut SplitRandom) -> bool {
+#[inline]
+fn takes(candidates: &Candidates<'_>, one: &Candidate<'_>, random: &mut SplitRandom) -> bool {
+    if candidates.are_at_full_weight() {
+        return true;
+    }
     let full = EffectiveWeight::from(one.spec().weight()).units();
     let weight = one.weight().units();
     weight >= full || random.below(u64::from(full)) < u64::from(weight)

@@ -40,8 +40,7 @@ use crate::member::{Ended, MemberId, MemberState, Outcome};
 /// It always draws two different members, also if there are few, in proportion to their
 /// weights: so a member whose cost is low, right or wrong, gets at most `2 / n` of the
 /// requests among `n` members of equal weight. [`with_choices`](Self::with_choices) draws
-/// more. Among more than 16 members, of which one has most of the weight, some picks draw
-/// only that one.
+/// more.
 ///
 /// Source: Finagle's `PeakEwma`, as in tower and Linkerd; the penalty for failures is that
 /// of Linkerd. Cost: a pick takes no lock and constant time, unless members with most of the

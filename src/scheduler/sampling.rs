@@ -148,6 +148,7 @@ impl Sampling {
         candidates.len() <= self.scan_max
     }
 
+    #[inline]
     fn draw<'c>(
         self,
         candidates: &Candidates<'c>,
