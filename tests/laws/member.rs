@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use equipoise::testkit::models::Contender;
+use equipoise::testkit::models::ModelMember;
 use equipoise::{Flag, MemberSpec, Status};
 
 /// One identity: the index of a [`Member`], never used again.
@@ -30,13 +30,13 @@ pub(crate) struct Member {
 }
 
 /// What an election reads of the members.
-pub(crate) fn facts(members: &[Member]) -> impl Fn(Key) -> Contender {
+pub(crate) fn facts(members: &[Member]) -> impl Fn(Key) -> ModelMember {
     |key| members[key].contender()
 }
 
 impl Member {
-    pub(crate) fn contender(&self) -> Contender {
-        let mut contender = Contender::new(self.weight().into());
+    pub(crate) fn contender(&self) -> ModelMember {
+        let mut contender = ModelMember::new(self.weight().into());
         contender.in_flight = self.in_flight.into();
         contender.is_full = !self.has_room();
         contender.received = self.bytes;

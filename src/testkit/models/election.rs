@@ -34,15 +34,15 @@ impl ElectionMethod {
 /// # Examples
 ///
 /// ```
-/// use equipoise::testkit::models::Contender;
+/// use equipoise::testkit::models::ModelMember;
 ///
-/// let mut member = Contender::new(150); // a weight of 1.5
+/// let mut member = ModelMember::new(150); // a weight of 1.5
 /// member.in_flight = 3;
 /// member.is_full = true;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Contender {
+pub struct ModelMember {
     /// The weight, in hundredths.
     pub weight: u64,
     /// Requests in flight.
@@ -55,7 +55,7 @@ pub struct Contender {
     pub received: u64,
 }
 
-impl Contender {
+impl ModelMember {
     /// Creates an idle member with a weight in hundredths.
     #[must_use]
     pub const fn new(weight: u64) -> Self {
@@ -94,7 +94,7 @@ pub struct MemberBooks {
 /// Nothing here is clever: no order is kept and no sum is carried over. Members are given by
 /// number, and the caller provides the eligible ones in the order that settles ties: a later
 /// member wins only if it is strictly better. The caller counts requests and bytes, and
-/// passes a function that returns a member's [`Contender`].
+/// passes a function that returns a member's [`ModelMember`].
 ///
 /// Source: `mod_lbmethod_byrequests.c`, `mod_lbmethod_bybusyness.c` and
 /// `mod_lbmethod_bytraffic.c` of Apache httpd 2.4.
@@ -102,10 +102,10 @@ pub struct MemberBooks {
 /// # Examples
 ///
 /// ```
-/// use equipoise::testkit::models::{Contender, Election, ElectionMethod};
+/// use equipoise::testkit::models::{ModelMember, Election, ElectionMethod};
 ///
 /// let weights = [300, 100];
-/// let facts = |member: usize| Contender::new(weights[member]);
+/// let facts = |member: usize| ModelMember::new(weights[member]);
 /// let mut election = Election::new(ElectionMethod::Requests);
 /// election.follow(&[0, 1], &[], facts);
 /// let order = [(); 4].map(|()| election.elect(&[0, 1], &[], facts).unwrap());
@@ -182,7 +182,7 @@ impl Election {
     /// Returns the bytes of a member that count: those since it first joined or since the
     /// reset, and what it was lifted by.
     #[must_use]
-    pub fn counted(&self, member: usize, facts: Contender) -> u64 {
+    pub fn counted(&self, member: usize, facts: ModelMember) -> u64 {
         let books = self.books.get(member);
         let (counts, credit) = books.map_or((false, 0), |books| (books.counts, books.credit));
         if self.starts_with_nothing && !counts {
@@ -198,7 +198,7 @@ impl Election {
         &mut self,
         group: &[usize],
         tried: &[usize],
-        facts: impl Fn(usize) -> Contender,
+        facts: impl Fn(usize) -> ModelMember,
     ) -> Option<usize> {
         let mut group = self.competitors(group, &facts);
         let mut free: Vec<usize> = group.clone();
@@ -221,7 +221,7 @@ impl Election {
 
     /// Enters a pick by a session. Only a member of the group that is not parked changes the
     /// standings.
-    pub fn enter(&mut self, picked: usize, group: &[usize], facts: impl Fn(usize) -> Contender) {
+    pub fn enter(&mut self, picked: usize, group: &[usize], facts: impl Fn(usize) -> ModelMember) {
         let group = self.competitors(group, &facts);
         if !self.method.counts_bytes() && group.contains(&picked) {
             self.move_standings(&group, picked, facts);
@@ -230,7 +230,7 @@ impl Election {
 
     /// Returns the group without parked members, after those that have room are parked no
     /// longer.
-    fn competitors(&mut self, group: &[usize], facts: impl Fn(usize) -> Contender) -> Vec<usize> {
+    fn competitors(&mut self, group: &[usize], facts: impl Fn(usize) -> ModelMember) -> Vec<usize> {
         for (member, books) in self.books.iter_mut().enumerate() {
             if books.is_parked {
                 books.is_parked = group.contains(&member) && facts(member).is_full;
@@ -246,7 +246,7 @@ impl Election {
         &mut self,
         group: &[usize],
         serves: usize,
-        facts: impl Fn(usize) -> Contender,
+        facts: impl Fn(usize) -> ModelMember,
     ) {
         for &member in group {
             let weight = facts(member).weight as i64;
@@ -256,7 +256,7 @@ impl Election {
     }
 
     /// Returns the first member that no other is strictly before.
-    fn best(&self, group: &[usize], facts: impl Fn(usize) -> Contender) -> Option<usize> {
+    fn best(&self, group: &[usize], facts: impl Fn(usize) -> ModelMember) -> Option<usize> {
         let mut best: Option<usize> = None;
         for &member in group {
             if best.is_none_or(|best| {
@@ -269,11 +269,12 @@ impl Election {
         best
     }
 
-    fn compare(&self, one: (usize, Contender), other: (usize, Contender)) -> Ordering {
+    fn compare(&self, one: (usize, ModelMember), other: (usize, ModelMember)) -> Ordering {
         let ((a, one), (b, other)) = (one, other);
         // Apache adds the weights on the way; this looks one election ahead instead.
-        let ahead =
-            |member, facts: Contender| i128::from(self.standing(member)) + i128::from(facts.weight);
+        let ahead = |member, facts: ModelMember| {
+            i128::from(self.standing(member)) + i128::from(facts.weight)
+        };
         let by_standing = || ahead(b, other).cmp(&ahead(a, one));
         let cross = |x: u64, y: u64| {
             let (x, y) = (u128::from(x), u128::from(y));
@@ -286,7 +287,7 @@ impl Election {
             }
             ElectionMethod::Requests => by_standing(),
             ElectionMethod::Traffic if self.divides_first => {
-                let load = |it: Contender| it.sent / it.weight + it.received / it.weight;
+                let load = |it: ModelMember| it.sent / it.weight + it.received / it.weight;
                 load(one).cmp(&load(other))
             }
             ElectionMethod::Traffic => cross(self.counted(a, one), self.counted(b, other)),
@@ -304,7 +305,7 @@ impl Election {
         &mut self,
         group: &[usize],
         touched: &[usize],
-        facts: impl Fn(usize) -> Contender,
+        facts: impl Fn(usize) -> ModelMember,
     ) {
         let before = std::mem::replace(&mut self.group, group.to_vec());
         for &member in before.iter().chain(touched) {
@@ -340,7 +341,7 @@ impl Election {
     }
 
     /// Notes that a request of a member has ended, or that it was given room.
-    pub fn ended(&mut self, member: usize, facts: Contender) {
+    pub fn ended(&mut self, member: usize, facts: ModelMember) {
         if !facts.is_full {
             self.books(member).is_parked = false;
         }

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use equipoise::testkit::Group;
-//! use equipoise::testkit::models::{Contender, Election, ElectionMethod};
+//! use equipoise::testkit::models::{ModelMember, Election, ElectionMethod};
 //! use equipoise::{ByRequests, MemberSpec, PickRequest, Weight};
 //!
 //! let mut group = Group::new(ByRequests::new());
@@ -19,7 +19,7 @@
 //!     })
 //!     .collect::<Result<_, equipoise::WeightError>>()?;
 //! let mut model = Election::new(ElectionMethod::Requests);
-//! let facts = |at: usize| Contender::new(weights[at].into());
+//! let facts = |at: usize| ModelMember::new(weights[at].into());
 //! for _ in 0..100 {
 //!     let expected = model.elect(&[0, 1, 2], &[], facts).unwrap();
 //!     assert_eq!(group.pick(&PickRequest::new()), Ok(ids[expected]));
@@ -56,7 +56,7 @@ mod scans;
 mod shares;
 mod walk;
 
-pub use election::{Contender, Election, ElectionMethod, MemberBooks};
+pub use election::{Election, ElectionMethod, MemberBooks, ModelMember};
 pub use loads::{PeakCost, two_choices};
 pub use maglev::MaglevModel;
 pub use prequal::PrequalModel;

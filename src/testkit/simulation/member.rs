@@ -41,7 +41,7 @@ pub struct SimulatedMember {
     /// Whether all requests share the servers.
     pub(super) is_shared: bool,
     pub(super) stalls: Option<Stalls>,
-    pub(super) failing: Option<Failing>,
+    pub(super) failing: Option<FailingTimes>,
 }
 
 /// Pauses of a member; both times are means.
@@ -53,7 +53,7 @@ pub(super) struct Stalls {
 
 /// A time in which a member fails all requests.
 #[derive(Clone, Debug)]
-pub(super) struct Failing {
+pub(super) struct FailingTimes {
     pub(super) during: Range<Duration>,
     pub(super) after: Duration,
 }
@@ -160,7 +160,7 @@ impl SimulatedMember {
     /// ```
     #[must_use]
     pub const fn with_failures(mut self, during: Range<Duration>, after: Duration) -> Self {
-        self.failing = Some(Failing { during, after });
+        self.failing = Some(FailingTimes { during, after });
         self
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Specification 1.2, 1.4 and 2.2. Which member is elected, and its books, are in `election`.
 
-use equipoise::testkit::models::Contender;
+use equipoise::testkit::models::ModelMember;
 use serde_json::{Value, json};
 
 use super::params::{Params, SECOND, hundredths_cut, hundredths_exact, int};
@@ -182,8 +182,8 @@ impl Member {
     }
 
     /// What an election reads of it; `full_is_passed_over` says whether its `max` matters.
-    pub fn contender(&self, full_is_passed_over: bool) -> Contender {
-        let mut contender = Contender::new(self.factor as u64);
+    pub fn contender(&self, full_is_passed_over: bool) -> ModelMember {
+        let mut contender = ModelMember::new(self.factor as u64);
         contender.in_flight = self.busy as u64;
         contender.is_full = full_is_passed_over && self.is_full();
         contender.sent = self.transferred as u64;
