@@ -38,6 +38,8 @@ pub use attempt::FreshConnection;
 #[cfg(feature = "proxy")]
 pub(crate) use attempt::HostKept;
 pub use balance::{BalanceFuture, BalanceService};
+#[cfg(feature = "proxy")]
+pub(crate) use body::BodyOrigin;
 pub use body::{
     BufferUpTo, Counted, CountedBody, KeptBody, KeptIfEmpty, KeptInBuffer, KeptUntilRead,
     LeasedBody, PassThrough, ReplayBody, RequestBody, UpgradeLease,

@@ -10,6 +10,8 @@ mod request;
 
 pub use leased::{LeasedBody, UpgradeLease};
 pub use replay::{BufferUpTo, KeptInBuffer, ReplayBody};
+#[cfg(feature = "proxy")]
+pub(crate) use request::BodyOrigin;
 pub use request::{
     Counted, CountedBody, KeptBody, KeptIfEmpty, KeptUntilRead, PassThrough, RequestBody,
 };

@@ -133,6 +133,24 @@ impl<B> KeptInBuffer<B> {
         self.replay(|| None)
     }
 
+    /// Takes what was read, and the rest of the body unless all of it was read; `None` if
+    /// something of it is missing.
+    #[cfg_attr(
+        not(feature = "proxy"),
+        allow(dead_code, reason = "endpoints give bodies back")
+    )]
+    pub(crate) fn take(&self) -> Option<(Bytes, Option<B>)>
+    where
+        B: Unpin,
+    {
+        let mut buffer = self.buffer.as_ref()?.lock();
+        let (read, rest) = buffer.take()?;
+        let superseded = buffer.take_waker();
+        drop(buffer);
+        wake(superseded);
+        Some((read, rest.map(|rest| *Pin::into_inner(rest))))
+    }
+
     fn replay(&self, meter: impl FnOnce() -> Option<SentMeter>) -> Option<ReplayBody<B>> {
         let Some(shared) = &self.buffer else {
             return Some(ReplayBody { reader: None });

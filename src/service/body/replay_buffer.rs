@@ -137,6 +137,25 @@ impl<B> ReplayBuffer<B> {
         }
     }
 
+    /// Takes what was read, and the rest of the body, which is `None` if all of it was read.
+    /// Attempts that read it read an error from now on. Returns `None` if something is
+    /// missing, or while an attempt polls the body.
+    pub(super) fn take(&mut self) -> Option<(Bytes, Option<Pin<Box<B>>>)> {
+        if self.lost || self.trailers.is_some() {
+            return None;
+        }
+        let rest = match std::mem::replace(&mut self.source, BodySource::Failed) {
+            BodySource::Idle(rest) => Some(rest),
+            BodySource::Ended => None,
+            other => {
+                self.source = other;
+                return None;
+            }
+        };
+        self.owner += 1;
+        Some((std::mem::take(&mut self.kept).into_whole(), rest))
+    }
+
     pub(super) fn take_waker(&mut self) -> Option<Waker> {
         self.waiting.take()
     }
@@ -175,6 +194,18 @@ impl KeptChunks {
         }
         self.chunks.push((self.tail_from, data.clone()));
         self.tail_from += data.len();
+    }
+
+    fn into_whole(mut self) -> Bytes {
+        if self.chunks.is_empty() {
+            return self.tail.freeze();
+        }
+        let mut whole = BytesMut::with_capacity(self.tail_from + self.tail.len());
+        for (_, chunk) in self.chunks.drain(..) {
+            whole.extend_from_slice(&chunk);
+        }
+        whole.extend_from_slice(&self.tail);
+        whole.freeze()
     }
 
     /// Returns what is kept from `position` on, up to the end of one chunk.
@@ -219,5 +250,6 @@ mod tests {
             assert_eq!(read, whole[start..], "{start}");
         }
         assert!(kept.at(whole.len() + 1).is_none());
+        assert_eq!(kept.into_whole(), whole);
     }
 }

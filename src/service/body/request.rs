@@ -21,7 +21,7 @@ use crate::sync::Mutex;
 ///
 /// | policy | members receive | another attempt gets the body |
 /// |---|---|---|
-/// | [`Counted`] | [`CountedBody`] | if it is empty, or no attempt has begun to read it |
+/// | [`Counted`] | [`CountedBody`] | if it is empty, no attempt has begun to read it, or the member gave it back |
 /// | [`PassThrough`] | the body itself | if it is empty |
 /// | [`BufferUpTo`](crate::service::BufferUpTo) | [`ReplayBody`](crate::service::ReplayBody) | if everything that was read of it fits into the buffer |
 ///
@@ -105,6 +105,12 @@ pub trait KeptBody {
 ///
 /// A body that no attempt has begun to read is passed to the next attempt, so any request
 /// can be sent to another member after a refused connection. Nothing is buffered.
+///
+/// A member that speaks HTTP/2 may report that it did not process a request (RFC 9113, 8.7).
+/// If the request came through `proxy::Server` to a `proxy::ReverseProxy`, its body is given
+/// back, and another member gets it, unless more than 128 KiB of it were sent or it has
+/// trailers. In other cases, only [`BufferUpTo`](crate::service::BufferUpTo) makes this
+/// possible.
 ///
 /// # Examples
 ///
@@ -257,7 +263,7 @@ pin_project! {
     enum CountState<B> {
         Empty,
         Unread { size: SizeHint, body: BodySlot<B> },
-        Reading { #[pin] body: B },
+        Reading { #[pin] body: B, slot: BodySlot<B> },
         // Another attempt has the body.
         Superseded,
     }
@@ -277,14 +283,15 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let mut this = self.project();
         if let StateProjected::Unread { body, .. } = this.state.as_mut().project() {
-            let taken = body.lock().take();
+            let slot = body.clone();
+            let taken = slot.lock().take();
             this.state.set(match taken {
-                Some(body) => CountState::Reading { body },
+                Some(body) => CountState::Reading { body, slot },
                 None => CountState::Superseded,
             });
         }
         let body = match this.state.project() {
-            StateProjected::Reading { body } => body,
+            StateProjected::Reading { body, .. } => body,
             StateProjected::Superseded => return Poll::Ready(Some(Err(Superseded.into()))),
             StateProjected::Empty | StateProjected::Unread { .. } => return Poll::Ready(None),
         };
@@ -303,7 +310,7 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.state {
             CountState::Empty => true,
-            CountState::Reading { body } => body.is_end_stream(),
+            CountState::Reading { body, .. } => body.is_end_stream(),
             CountState::Unread { .. } | CountState::Superseded => false,
         }
     }
@@ -311,7 +318,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.state {
             CountState::Empty => SizeHint::with_exact(0),
-            CountState::Reading { body } => body.size_hint(),
+            CountState::Reading { body, .. } => body.size_hint(),
             CountState::Unread { size, .. } => *size,
             CountState::Superseded => SizeHint::default(),
         }
@@ -343,6 +350,48 @@ impl<B> CountedBody<B> {
         let found = at(&mut body);
         *slot.lock() = Some(body);
         Some(found)
+    }
+
+    /// Returns where the body can be put back after it was read; `None` if it is empty.
+    pub(crate) fn origin(&self) -> Option<BodyOrigin<B>> {
+        match &self.state {
+            CountState::Unread { body: slot, .. } | CountState::Reading { slot, .. } => {
+                Some(BodyOrigin(slot.clone()))
+            }
+            CountState::Empty | CountState::Superseded => None,
+        }
+    }
+
+    /// Returns the body if it is being read.
+    pub(crate) fn into_read(self) -> Option<B> {
+        match self.state {
+            CountState::Reading { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+}
+
+/// Where another attempt finds a request body.
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "endpoints give bodies back")
+)]
+pub(crate) struct BodyOrigin<B>(BodySlot<B>);
+
+#[cfg_attr(
+    not(feature = "proxy"),
+    allow(dead_code, reason = "endpoints give bodies back")
+)]
+impl<B> BodyOrigin<B> {
+    /// Puts the whole body back, for a member that has not processed what it received.
+    pub(crate) fn put_back(self, body: B) {
+        *self.0.lock() = Some(body);
+    }
+}
+
+impl<B> fmt::Debug for BodyOrigin<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyOrigin").finish_non_exhaustive()
     }
 }
 
