@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use equipoise::member::Cause;
 use equipoise::proxy::{EdgeLayer, Endpoint, EndpointError, Forwarding, ProxyBody, ReverseProxy};
 use equipoise::service::BufferUpTo;
 use equipoise::{BalanceLayer, Balancer, Flag};
@@ -19,7 +20,7 @@ use tower::{Service, ServiceExt};
 
 use super::framed::{
     CANCEL, DATA, END_HEADERS, END_STREAM, Framed, FramedMember, HEADERS, NO_ERROR, OK, POST,
-    RST_STREAM,
+    REFUSED_STREAM, RST_STREAM,
 };
 use super::line::within;
 use super::member::Member;
@@ -71,6 +72,19 @@ async fn an_answer_whose_stream_is_reset_is_not_whole_whatever_the_code() {
                 assert!(!error.is_nothing_sent(), "{error}");
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reset_behind_the_head_has_its_code_and_no_source_that_a_server_could_pass_on() {
+    within(async {
+        let error = answered(vec![head(), data(0), reset(REFUSED_STREAM)]).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, EndpointError::Reset { code: 7 }), "{error}");
+        assert!(std::error::Error::source(&error).is_none());
+        assert!(!error.is_nothing_sent() && !error.is_idle_close());
+        assert_eq!(error.cause(), Some(Cause::BrokenBody));
     })
     .await;
 }

@@ -170,7 +170,7 @@ impl Body for EndpointBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(source))) => {
-                this.break_off(EndpointError::broken_off(source, true), context)
+                this.break_off(EndpointError::response_broken_off(source), context)
             }
             Poll::Ready(None) if this.is_cut_short() => {
                 this.break_off(EndpointError::Incomplete, context)

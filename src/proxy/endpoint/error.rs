@@ -74,6 +74,15 @@ pub enum EndpointError {
         /// The maximum.
         most: u32,
     },
+    /// The member broke off its response (HTTP/2) with an error code, after the head had
+    /// arrived. The error has no source, because a server that finds the code in one, as
+    /// hyper does, sends it to the client. There, code 7 (`REFUSED_STREAM`) would promise
+    /// that nothing was processed.
+    #[error("the member broke off its response with error code {code}")]
+    Reset {
+        /// The code (RFC 9113, 7).
+        code: u32,
+    },
     /// The request is not valid.
     #[error("the request cannot be sent to the member")]
     Request {
@@ -179,7 +188,7 @@ impl EndpointError {
             } else {
                 Cause::Broken
             }),
-            Self::Incomplete => Some(Cause::BrokenBody),
+            Self::Incomplete | Self::Reset { .. } => Some(Cause::BrokenBody),
             Self::TimedOut { .. } => Some(Cause::TimedOut),
             Self::TooManyHeaders { limit } => Some(Cause::from(format!(
                 "responded with more than {limit} header lines"
@@ -200,6 +209,18 @@ impl EndpointError {
             idled: !fresh && closed,
             unprocessed: is_unprocessed(&source),
             source,
+        }
+    }
+
+    /// Creates the error of a response whose head was returned.
+    pub(super) fn response_broken_off(source: hyper::Error) -> Self {
+        match cause::<h2::Error>(&source).and_then(h2::Error::reason) {
+            Some(code) => Self::Reset { code: code.into() },
+            None => Self::Exchange {
+                idled: false,
+                unprocessed: false,
+                source,
+            },
         }
     }
 

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
@@ -24,7 +25,8 @@ use super::options::Options;
 use super::streams::{PIECE, Pieces};
 use crate::proxy::ConnectionFacts;
 use crate::proxy::empty_frames::poll_filled;
-use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody};
+use crate::service::{BoxError, ErrorPage, PreferredFormat, ResponseBody, cause};
+use crate::timer::Deadline;
 
 /// The service that hyper calls for each request of one connection.
 pub(super) struct RequestService<S> {
@@ -45,6 +47,7 @@ where
     S: Service<Request<ClientBody>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
 {
     type Response = Response<InFlightResponseBody<B>>;
     type Error = BoxError;
@@ -211,6 +214,7 @@ where
     S: Service<Request<ClientBody>, Response = Response<B>>,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
 {
     type Output = Result<Response<InFlightResponseBody<B>>, BoxError>;
 
@@ -219,13 +223,13 @@ where
         let response = loop {
             let future = match this.state.as_mut().project() {
                 RequestStartProjected::Called { future } => {
-                    break ready!(future.poll(context)).map_err(Into::into)?;
+                    break ready!(future.poll(context)).map_err(without_refusal)?;
                 }
                 RequestStartProjected::Chosen { waiting } => {
                     let Some(chosen) = waiting else {
                         return Poll::Pending;
                     };
-                    ready!(chosen.0.poll_ready(context)).map_err(Into::into)?;
+                    ready!(chosen.0.poll_ready(context)).map_err(without_refusal)?;
                     match waiting.take().map(|chosen| *chosen) {
                         Some((mut service, request)) => service.call(request),
                         None => return Poll::Pending,
@@ -262,6 +266,7 @@ impl<S, F> RequestFutureProjected<'_, S, F> {
         T: Body,
     {
         let (busy, speaks, method) = (self.busy.take(), *self.speaks, *self.method);
+        let mut framing = ResponseFraming::Http1;
         if let Some(InFlightRequest { connection, .. }) =
             busy.as_ref().filter(|_| speaks != Version::HTTP_2)
         {
@@ -279,15 +284,16 @@ impl<S, F> RequestFutureProjected<'_, S, F> {
                 }
             }
         }
-        let in_pieces = speaks == Version::HTTP_2;
-        if in_pieces {
+        if speaks == Version::HTTP_2 {
+            framing = ResponseFraming::Http2;
             // Until the first frame of the body is polled, the head is the part that waits.
             Pieces::give();
         }
         response.map(|inner| InFlightResponseBody {
             inner: content(inner),
             rest: Bytes::new(),
-            in_pieces,
+            framing,
+            broken: None,
             _busy: busy,
         })
     }
@@ -327,6 +333,42 @@ fn set_connection_close<B>(response: &mut Response<B>, speaks: Version) {
     }
 }
 
+/// How the end of a response is marked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ResponseFraming {
+    /// By a length or chunks. A client that reads nothing blocks the connection's writes,
+    /// which are watched there.
+    Http1,
+    /// By a frame. It is sent in pieces, which are watched.
+    Http2,
+}
+
+/// Why a response broke off, without its sources.
+#[derive(Debug, thiserror::Error)]
+#[error("the response broke off")]
+struct BrokenResponse;
+
+/// Hides a refusal of another server: hyper would send its code to the client, where it
+/// promises that nothing was processed (RFC 9113, 8.7), so a `POST` might be sent again.
+fn without_refusal(error: impl Into<BoxError>) -> BoxError {
+    let error = error.into();
+    let reason = cause::<h2::Error>(&*error).and_then(h2::Error::reason);
+    if reason == Some(h2::Reason::REFUSED_STREAM) {
+        return BrokenResponse.into();
+    }
+    error
+}
+
+/// How long the reset of an HTTP/2 stream is delayed after a response has broken off. A
+/// reset discards what was not written yet, and the connection is written by another task.
+const BEFORE_RESET: Duration = Duration::from_millis(10);
+
+/// An error of a response, and when to return it.
+struct DelayedError {
+    error: Option<BoxError>,
+    until: Pin<Box<Deadline>>,
+}
+
 pin_project! {
     /// The body of a response. Its request is in flight until the body is dropped.
     pub(super) struct InFlightResponseBody<B> {
@@ -334,9 +376,8 @@ pin_project! {
         inner: ResponseBody<B>,
         // The rest of a frame that was too large to be returned at once.
         rest: Bytes,
-        // Over HTTP/1, a client that reads nothing blocks the connection's writes, which
-        // are watched there.
-        in_pieces: bool,
+        framing: ResponseFraming,
+        broken: Option<Box<DelayedError>>,
         _busy: Option<InFlightRequest>,
     }
 }
@@ -344,24 +385,41 @@ pin_project! {
 impl<B> Body for InFlightResponseBody<B>
 where
     B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
 {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
-        if !*this.in_pieces {
-            return this.inner.poll_frame(context);
+        if *this.framing != ResponseFraming::Http2 {
+            let frame = this.inner.poll_frame(context);
+            return frame.map_err(Into::into);
         }
         Pieces::ask();
+        if let Some(broken) = this.broken {
+            ready!(broken.until.as_mut().poll(context));
+            return Poll::Ready(broken.error.take().map(Err));
+        }
         if this.rest.is_empty() {
             let frame = poll_filled(context, |context| this.inner.as_mut().poll_frame(context));
             let frame = match ready!(frame) {
                 Some(Ok(frame)) => frame,
-                end => return Poll::Ready(end),
+                Some(Err(error)) => {
+                    let mut until = Box::pin(Deadline::after(BEFORE_RESET));
+                    // A new timer is pending, and wakes this task.
+                    let over = until.as_mut().poll(context).is_ready();
+                    let error = Some(without_refusal(error));
+                    let broken = this.broken.insert(Box::new(DelayedError { error, until }));
+                    return match over {
+                        true => Poll::Ready(broken.error.take().map(Err)),
+                        false => Poll::Pending,
+                    };
+                }
+                None => return Poll::Ready(None),
             };
             match frame.into_data() {
                 Ok(data) => *this.rest = data,
@@ -374,7 +432,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
+        self.broken.is_none() && self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
