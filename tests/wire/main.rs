@@ -28,6 +28,7 @@ mod late;
 mod limits;
 mod line;
 mod member;
+mod refused;
 mod reuse;
 mod reviewed;
 mod sharing;

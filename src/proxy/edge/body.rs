@@ -52,7 +52,7 @@ pin_project! {
 impl<B> EdgeBody<B> {
     /// `removed` are names that trailers may not have, in addition to those that are never
     /// allowed.
-    pub(super) fn new(inner: B, removed: Vec<HeaderName>) -> Self {
+    pub(in crate::proxy) fn new(inner: B, removed: Vec<HeaderName>) -> Self {
         Self {
             inner,
             removed,

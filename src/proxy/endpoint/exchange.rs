@@ -61,14 +61,16 @@ impl SendAttempt {
 
     /// Returns where to send a request that was not processed on an HTTP/2 connection: once
     /// to another connection; if that one ended after it had served others, to a connection
-    /// of its own.
+    /// of its own. If the connection was opened for the request, the member refuses the
+    /// request itself, and is not asked again.
     fn after(self, connection: &Http2Connection) -> Option<(ConnectionChoice, Self)> {
+        let younger = (ConnectionChoice::After(connection.number()), Self::Younger);
         match self {
-            Self::First | Self::Second | Self::Fresh => {
-                Some((ConnectionChoice::After(connection.number()), Self::Younger))
-            }
+            Self::First | Self::Second => Some(younger),
+            // Others have used it meanwhile.
+            Self::Fresh if connection.has_served() => Some(younger),
             Self::Younger if connection.has_served() => Some((ConnectionChoice::Own, Self::Alone)),
-            Self::Younger | Self::Alone => None,
+            Self::Fresh | Self::Younger | Self::Alone => None,
         }
     }
 }
@@ -152,6 +154,7 @@ impl Exchange {
                 for_http_1(&mut request);
                 self.upload = request.body_mut().progress_over_http_1();
                 request.body_mut().hold(None);
+                request.body_mut().keep_no_more();
                 if self.upload.is_watched() {
                     one.move_to_task();
                 }
@@ -166,9 +169,7 @@ impl Exchange {
                     &self.endpoint.authority,
                     &self.endpoint.scheme,
                 );
-                if self.attempt != SendAttempt::Alone {
-                    self.copy = Some(Box::new(RequestCopy::of(&mut request)));
-                }
+                self.copy = Some(Box::new(RequestCopy::of(&mut request)));
                 request.body_mut().hold(two.stream());
                 match two.send(request) {
                     Some(sent) => Ok(self.sent(sent, now)),
@@ -270,10 +271,18 @@ impl Exchange {
         let was_unsent = unsent.is_some();
         let again = match self.connection.take() {
             Some(MemberConnection::Http2(two)) => {
-                let copy = self.copy.take();
-                let unprocessed = is_unprocessed(failure.error());
-                let copied = || copy.filter(|_| unprocessed)?.request();
-                unsent.or_else(copied).zip(self.attempt.after(&two))
+                let unprocessed = was_unsent || is_unprocessed(failure.error());
+                let copy = self.copy.take().filter(|_| unprocessed);
+                match (copy, self.attempt.after(&two)) {
+                    (Some(copy), Some(after)) => copy.request().zip(Some(after)),
+                    (Some(copy), None) => {
+                        // What hyper has of it is dropped first.
+                        drop(unsent);
+                        copy.give_back();
+                        None
+                    }
+                    (None, _) => None,
+                }
             }
             _ => {
                 let pooled = self.attempt.is_pooled();

@@ -73,10 +73,12 @@ use shared::SharedEndpoint;
 /// | unread bytes of a response over HTTP/2 | 256 KiB | [`http2_initial_stream_window_size`](EndpointBuilder::http2_initial_stream_window_size) |
 ///
 /// A request that an HTTP/2 member reports as unprocessed (`GOAWAY`, `REFUSED_STREAM`) is
-/// sent to it once more on another connection, whatever its method. Therefore up to 128 KiB
-/// of each upload over HTTP/2 are kept until its response begins. A connection that ended
-/// after it had served others does not count as a try: the request is then sent once more,
-/// on a connection of its own.
+/// sent to it once more on another connection, whatever its method, if the first one had
+/// been open before. Therefore up to 128 KiB of each upload over HTTP/2 are kept until its
+/// response begins. A connection that ended after it had served others does not count as a
+/// try: the request is then sent once more, on a connection of its own. After that,
+/// a [`ReverseProxy`](super::ReverseProxy) sends it to another member; see
+/// [`Counted`](crate::service::Counted) for its body.
 ///
 /// A chunked response is cut off once its chunk extensions add up to 16 KiB over the whole
 /// body. This is a limit of hyper that cannot be set.

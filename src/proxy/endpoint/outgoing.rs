@@ -17,7 +17,7 @@ use super::progress::Progress;
 use crate::proxy::EdgeBody;
 use crate::proxy::empty_frames::poll_filled;
 use crate::proxy::server::ClientBody;
-use crate::service::{BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
+use crate::service::{BodyOrigin, BoxError, CountedBody, KeptInBuffer, ReplayBody, RequestError};
 
 /// A request body of any type. The most common types are called without a box.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(in crate::proxy) struct Outgoing {
     due: u64,
     /// The frame after those that were joined.
     next: Option<Box<NextFrame>>,
+    /// What is kept of a body that is sent again.
+    kept: Option<Box<KeptContent>>,
 }
 
 /// A frame, a failure, or the end.
@@ -42,9 +44,14 @@ const SMALL: usize = 1024;
 /// of a socket, so that it does not wait for what the task that sends it waits for.
 const AT_ONCE: u64 = 16 * 1024;
 
-/// A body of which a part is kept; `None` if it is empty.
+/// A body of which a part is kept.
 #[derive(Debug)]
-pub(super) struct KeptContent(Option<KeptInBuffer<OutgoingContent>>);
+pub(super) struct KeptContent {
+    /// `None` if it is empty.
+    buffer: Option<KeptInBuffer<OutgoingContent>>,
+    /// Where another member's attempt finds a client's body.
+    origin: Option<BodyOrigin<EdgeBody<ClientBody>>>,
+}
 
 /// Small, because hyper moves requests, and most have no body.
 #[derive(Debug)]
@@ -91,6 +98,7 @@ impl Outgoing {
             stream: None,
             due: 0,
             next: None,
+            kept: None,
         }
     }
 
@@ -101,29 +109,50 @@ impl Outgoing {
             progress: Progress::None,
             stream: None,
             next: None,
+            kept: None,
         }
     }
 
-    /// Keeps up to `bytes` bytes of what is read from now on.
+    /// Keeps up to `bytes` bytes of what is read from now on, or what is kept already.
     pub(super) fn keep(&mut self, bytes: usize) -> KeptContent {
-        let content = std::mem::replace(&mut self.content, OutgoingContent::Empty);
-        if matches!(content, OutgoingContent::Empty) {
-            return KeptContent(None);
+        if let Some(kept) = self.kept.take() {
+            return *kept;
         }
-        let mut kept = KeptInBuffer::new(content, bytes);
-        if let Some(body) = kept.next_uncounted() {
+        let content = std::mem::replace(&mut self.content, OutgoingContent::Empty);
+        let origin = match &content {
+            OutgoingContent::Empty => {
+                return KeptContent {
+                    buffer: None,
+                    origin: None,
+                };
+            }
+            OutgoingContent::Client(body) => body.origin(),
+            _ => None,
+        };
+        let mut buffer = KeptInBuffer::new(content, bytes);
+        if let Some(body) = buffer.next_uncounted() {
             self.content = OutgoingContent::Kept(Box::new(body));
         }
-        KeptContent(Some(kept))
+        KeptContent {
+            buffer: Some(buffer),
+            origin,
+        }
+    }
+
+    /// Drops what is kept: the request is not sent again.
+    pub(super) fn keep_no_more(&mut self) {
+        self.kept = None;
     }
 
     /// Returns the same body from its beginning; `None` if more was read than is kept.
-    pub(super) fn again(kept: KeptContent) -> Option<Self> {
-        let KeptContent(Some(mut kept)) = kept else {
+    pub(super) fn again(mut kept: KeptContent) -> Option<Self> {
+        let Some(buffer) = &mut kept.buffer else {
             return Some(Self::empty());
         };
-        let body = kept.next_uncounted()?;
-        Some(Self::of(OutgoingContent::Kept(Box::new(body))))
+        let body = buffer.next_uncounted()?;
+        let mut again = Self::of(OutgoingContent::Kept(Box::new(body)));
+        again.kept = Some(Box::new(kept));
+        Some(again)
     }
 
     /// Holds the stream until the body ends: hyper may drop the body after the response has
@@ -195,6 +224,30 @@ impl Outgoing {
             [&first[..], &joined].concat().into()
         };
         Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
+impl KeptContent {
+    /// Gives a client's body back, for an attempt with another member. Other bodies are of
+    /// no known type, and those that nothing was read of are available already.
+    pub(super) fn give_back(self) {
+        let (Some(buffer), Some(origin)) = (self.buffer, self.origin) else {
+            return;
+        };
+        match buffer.take() {
+            Some((read, None)) => {
+                let body = ClientBody::already_read(read);
+                origin.put_back(EdgeBody::new(body, Vec::new()));
+            }
+            Some((read, Some(OutgoingContent::Client(body)))) => {
+                if let Some(mut body) = body.into_read() {
+                    if body.inner_mut().put_back(read) {
+                        origin.put_back(body);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -32,6 +32,11 @@ impl RequestCopy {
         Self { head, body }
     }
 
+    /// Gives the body back for another member.
+    pub(super) fn give_back(self) {
+        self.body.give_back();
+    }
+
     /// Returns the request again; `None` if more of the body was read than is kept.
     pub(super) fn request(self) -> Option<Request<Outgoing>> {
         Some(Request::from_parts(self.head, Outgoing::again(self.body)?))

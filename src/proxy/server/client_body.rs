@@ -110,6 +110,37 @@ impl ClientBody {
         }
     }
 
+    /// Creates a body of which all was read before, so that nothing is left to do when it
+    /// ends.
+    pub(in crate::proxy) fn already_read(data: Bytes) -> Self {
+        Self {
+            inner: None,
+            ahead: (!data.is_empty()).then_some(Ok(data)),
+            transport: BodyTransport::Http2 {
+                linger: Duration::ZERO,
+            },
+            left: 0,
+            patience: Duration::ZERO,
+            alarm: None,
+            waiting: false,
+            busy: None,
+            facts: None,
+        }
+    }
+
+    /// Puts back what was read so far; returns whether that is possible.
+    pub(in crate::proxy) fn put_back(&mut self, read: Bytes) -> bool {
+        if read.is_empty() {
+            return true;
+        }
+        let free = self.ahead.is_none();
+        if free {
+            self.ahead = Some(Ok(read));
+            self.waiting = false;
+        }
+        free
+    }
+
     pub(super) fn with_facts(mut self, facts: Option<FactsBeside>) -> Self {
         self.facts = facts;
         self
