@@ -1,8 +1,12 @@
 //! Members whose answers are no answers: who asked is told 502, whatever came.
 
+use std::io::ErrorKind;
+
 use equipoise::proxy::Server;
+use tokio::io::AsyncReadExt;
 
 use super::front::{Front, statuses};
+use super::line::within;
 use super::member::{Member, OK};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
@@ -86,6 +90,23 @@ async fn a_length_beside_a_coding_is_no_answer() {
         assert_eq!(member.connections(), connections);
     }
     front.at_rest().await;
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_sees_that_its_answer_was_cut_short() {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    for (end, whole) in [("", false), ("0\r\n\r\n", true)] {
+        let member = Member::ending([head, end].concat()).await;
+        let front = Front::before(Server::new(), [member.endpoint()]);
+        let mut client = front.client().await;
+        client.say("GET / HTTP/1.0\r\nhost: a\r\n\r\n").await;
+        let mut told = Vec::new();
+        let read = within(client.stream.read_to_end(&mut told)).await;
+        let failed = read.err().map(|error| error.kind());
+        let expected = (!whole).then_some(ErrorKind::ConnectionReset);
+        assert_eq!(failed, expected, "{}", String::from_utf8_lossy(&told));
+        front.at_rest().await;
+    }
 }
 
 #[tokio::test]

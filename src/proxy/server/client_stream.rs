@@ -17,7 +17,7 @@ use super::connection_state::ConnectionState;
 use super::frame_budget::{FrameBudget, FrameCounter};
 use super::half_close::HalfClose;
 use super::linger::Linger;
-use crate::net::{ConnectionPermit, Stream};
+use crate::net::{ConnectionPermit, Stream, StreamCarrier};
 
 /// The I/O of a client's connection, and its slot among the server's connections.
 pub(super) struct ClientStream {
@@ -55,6 +55,18 @@ impl ClientStream {
             half_close: HalfClose::default(),
             linger: Linger::new(linger),
             _place: place,
+        }
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if self.connection.is_cut_short() {
+            // A client of HTTP/1.0 would take an orderly end for the end of the response.
+            // With TLS, the missing `close_notify` shows that it is not.
+            if let StreamCarrier::Tcp(stream) = self.io.inner().get_ref().carrier() {
+                let _ = stream.set_zero_linger();
+            }
         }
     }
 }

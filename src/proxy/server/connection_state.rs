@@ -55,6 +55,8 @@ pub(super) struct ConnectionState {
     evicted: AtomicU32,
     /// 1 if the client has announced that it sends no further request.
     last: AtomicU32,
+    /// 1 if a response broke off whose end only the end of the connection can mark.
+    cut_short: AtomicU32,
     pub(super) unread: UnreadBody,
 }
 
@@ -100,6 +102,7 @@ impl ConnectionState {
             half_closed: AtomicU64::new(0),
             evicted: AtomicU32::new(0),
             last: AtomicU32::new(0),
+            cut_short: AtomicU32::new(0),
             unread: UnreadBody::new(max_discard),
         }
     }
@@ -157,6 +160,15 @@ impl ConnectionState {
     /// Records that the client has announced that the request that begins is its last.
     pub(super) fn note_last_request(&self) {
         self.last.store(1, Relaxed);
+    }
+
+    /// Records that a response broke off whose end only the end of the connection can mark.
+    pub(super) fn note_cut_short(&self) {
+        self.cut_short.store(1, Relaxed);
+    }
+
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.cut_short.load(Relaxed) != 0
     }
 
     /// Returns whether the client has announced its last request, and has sent all of it.

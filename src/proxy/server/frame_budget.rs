@@ -144,6 +144,10 @@ impl<I> FrameCounter<I> {
         Self { io, control }
     }
 
+    pub(super) fn get_ref(&self) -> &I {
+        &self.io
+    }
+
     pub(super) fn get_mut(&mut self) -> &mut I {
         &mut self.io
     }

@@ -279,6 +279,9 @@ impl<S, F> RequestFutureProjected<'_, S, F> {
                 let endless = speaks == Version::HTTP_10 && method != MethodKind::Head && {
                     ends_with_the_connection(&response)
                 };
+                if endless {
+                    framing = ResponseFraming::UntilClose;
+                }
                 if unread || endless || connection.has_max_requests() || connection.is_closing() {
                     set_connection_close(&mut response, speaks);
                 }
@@ -294,7 +297,7 @@ impl<S, F> RequestFutureProjected<'_, S, F> {
             rest: Bytes::new(),
             framing,
             broken: None,
-            _busy: busy,
+            busy,
         })
     }
 }
@@ -341,6 +344,8 @@ enum ResponseFraming {
     Http1,
     /// By a frame. It is sent in pieces, which are watched.
     Http2,
+    /// By the end of the connection.
+    UntilClose,
 }
 
 /// Why a response broke off, without its sources.
@@ -378,7 +383,7 @@ pin_project! {
         rest: Bytes,
         framing: ResponseFraming,
         broken: Option<Box<DelayedError>>,
-        _busy: Option<InFlightRequest>,
+        busy: Option<InFlightRequest>,
     }
 }
 
@@ -397,6 +402,10 @@ where
         let mut this = self.project();
         if *this.framing != ResponseFraming::Http2 {
             let frame = this.inner.poll_frame(context);
+            let cut = *this.framing == ResponseFraming::UntilClose;
+            if let (Poll::Ready(Some(Err(_))), true, Some(busy)) = (&frame, cut, &*this.busy) {
+                busy.connection.note_cut_short();
+            }
             return frame.map_err(Into::into);
         }
         Pieces::ask();
