@@ -67,6 +67,26 @@ async fn cookies(layer: &BalanceLayer<Uri>, requests: usize) -> usize {
 }
 
 #[tokio::test]
+async fn a_cookie_of_the_member_with_the_name_of_ours_is_passed_on_before_ours() {
+    let told = Told::default();
+    let layer = sticky(&balancer(&told, &[("a", "a")]), RouteCookie::new());
+    let inner = service_fn(async |_: Request<_>| {
+        let response = Response::builder().header("set-cookie", "ROUTE=its own");
+        Ok::<_, Infallible>(response.body(Body::new()).unwrap())
+    });
+    let service = layer.layer(inner);
+    for (presented, ours) in [("", true), ("ROUTE=.a", false)] {
+        let request = Request::get("/").header("cookie", presented);
+        let request = request.body(Body::new()).unwrap();
+        let answer = service.clone().oneshot(request).await.unwrap();
+        let mut cookies = answer.headers().get_all("set-cookie").iter();
+        assert_eq!(cookies.next().unwrap(), "ROUTE=its own");
+        let added = cookies.next().map(|it| it.to_str().unwrap().to_owned());
+        assert_eq!(added.is_some_and(|it| it.starts_with("ROUTE=.a")), ours);
+    }
+}
+
+#[tokio::test]
 async fn a_member_without_a_route_under_our_cookie_is_told_when_it_is_built() {
     let told = Told::default();
     let balancer = balancer(&told, &[("a", "a"), ("b", "")]);

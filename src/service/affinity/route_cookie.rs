@@ -21,6 +21,12 @@ use crate::session::StickySession;
 /// session, and it is `HttpOnly; SameSite=Lax; Path=/`. It is removed from requests to
 /// members, and responses that set it are marked `Cache-Control: private`.
 ///
+/// A member's own `Set-Cookie` with this name is passed on, as in Apache (and unlike
+/// HAProxy's `rewrite`). A cookie of the balancer follows it, and replaces it in the
+/// client; but if the client presented the right route, there is none, and the member's
+/// cookie then decides where the next request goes. Give the session a name that members do
+/// not use.
+///
 /// A route with characters that are not allowed in a cookie is not set: give members routes
 /// of letters and digits, or use [`with_opaque_routes`](Self::with_opaque_routes).
 ///
