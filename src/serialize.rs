@@ -1,5 +1,5 @@
 //! Serde views of values of the core, with the feature `serde`: an
-//! [`Explanation`](crate::Explanation) as JSON or any other format.
+//! [`Explanation`] as JSON or any other format.
 //!
 //! The core has no features, so the views are here and not beside the types. Not here: the
 //! configuration's own formats (`config`).

@@ -193,7 +193,7 @@ fn a_member_whose_cap_is_raised_takes_its_turns_again() {
     }
     let name = balancer.members()[0].name().to_owned();
     let raised = |spec: MemberSpec| spec.with_max_in_flight(5);
-    balancer.update(&*name, raised).unwrap();
+    balancer.update(&name, raised).unwrap();
     let mut counts = [0_usize; 2];
     (0..1_000).for_each(|_| counts[picked(&balancer)] += 1);
     assert!(counts[0] >= 500, "{counts:?}");
@@ -201,7 +201,7 @@ fn a_member_whose_cap_is_raised_takes_its_turns_again() {
     // Both are full when the cap is raised.
     let held: Vec<_> = (0..8).map(|_| pick(&balancer)).collect();
     balancer
-        .update(&*name, |spec| spec.with_max_in_flight(6))
+        .update(&name, |spec| spec.with_max_in_flight(6))
         .unwrap();
     drop(pick(&balancer));
     drop(held);

@@ -13,8 +13,9 @@ impl Scheduler for Lottery {
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
         let open = || candidates.iter().filter(Candidate::has_room);
         let drawn = context.random().below(open().count() as u64);
+        let drawn = usize::try_from(drawn).ok().and_then(|drawn| open().nth(drawn));
         // The member may just have become full: then any other.
-        candidates.claim_first(open().skip(drawn as usize).chain(candidates.iter()))
+        candidates.claim_first(drawn.into_iter().chain(candidates.iter()))
     }
 }
 
