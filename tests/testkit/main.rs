@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod broken;
+mod broken_by_changes;
+mod broken_with_many;
 mod group;
 mod like_a_balancer;
 mod models;

@@ -1,6 +1,6 @@
 //! The law that a pick allocates no memory.
 
-use super::case::{LawCase, LawMember, name};
+use super::case::{LawCase, name};
 use super::course::{LawCourse, request};
 use super::search::search_among;
 use super::violation::{Breach, Violation};
@@ -41,11 +41,7 @@ pub fn allocates_nothing<S: Scheduler>(
     measure: impl Fn(&mut dyn FnMut()) -> u64,
 ) -> Result<(), Violation> {
     let law = "a pick allocates no memory";
-    let cases = [1, 8, 40].map(|members| LawCase {
-        seed: 1,
-        members: vec![LawMember::PLAIN; members],
-        steps: Vec::new(),
-    });
+    let cases = [1, 8, 40].map(|members| LawCase::plain(1, members));
     search_among(law, make().name(), cases, &|case| {
         let mut course = LawCourse::start(make(), case);
         let first = course.ids(&[0]);

@@ -13,6 +13,8 @@ pub(super) struct LawCase {
     /// The seed of the random source that the scheduler draws from.
     pub(super) seed: u64,
     pub(super) members: Vec<LawMember>,
+    /// Whether members join, leave and change before shares are measured.
+    pub(super) changes: bool,
     pub(super) steps: Vec<LawStep>,
 }
 
@@ -63,6 +65,10 @@ impl LawMix {
     };
 }
 
+/// From here on a case has many members: about as many as a scheduler's way of keeping them
+/// depends on.
+const MANY: usize = 14;
+
 const FLAGS: [Flag; 5] = [
     Flag::Disabled,
     Flag::Draining,
@@ -101,14 +107,17 @@ impl LawMember {
 }
 
 impl LawCase {
-    /// Makes up a case: the larger the `size` (1 to 100), the more members and steps.
-    pub(super) fn random(seed: u64, size: usize, mix: LawMix) -> Self {
+    /// Makes up a case with up to `most` members, but at least 14 if those are more, and at
+    /// most 1 + `steps` steps.
+    pub(super) fn random(seed: u64, most: usize, steps: usize, mix: LawMix) -> Self {
         let dice = Dice(Random::seeded(seed));
-        let members = 1 + dice.index(1 + size / 12);
-        let steps = 1 + dice.index(1 + size);
+        let fewest = if most < MANY { 1 } else { MANY };
+        let members = fewest + dice.index(most + 1 - fewest);
+        let steps = 1 + dice.index(1 + steps);
         let names = members + 2;
         Self {
             seed,
+            changes: false,
             members: (0..members)
                 .map(|_| LawMember::random(&dice, mix))
                 .collect(),
@@ -126,8 +135,17 @@ impl LawCase {
             cap: None,
         };
         Self {
-            seed,
             members: (0..members).map(member).collect(),
+            ..Self::plain(seed, 0)
+        }
+    }
+
+    /// Members without settings, and no steps.
+    pub(super) fn plain(seed: u64, members: usize) -> Self {
+        Self {
+            seed,
+            members: vec![LawMember::PLAIN; members],
+            changes: false,
             steps: Vec::new(),
         }
     }

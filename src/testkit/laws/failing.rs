@@ -3,18 +3,31 @@
 
 use std::time::Duration;
 
-use super::case::{LawCase, LawMember, name};
+use super::case::{LawCase, name};
 use super::course::{LawCourse, request};
 use super::search::search_among;
 use super::violation::{Breach, Violation};
 use crate::member::{MemberId, Outcome};
 use crate::scheduler::Scheduler;
 
-/// How many requests are counted.
+/// How many requests are counted, for up to eight members.
 const REQUESTS: usize = 4_000;
 
-/// How many requests fail over one after the other.
+/// How many requests fail over one after the other, for up to eight members.
 const FAILOVERS: usize = 500;
+
+/// How many of the requests of each kind there are for each member, if there are more
+/// members.
+const FOR_EACH: [usize; 2] = [500, 200];
+
+/// The numbers of requests of both kinds.
+fn requests(members: usize) -> [usize; 2] {
+    if members <= 8 {
+        [REQUESTS, FAILOVERS]
+    } else {
+        FOR_EACH.map(|each| each * members)
+    }
+}
 
 /// Equal members, of which the last one fails each request at once. All others answer after
 /// some time.
@@ -82,13 +95,11 @@ impl<S: Scheduler> Failing<S> {
     }
 }
 
-/// From three members to eight.
+/// From three members to eight, and two cases with more.
 fn cases() -> impl Iterator<Item = LawCase> {
-    (3..=8).map(|members| LawCase {
-        seed: members as u64,
-        members: vec![LawMember::PLAIN; members],
-        steps: Vec::new(),
-    })
+    (3..=8)
+        .chain([20, 40])
+        .map(|members| LawCase::plain(members as u64, members))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
@@ -102,7 +113,8 @@ fn number(count: usize) -> f64 {
 /// One of several equal members fails each request at once, and the request is picked again
 /// with this member as tried. Of 4 000 such requests, each other member serves its share; and
 /// again of 500 requests that come one after the other and have all tried the failing
-/// member. A common fault is a scheduler that takes the first untried member: it sends the
+/// member. With more than eight members these are 500 and 200 requests for each member. A
+/// common fault is a scheduler that takes the first untried member: it sends the
 /// load of a failed member to one other.
 ///
 /// What counts is the number of requests that a member serves, whether picked at once or
@@ -128,8 +140,9 @@ pub fn shares_failovers<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Resul
         let mut failing = Failing::start(&make, case);
         let last = failing.last();
         let tried = [failing.ids[last]];
+        let [requests, failovers] = requests(case.members.len());
         let mut served = vec![0; last];
-        for _ in 0..REQUESTS {
+        for _ in 0..requests {
             let mut at = failing.pick(&[])?;
             if at == last {
                 at = failing.pick(&tried)?;
@@ -139,22 +152,23 @@ pub fn shares_failovers<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Resul
         failing.is_fair(
             times,
             &served,
-            "4000 requests, some of them after a failover",
+            &format!("{requests} requests, some of them after a failover"),
         )?;
         let mut served = vec![0; last];
-        for _ in 0..FAILOVERS {
+        for _ in 0..failovers {
             served[failing.pick(&tried)?] += 1;
         }
         failing.is_fair(
             times,
             &served,
-            "500 requests that fail over, one after the other",
+            &format!("{failovers} requests that fail over, one after the other"),
         )
     })
 }
 
 /// Checks that a member that fails each request at once attracts no load: after the first
-/// `after` requests, it gets at most `times` its fair share of the next 4 000.
+/// `after` requests, it gets at most `times` its fair share of the next 4 000, or of the next
+/// 500 for each member if there are more than eight.
 ///
 /// Such a member has the fewest requests in flight and the shortest times. A scheduler that
 /// compares those needs a memory of failures, otherwise the member draws most of the
@@ -188,15 +202,16 @@ pub fn is_no_sinkhole<S: Scheduler>(
         }
         let last = failing.last();
         let mut count = 0;
-        for _ in 0..REQUESTS {
+        let [requests, _] = requests(case.members.len());
+        for _ in 0..requests {
             count += usize::from(failing.pick(&[])? == last);
         }
-        let fair = number(REQUESTS) / number(failing.ids.len());
+        let fair = number(requests) / number(failing.ids.len());
         if number(count) > times * fair {
             return Err(Breach::new(
                 format!(
                     "{}, which fails at once, gets at most {times} times its fair share, \
-                     {fair:.0} of {REQUESTS} requests, after the first {after}",
+                     {fair:.0} of {requests} requests, after the first {after}",
                     name(last)
                 ),
                 format!("{count} requests"),

@@ -1,6 +1,6 @@
 //! The laws of consistent hashing: which keys move when members leave.
 
-use super::case::{LawCase, LawMember, name};
+use super::case::{LawCase, name};
 use super::course::{LawCourse, request};
 use super::search::search_among;
 use super::violation::{Breach, Violation};
@@ -102,13 +102,11 @@ pub fn moves_few_keys<S: Scheduler>(make: impl Fn() -> S, bound: f64) -> Result<
 }
 
 fn cases() -> Vec<LawCase> {
-    let plain = |members: usize| LawCase {
-        seed: 1,
-        members: vec![LawMember::PLAIN; members],
-        steps: Vec::new(),
-    };
-    let weighted = (2..7).map(|members| LawCase::weighted(members as u64, members, 5));
-    (1..7).map(plain).chain(weighted).collect()
+    let plain = |members: usize| LawCase::plain(1, members);
+    let weighted = |members: usize| LawCase::weighted(members as u64, members, 5);
+    let many = [plain(20), weighted(40)];
+    let few = (1..7).map(plain).chain((2..7).map(weighted));
+    few.chain(many).collect()
 }
 
 /// The member of each key, by name. Each request ends before the next one.

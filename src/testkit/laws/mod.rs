@@ -44,6 +44,7 @@ mod course;
 mod failing;
 mod hashing;
 mod search;
+mod share_count;
 mod shares;
 mod violation;
 

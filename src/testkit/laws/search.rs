@@ -8,11 +8,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::case::{LawCase, LawMember, LawMix, LawStep, name};
 use super::violation::{Breach, LawReport, Violation};
 
-/// How many cases with steps a law is checked on.
+/// How many cases with steps and few members a law is checked on.
 const CASES: usize = 120;
+
+/// How many more cases have 14 to 43 members.
+const MANY_MEMBERS: usize = 60;
 
 /// How many smaller cases are tried.
 const SHRINKS: usize = 3_000;
+
+/// As [`SHRINKS`], for a case without steps, divided by its number of members: such a case
+/// makes thousands of picks.
+const SHRINKS_OF_MEMBERS: usize = 1_200;
 
 type LawCheck<'k> = &'k dyn Fn(&LawCase) -> Result<(), Breach>;
 
@@ -23,8 +30,16 @@ pub(super) fn search(
     mix: LawMix,
     check: LawCheck<'_>,
 ) -> Result<(), Violation> {
-    let cases = (0..CASES).map(|at| LawCase::random(at as u64, 1 + at * 100 / CASES, mix));
-    search_among(law, scheduler, cases, check)
+    let few = (0..CASES).map(|at| {
+        let size = 1 + at * 100 / CASES;
+        LawCase::random(at as u64, 1 + size / 12, size, mix)
+    });
+    let many = (0..MANY_MEMBERS).map(|at| {
+        let most = 14 + at * 30 / MANY_MEMBERS;
+        let size = 20 + at * 80 / MANY_MEMBERS;
+        LawCase::random((CASES + at) as u64, most, size, mix)
+    });
+    search_among(law, scheduler, few.chain(many), check)
 }
 
 /// Checks a law on the given cases, in their order.
@@ -67,11 +82,16 @@ fn guarded(check: LawCheck<'_>, case: &LawCase) -> Result<(), Breach> {
 
 /// Takes parts of the case away while it breaks the law.
 fn smallest(mut case: LawCase, mut breach: Breach, check: LawCheck<'_>) -> (LawCase, Breach) {
-    let mut tries = 0;
+    let mut effort = 0;
     'again: loop {
         for smaller in smaller(&case) {
-            tries += 1;
-            if tries > SHRINKS {
+            let (cost, most) = if smaller.steps.is_empty() {
+                (smaller.members.len(), SHRINKS_OF_MEMBERS)
+            } else {
+                (1, SHRINKS)
+            };
+            effort += cost;
+            if effort > most {
                 return (case, breach);
             }
             if let Err(found) = guarded(check, &smaller) {
@@ -86,6 +106,12 @@ fn smallest(mut case: LawCase, mut breach: Breach, check: LawCheck<'_>) -> (LawC
 /// Smaller cases, the smallest first.
 fn smaller(case: &LawCase) -> Vec<LawCase> {
     let mut all = Vec::new();
+    if case.changes {
+        all.push(LawCase {
+            changes: false,
+            ..case.clone()
+        });
+    }
     let mut chunk = case.steps.len();
     while chunk > 0 {
         for from in (0..case.steps.len()).step_by(chunk).rev() {
@@ -95,12 +121,23 @@ fn smaller(case: &LawCase) -> Vec<LawCase> {
         }
         chunk /= 2;
     }
-    if case.members.len() > 1 {
-        for at in 0..case.members.len() {
+    if case.members.iter().any(|it| *it != LawMember::PLAIN) {
+        all.push(LawCase {
+            members: vec![LawMember::PLAIN; case.members.len()],
+            ..case.clone()
+        });
+    }
+    let mut chunk = case.members.len() / 2;
+    while chunk > 0 {
+        for from in (0..case.members.len()).step_by(chunk) {
             let mut less = case.clone();
-            less.members.remove(at);
-            all.push(less);
+            less.members
+                .drain(from..(from + chunk).min(case.members.len()));
+            if !less.members.is_empty() {
+                all.push(less);
+            }
         }
+        chunk /= 2;
     }
     for at in 0..case.members.len() {
         for plainer in plainer_member(case.members[at]) {
