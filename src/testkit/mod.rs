@@ -5,8 +5,8 @@
 //!   A broken law is reported with the smallest example that was found.
 //! * [`Group`] has members without a balancer, for unit tests.
 //! * [`models`] are the definitions of the schedulers as plain code, to compare with.
-//! * [`Recorder`] writes down the picks of a balancer, and [`Replay`] makes them again: a
-//!   log of a running system becomes a test ([more](replay)).
+//! * [`Recorder`] writes down the picks of a balancer, and [`Replay`] makes them again: the
+//!   log of a program that picks through a recorder becomes a test ([more](replay)).
 #![cfg_attr(
     feature = "proptest",
     doc = "* [`strategies`] generate members, traffic and changes for property tests."

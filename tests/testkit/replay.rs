@@ -331,6 +331,7 @@ fn another_scheduler_is_refused() {
     assert_eq!(replay.scheduler(), "byrequests");
     let error = replay.run(ByBusyness::new()).unwrap_err();
     assert!(error.to_string().contains("`bybusyness`"), "{error}");
+    assert_eq!(error.line(), 3, "the line that names the scheduler");
 }
 
 #[test]
@@ -345,10 +346,97 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
     for (log, line) in refused {
         assert_eq!(Replay::parse(log).unwrap_err().line(), line, "{log:?}");
     }
+    let log = "equipoise-picks 1\nscheduler byrequests\n@0 insert a\n\
+               @0 pick 1 picks a\n@0 pick 1 picks a\n";
+    let error = Replay::parse(log).unwrap().run(ByRequests::new());
+    let error = error.unwrap_err().to_string();
+    assert_eq!(error, "line 5: request 1 is in flight already");
     let log = "equipoise-picks 1\nscheduler byrequests\n@0 insert a\n@0 end 3 success\n";
     let error = Replay::parse(log)
         .unwrap()
         .run(ByRequests::new())
         .unwrap_err();
     assert_eq!(error.to_string(), "line 4: request 3 is not in flight");
+}
+
+/// A payload that holds a request of another member.
+#[derive(Default)]
+struct Holds {
+    _lease: Option<RecordedLease<Holds>>,
+}
+
+#[test]
+fn operations_within_operations_are_recorded_too() {
+    let recorder = Recorder::new(7, ByBusyness::new()).unwrap();
+    for name in ["a", "b"] {
+        let payload = Holds::default();
+        recorder.insert(name, payload, MemberSpec::new()).unwrap();
+    }
+    let lease = recorder.pick(&PickRequest::new()).unwrap();
+    let holds = Holds {
+        _lease: Some(lease),
+    };
+    recorder.insert("c", holds, MemberSpec::new()).unwrap();
+    // The payload is replaced, so the request of `a` ends.
+    let plain = Holds::default();
+    recorder.insert("c", plain, MemberSpec::new()).unwrap();
+    assert!(recorder.log().contains("end 1 cancelled"));
+    let held = recorder.mark("two requests", |_| {
+        [(); 2].map(|()| recorder.pick(&PickRequest::new()).unwrap())
+    });
+    let read = |spec| {
+        assert!(recorder.log().contains("mark two%20requests"));
+        spec
+    };
+    recorder.update("b", read).unwrap();
+    drop(held);
+    let replay = Replay::parse(&recorder.log()).unwrap();
+    assert_eq!(replay.picks(), 3);
+    replay.run(ByBusyness::new()).unwrap();
+}
+
+#[test]
+fn a_panic_within_an_operation_does_not_stop_the_recorder() {
+    let recorder = Recorder::<()>::new(7, ByRequests::new()).unwrap();
+    let panics = || recorder.mark("fails", |_| panic!("within a mark"));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| recorder.insert("a", (), MemberSpec::new()));
+        other.join().unwrap().unwrap();
+    });
+    let replay = Replay::parse(&recorder.log()).unwrap();
+    replay.run(ByRequests::new()).unwrap();
+}
+
+/// A time that the caller has read is not that of the record.
+#[test]
+fn a_time_that_a_request_brings_does_not_change_its_pick() {
+    let clock = ManualClock::new();
+    let builder = Recorder::builder(7).clock(clock.clone());
+    let recorder = builder.build(ByRequests::new()).unwrap();
+    let spec = MemberSpec::new().with_recovery_delay(Duration::from_secs(60));
+    recorder.insert("a", (), spec.clone()).unwrap();
+    recorder.insert("b", (), spec).unwrap();
+    recorder.pick(&PickRequest::new()).unwrap().put_in_error();
+    let later = Timestamp::from_nanos(61_000_000_000);
+    for _ in 0..4 {
+        drop(recorder.pick(&PickRequest::new().with_now(later)).unwrap());
+    }
+    clock.set(later);
+    drop(recorder.pick(&PickRequest::new()).unwrap());
+    let replay = Replay::parse(&recorder.log()).unwrap();
+    replay.run(ByRequests::new()).unwrap();
+}
+
+#[test]
+fn the_longest_times_are_replayed() {
+    let ramp = Ramp::over(Duration::MAX);
+    let builder = Recorder::builder(7).ramp(ramp);
+    let recorder = builder.build(ByRequests::new()).unwrap();
+    let spec = MemberSpec::new().with_recovery_delay(Duration::MAX);
+    recorder.insert("a", (), spec).unwrap();
+    recorder.pick(&PickRequest::new()).unwrap().put_in_error();
+    drop(recorder.pick(&PickRequest::new()));
+    let replay = Replay::parse(&recorder.log()).unwrap();
+    replay.run(ByRequests::new()).unwrap();
 }

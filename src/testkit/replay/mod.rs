@@ -1,8 +1,8 @@
-//! Recorded picks: a [`Recorder`] writes down everything that the picks of a balancer depend
-//! on, and a [`Replay`] makes the same picks again.
+//! Recorded picks: a [`Recorder`] writes down what the picks of its balancer depend on, and a
+//! [`Replay`] makes the same picks again. What is not recorded is listed at [`Recorder`].
 //!
 //! With a seed, the picks of this crate's schedulers repeat bit for bit on every machine. So
-//! a log from a running system becomes a test, in three lines:
+//! the log of a program that picks through a recorder becomes a test, in three lines:
 //!
 //! ```
 //! use equipoise::ByRequests;
@@ -66,7 +66,17 @@
 //! by `+`) and `label=NAME=TEXT` (may be repeated). Those that are missing have their
 //! defaults. An operator's are `weight=`, `tier=`, `cap=`, `route=`, `redirect=`, `flags=` and
 //! `flags_off=`. Settings of picks are `key=` (hexadecimal), `tried=` (names joined by commas),
-//! `route=`, `member=` (of a session), `sessions` and `no_failover`.
+//! `route=`, `member=` (of a session), `sessions` and `no_failover`. All times are whole
+//! numbers of nanoseconds.
+//!
+//! The remaining words are fixed:
+//!
+//! | word | one of |
+//! |---|---|
+//! | `FLAG` | `disabled`, `draining`, `failed_check`, `hot_spare`, `hot_standby`, `ignore_errors`, `in_error`, `stopped` |
+//! | `OUTCOME` | `cancelled`, `failure`, `success` |
+//! | `WHY` | `at_capacity`, `empty`, `none_usable`, `session_lost` |
+//! | a session's state | `hit`, `lost`, `new`, `redirected`; nothing without sessions |
 
 mod line;
 mod player;

@@ -39,6 +39,8 @@ use crate::scheduler::Scheduler;
 pub struct Replay {
     seed: u64,
     scheduler: String,
+    /// The number of the line that names the scheduler.
+    scheduler_line: usize,
     forced_recovery: bool,
     ramp: Option<Ramp>,
     /// With the number of the line and the time.
@@ -107,6 +109,7 @@ impl Replay {
         let mut replay = Self {
             seed: 0,
             scheduler: String::new(),
+            scheduler_line: 1,
             forced_recovery: true,
             ramp: None,
             records: Vec::new(),
@@ -127,7 +130,10 @@ impl Replay {
         }
         match text.split_once(' ') {
             Some(("seed", seed)) => self.seed = number(seed)?,
-            Some(("scheduler", name)) => self.scheduler = decoded(name)?,
+            Some(("scheduler", name)) => {
+                self.scheduler = decoded(name)?;
+                self.scheduler_line = line;
+            }
             Some(("forced_recovery", "off")) => self.forced_recovery = false,
             Some(("ramp", ramp)) => self.ramp = Some(ramp_of(ramp.split(' '))?),
             _ => return Err(format!("there is no setting `{text}`")),
@@ -173,7 +179,7 @@ impl Replay {
     ) -> Result<(), ReplayError> {
         if scheduler.name() != self.scheduler {
             return Err(ReplayError::Differs {
-                line: 1,
+                line: self.scheduler_line,
                 recorded: self.scheduler.clone(),
                 replayed: scheduler.name().to_owned(),
             });
@@ -256,6 +262,9 @@ impl LogPlayer {
                 asked,
                 result,
             } => {
+                if self.leases.contains_key(request) {
+                    return Err(format!("request {request} is in flight already"));
+                }
                 let replayed = self.pick(*request, asked);
                 if *result != replayed {
                     return Ok(Some((result.clone(), replayed)));

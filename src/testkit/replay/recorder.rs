@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use super::line::{LogRecord, RecordedAsk, TITLE, VERSION, result_text};
 use super::recorded_lease::RecordedLease;
-use super::recorded_log::{LogText, RecordedLog};
+use super::recorded_log::RecordedLog;
 use super::spec_text::{encoded, ramp_text};
 use crate::balancer::{Balancer, BuildError, EditError, PickError, PickRequest, UnknownMember};
 use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use crate::member::{Flag, MemberId, MemberSpec, Overrides, Ramp};
 use crate::scheduler::Scheduler;
-use crate::sync::Mutex;
 
 /// A balancer whose picks are written down, to be made again by a
 /// [`Replay`](super::Replay).
@@ -23,11 +22,24 @@ use crate::sync::Mutex;
 /// the balancer sees that time only; so a replay has exactly the same times.
 ///
 /// Operations are made one at a time, in the order of the log, whichever thread calls them.
-/// For the format see [the module](super).
+/// An operation that runs within another one on the same thread, such as the end of a lease
+/// that a replaced payload holds, is recorded before that one. The log is kept in memory and
+/// grows with each operation, so record for a limited time. For the format see
+/// [the module](super).
 ///
-/// What is not recorded: facts of a request ([`PickRequest::with_facts`]), waiting for a
-/// member, and changes for which there is no method here, such as learned limits. Whatever
-/// else a scheduler reads, such as reports of idle capacity, is recorded by
+/// What is not recorded:
+///
+/// * facts of a request ([`PickRequest::with_facts`]) and its time
+///   ([`PickRequest::with_now`]), which is replaced by that of the record;
+/// * waiting for a member, and reserved room;
+/// * the causes of errors and of failed requests;
+/// * observers, meters, guards and limits of the balancer, and what they change: this balancer
+///   has none;
+/// * changes made with [`balancer`](Self::balancer), and by sources of members;
+/// * a member's handle ([`Balancer::member`]) that is held while the member is removed and
+///   inserted again: the member then keeps its state, and in the replay it does not.
+///
+/// Whatever else a scheduler reads, such as reports of idle capacity, is recorded by
 /// [`mark`](Self::mark).
 ///
 /// # Examples
@@ -127,11 +139,8 @@ impl<W> RecorderBuilder<W> {
             text.push_str(&ramp_text(ramp, ' '));
             text.push('\n');
         }
-        let log = RecordedLog {
-            time,
-            source: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
-            text: Mutex::new(LogText::beginning_with(text)),
-        };
+        let source = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let log = RecordedLog::new(time, source, text);
         Ok(Recorder {
             balancer: builder.build()?,
             log: Arc::new(log),
@@ -169,7 +178,7 @@ impl<W> Recorder<W> {
     /// Returns the log up to now.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.text.lock().text.clone()
+        self.log.text()
     }
 
     /// Picks a member, as [`Balancer::pick`] does.
@@ -178,17 +187,12 @@ impl<W> Recorder<W> {
     ///
     /// As [`Balancer::pick`].
     pub fn pick(&self, request: &PickRequest<'_>) -> Result<RecordedLease<W>, PickError> {
-        self.log.record_if(|log| {
-            log.requests += 1;
-            let number = log.requests;
-            let name = |id| match log.names.get(id) {
-                Some(name) => name.to_string(),
-                // A member whose name another one has now, which no pick can pick.
-                None => String::new(),
-            };
-            let tried = request.tried().iter().map(name).collect();
+        self.log.record_if(|| {
+            let number = self.log.next_request();
+            let tried = request.tried().iter();
+            let tried = tried.map(|id| self.log.name_of(*id)).collect();
             let asked = RecordedAsk::of(request, tried);
-            let picked = self.balancer.pick(request);
+            let picked = self.balancer.pick(&request.with_now(self.log.now()));
             let result = match &picked {
                 Ok(lease) => result_text(Ok((lease.member().name(), lease.session()))),
                 Err(error) => result_text(Err(error)),
@@ -210,10 +214,10 @@ impl<W> Recorder<W> {
     ///
     /// As [`Balancer::insert`].
     pub fn insert(&self, name: &str, payload: W, spec: MemberSpec) -> Result<MemberId, EditError> {
-        self.log.record_if(|log| {
+        self.log.record_if(|| {
             let inserted = self.balancer.insert(name, payload, spec.clone());
             if let Ok(id) = &inserted {
-                log.know(name.into(), *id);
+                self.log.know(name.into(), *id);
             }
             let record = LogRecord::Insert(name.to_owned(), spec);
             let is_done = inserted.is_ok();
@@ -231,7 +235,7 @@ impl<W> Recorder<W> {
         name: &str,
         change: impl Fn(MemberSpec) -> MemberSpec + Send + Sync,
     ) -> Result<MemberId, EditError> {
-        self.log.record_if(|_| {
+        self.log.record_if(|| {
             let updated = self.balancer.update(name, change);
             let spec = self.balancer.source_spec(name);
             let spec = spec.filter(|_| updated.is_ok());
@@ -246,7 +250,7 @@ impl<W> Recorder<W> {
     ///
     /// As [`Balancer::remove`].
     pub fn remove(&self, name: &str) -> Result<(), EditError> {
-        self.log.record_if(|_| {
+        self.log.record_if(|| {
             let removed = self.balancer.remove(name).map(drop);
             let is_done = removed.is_ok();
             let record = is_done.then(|| LogRecord::Remove(name.to_owned()));
@@ -264,7 +268,7 @@ impl<W> Recorder<W> {
         members: impl IntoIterator<Item = (&'n str, W, MemberSpec)>,
     ) -> Result<(), EditError> {
         let members: Vec<_> = members.into_iter().collect();
-        self.log.record_if(|log| {
+        self.log.record_if(|| {
             let named = members
                 .iter()
                 .map(|(name, _, spec)| ((*name).to_owned(), spec.clone()));
@@ -272,7 +276,7 @@ impl<W> Recorder<W> {
             let replaced = self.balancer.replace_all(members).map(drop);
             for (name, _) in &named {
                 if let Some(member) = self.balancer.member(name) {
-                    log.know(name.as_str().into(), member.id());
+                    self.log.know(name.as_str().into(), member.id());
                 }
             }
             let is_done = replaced.is_ok();
@@ -339,7 +343,7 @@ impl<W> Recorder<W> {
         record: impl FnOnce() -> LogRecord,
         work: impl FnOnce() -> Result<MemberId, UnknownMember>,
     ) -> Result<MemberId, UnknownMember> {
-        self.log.record_if(|_| {
+        self.log.record_if(|| {
             let done = work();
             let is_done = done.is_ok();
             (done, is_done.then(record))
@@ -360,7 +364,7 @@ impl<W> Recorder<W> {
 
     /// Does something outside the balancer that its picks depend on, and writes down a text
     /// that tells what. [`Replay::run_with`](super::Replay::run_with) passes the text to a
-    /// function that does the same.
+    /// function that does the same. Operations that `work` makes are recorded after the text.
     ///
     /// # Examples
     ///
@@ -393,8 +397,8 @@ impl<W> Recorder<W> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn mark<R>(&self, text: &str, work: impl FnOnce(Timestamp) -> R) -> R {
-        self.log
-            .record(|| (work(self.log.time.now()), LogRecord::Mark(text.to_owned())))
+        let record = LogRecord::Mark(text.to_owned());
+        self.log.record_first(&record, || work(self.log.now()))
     }
 }
 

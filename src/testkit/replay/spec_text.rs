@@ -16,6 +16,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'[')
     .remove(b']');
 
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
 /// Encodes a text as one word.
 pub(super) fn encoded(text: &str) -> String {
     if text.is_empty() {
@@ -39,6 +41,16 @@ pub(super) fn number<N: std::str::FromStr>(word: &str) -> Result<N, String> {
         .map_err(|_| format!("`{word}` is not a number"))
 }
 
+/// Reads a time in nanoseconds.
+pub(super) fn time_of(word: &str) -> Result<Duration, String> {
+    let nanos: u128 = number(word)?;
+    let seconds = u64::try_from(nanos / NANOS_PER_SECOND);
+    let seconds = seconds.map_err(|_| format!("`{word}` is too long a time"))?;
+    #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
+    let rest = (nanos % NANOS_PER_SECOND) as u32;
+    Ok(Duration::new(seconds, rest))
+}
+
 /// The name of a flag as one word.
 pub(super) fn flag_word(flag: Flag) -> String {
     flag.to_string().replace(' ', "_")
@@ -58,7 +70,7 @@ pub(super) fn ramp_text(ramp: Ramp, between: char) -> String {
 
 pub(super) fn ramp_of<'w>(mut words: impl Iterator<Item = &'w str>) -> Result<Ramp, String> {
     let mut word = || words.next().ok_or("a ramp has three numbers");
-    let window = Duration::from_nanos(number(word()?)?);
+    let window = time_of(word()?)?;
     let ramp = Ramp::over(window).with_aggression(number(word()?)?);
     let ramp = ramp.map_err(|error| error.to_string())?;
     Ok(ramp.with_min_percent(number(word()?)?))
@@ -171,7 +183,7 @@ pub(super) fn spec_of<'w>(words: impl Iterator<Item = &'w str>) -> Result<Member
             "weight" => spec.with_weight(weight_of(value)?),
             "tier" => spec.with_tier(number(value)?),
             "cap" => spec.with_max_in_flight(number(value)?),
-            "recovery" => spec.with_recovery_delay(Duration::from_nanos(number(value)?)),
+            "recovery" => spec.with_recovery_delay(time_of(value)?),
             "route" => spec.with_route(decoded(value)?),
             "redirect" => spec.with_redirect_route(decoded(value)?),
             "ramp" => spec.with_ramp(ramp_of(value.split('/'))?),
@@ -213,6 +225,12 @@ mod tests {
             .with_label("rack", "");
         let text = spec_text(&spec);
         assert_eq!(spec_of(text.split_whitespace()), Ok(spec), "{text}");
+        let longest = MemberSpec::new()
+            .with_recovery_delay(Duration::MAX)
+            .with_ramp(Ramp::over(Duration::MAX));
+        let text = spec_text(&longest);
+        assert_eq!(spec_of(text.split_whitespace()), Ok(longest), "{text}");
+        assert!(spec_of([&*format!("recovery={}", u128::MAX)].into_iter()).is_err());
         assert_eq!(spec_text(&MemberSpec::new()), "");
         assert_eq!(spec_of("".split_whitespace()), Ok(MemberSpec::new()));
     }
