@@ -146,14 +146,14 @@ fn picks_that_do_not_repeat_are_found() {
         laws::is_deterministic(erratic),
         "\
 `erratic` breaks a law: the same calls with the same seed give the same picks
-members (seed 17):
+members (seed 15):
   m0: weight 1
 steps:
-  1. end a request: cancelled
-  2. insert m3: weight 1
-  3. pick -> m3
-expected: m0, as in the first run
-found: m3",
+  1. insert m0: weight 1
+  2. insert m2: weight 1
+  3. pick -> m0
+expected: m2, as in the first run
+found: m0",
     );
 }
 
@@ -182,12 +182,12 @@ fn a_peek_at_another_member_is_found() {
         laws::peek_agrees(|| Backwards),
         "\
 `backwards` breaks a law: `peek` returns the member of the next pick, without side effects
-members (seed 13):
+members (seed 15):
   m0: weight 1
+  m1: weight 1
 steps:
-  1. insert m2: weight 1
-  2. pick -> m0
-expected: m2, which `peek` has returned
+  1. pick -> m0
+expected: m1, which `peek` has returned
 found: m0",
     );
 }
@@ -218,13 +218,13 @@ fn a_peek_with_a_side_effect_is_found() {
         laws::peek_agrees(Disturbed::default),
         "\
 `disturbed` breaks a law: `peek` returns the member of the next pick, without side effects
-members (seed 13):
+members (seed 15):
   m0: weight 1
+  m1: weight 1
 steps:
-  1. insert m2: weight 1
-  2. pick -> m2
-expected: m0, as without calls of `peek`
-found: m2",
+  1. pick -> m1
+expected: m0, as without calls of `peek` and `explain`
+found: m1",
     );
 }
 
@@ -258,17 +258,16 @@ fn state_that_outlives_its_member_is_found() {
         laws::survives_churn(Faithful::default),
         "\
 `faithful` breaks a law: a scheduler works through changes of its members
-members (seed 12):
+members (seed 27):
   m0: weight 1
+  m1: weight 1
 steps:
   1. pick -> m0
-  2. end a request: failure
-  3. remove m0
-  4. insert m0: weight 1
-  5. all requests end
-  6. all members are usable, without caps
-  7. pick -> none usable
-expected: m0: eligible, untried and below its cap
+  2. remove m0
+  3. all requests end
+  4. all members are usable, without caps
+  5. pick -> none usable
+expected: m1: eligible, untried and below its cap
 found: none usable",
     );
 }
@@ -443,13 +442,12 @@ fn keys_that_all_move_are_found() {
     assert_report(
         laws::moves_few_keys(modulo, 0.01),
         "\
-`modulo` breaks a law: when a member leaves, the other members keep their keys
+`modulo` breaks a law: when a member leaves or joins, the other members keep their keys
 members (seed 1):
   m0: weight 1
   m1: weight 1
-  m2: weight 1
-expected: m1 is disabled: at most 0.01 of the others' 675 keys move
-found: 341 keys move",
+expected: m2 joins: at most 0.01 of the 645 keys that it does not get move
+found: 323 keys move",
     );
 }
 

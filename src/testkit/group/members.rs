@@ -76,6 +76,8 @@ pub struct Group<S> {
 pub(super) struct GroupPlan {
     pub(super) plan: Option<Plan>,
     is_owed: bool,
+    /// Whether no plans are made for now.
+    is_held: bool,
 }
 
 /// A request in flight.
@@ -266,10 +268,18 @@ impl<S: Scheduler> Group<S> {
     /// Returns the plan, which it makes first if the members have changed.
     pub(super) fn plan(&self) -> Option<Plan> {
         let mut plan = self.plan.lock();
-        if std::mem::take(&mut plan.is_owed) && self.scheduler.needs().contains(Needs::PLAN) {
+        if !plan.is_held
+            && std::mem::take(&mut plan.is_owed)
+            && self.scheduler.needs().contains(Needs::PLAN)
+        {
             plan.plan = self.scheduler.plan(&PlanMembers::new(&self.roster));
         }
         plan.plan.clone()
+    }
+
+    /// Sets whether plans are made. If not, picks use the last plan, or none.
+    pub(in crate::testkit) fn make_plans(&mut self, are_made: bool) {
+        self.plan.lock().is_held = !are_made;
     }
 
     /// Lets time pass.

@@ -100,6 +100,22 @@ impl<S: Scheduler> Group<S> {
         })
     }
 
+    /// Asks for an explanation of the next pick and for each member's standing, as
+    /// [`Balancer::explain`](crate::Balancer::explain) does.
+    pub(in crate::testkit) fn explain(&self, request: &PickRequest<'_>) {
+        self.with_candidates(request, |scheduler, candidates, context| {
+            let random = context.random().duplicate();
+            let context = PickContext {
+                random: &random,
+                ..*context
+            };
+            let _ = scheduler.explain(candidates, &context);
+            for seat in self.roster.by_tier() {
+                let _ = scheduler.standing(seat.state.id());
+            }
+        });
+    }
+
     /// Picks a given member, as a session does, and notifies the scheduler if the member is
     /// eligible. Returns its id; `None` if there is no member of that name that is usable and
     /// below its cap.

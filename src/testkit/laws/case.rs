@@ -32,6 +32,8 @@ pub(super) enum LawStep {
     /// Time passes, in milliseconds.
     Advance(u64),
     Change(usize, LawMember),
+    /// Asks for an explanation, and for the standings.
+    Explain(Option<u64>),
     /// Ends one of the requests in flight; the number wraps around.
     End(usize, Outcome),
     Flag(usize, Flag, bool),
@@ -40,7 +42,13 @@ pub(super) enum LawStep {
         key: Option<u64>,
         tried: Vec<usize>,
     },
+    /// Whether plans are made. If not, picks use the last one, or none.
+    Plans(bool),
     Remove(usize),
+    /// Resets the scheduler.
+    Reset,
+    /// A session picks a member.
+    Session(usize),
     /// The share of the weight that counts, in sixteenths.
     Thin(usize, u32),
 }
@@ -94,7 +102,8 @@ impl LawMember {
     }
 
     fn random(dice: &Dice, mix: LawMix) -> Self {
-        let weights = [100, 100, 200, 300, 150, 700];
+        // The last ones are the least and the greatest weight.
+        let weights = [100, 100, 200, 300, 150, 700, 1, 6_553_500];
         Self {
             weight: if mix.weights {
                 dice.one_of(&weights)
@@ -159,7 +168,7 @@ impl LawCase {
 impl LawStep {
     fn random(dice: &Dice, names: usize, mix: LawMix) -> Self {
         let member = dice.index(names);
-        match dice.below(if mix.changes { 18 } else { 10 }) {
+        match dice.below(if mix.changes { 24 } else { 10 }) {
             0..=5 => {
                 let tries = if mix.tried && dice.below(2) == 0 {
                     1 + dice.index(2)
@@ -181,6 +190,10 @@ impl LawStep {
             13 => Self::Change(member, LawMember::random(dice, mix)),
             14 => Self::Thin(member, 1 + dice.below32(16)),
             15 => Self::Flag(member, dice.one_of(&FLAGS), true),
+            16 | 17 => Self::Session(member),
+            18 => Self::Explain((dice.below(2) == 0).then(|| dice.0.next_u64())),
+            19 => Self::Plans(dice.below(2) == 0),
+            20 if dice.below(4) == 0 => Self::Reset,
             _ => Self::Flag(member, dice.one_of(&FLAGS), false),
         }
     }
@@ -233,6 +246,12 @@ impl fmt::Display for LawStep {
         match self {
             Self::Advance(millis) => write!(f, "{millis} ms pass"),
             Self::Change(member, to) => write!(f, "change m{member}: {to}"),
+            Self::Explain(None) => f.write_str("explain a pick"),
+            Self::Explain(Some(key)) => write!(f, "explain a pick, key {key:#x}"),
+            Self::Plans(true) => f.write_str("plans are made again"),
+            Self::Plans(false) => f.write_str("no plan is made from here on"),
+            Self::Reset => f.write_str("reset the scheduler"),
+            Self::Session(member) => write!(f, "a session picks m{member}"),
             Self::End(_, outcome) => {
                 let outcome = format!("{outcome:?}").to_lowercase();
                 write!(f, "end a request: {outcome}")

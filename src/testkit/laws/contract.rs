@@ -99,7 +99,7 @@ fn every_pick<S: Scheduler>(make: &impl Fn() -> S, case: &LawCase) -> Result<(),
 pub fn is_deterministic<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
     let law = "the same calls with the same seed give the same picks";
     search(law, make().name(), LawMix::ALL, &|case| {
-        let first = picks(&make, case, false);
+        let first = picks(&make, case, true);
         let mut course = LawCourse::start(make(), case);
         let mut first = first.into_iter();
         for step in &case.steps {
@@ -116,26 +116,26 @@ pub fn is_deterministic<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violat
     })
 }
 
-/// Returns the results of all picks of a case; `peeks` before each pick.
-fn picks<S: Scheduler>(make: &impl Fn() -> S, case: &LawCase, peeks: bool) -> Vec<NamedPick> {
+/// Returns the results of all picks of a case, with or without the explanations between.
+fn picks<S: Scheduler>(make: &impl Fn() -> S, case: &LawCase, explains: bool) -> Vec<NamedPick> {
     let mut course = LawCourse::start(make(), case);
     let mut picks = Vec::new();
     for step in &case.steps {
-        if let (true, LawStep::Pick { key, tried }) = (peeks, step) {
-            let _ = course.peek(*key, tried);
+        if !explains && matches!(step, LawStep::Explain(_)) {
+            continue;
         }
         picks.extend(course.step(step));
     }
     picks
 }
 
-/// Checks that [`Scheduler::peek`] returns the member of the next pick, or `None`, and
-/// changes nothing.
+/// Checks that [`Scheduler::peek`] returns the member of the next pick, or `None`, and that
+/// neither it nor [`Scheduler::explain`] changes anything.
 ///
 /// # Errors
 ///
 /// A pick of another member than `peek` returned, or a pick that is another one because of
-/// an earlier `peek`.
+/// an earlier `peek` or `explain`.
 pub fn peek_agrees<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
     let law = "`peek` returns the member of the next pick, without side effects";
     search(law, make().name(), LawMix::ALL, &|case| {
@@ -154,7 +154,10 @@ pub fn peek_agrees<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> 
                     format!("{peeked}, which `peek` has returned")
                 }
                 (_, Some(unseen)) if unseen != picked => {
-                    format!("{}, as without calls of `peek`", told(&unseen))
+                    format!(
+                        "{}, as without calls of `peek` and `explain`",
+                        told(&unseen)
+                    )
                 }
                 _ => continue,
             };
@@ -165,8 +168,8 @@ pub fn peek_agrees<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> 
 }
 
 /// Checks that a scheduler works through random changes: members that join, leave and
-/// return, weights and caps that change, drains, errors, tried members, and ends of all
-/// kinds.
+/// return, weights and caps that change, drains, errors, tried members, sessions, resets,
+/// explanations, plans that are old or missing, and ends of all kinds.
 ///
 /// Each pick must have the result that the contract requires. When all requests have ended,
 /// no member has a request in flight. When all members are usable again, each request is

@@ -62,6 +62,14 @@ impl<S: Scheduler> LawCourse<S> {
                 text.push_str(&told(&result));
                 picked = Some(result);
             }
+            LawStep::Explain(key) => self.group.explain(&request(*key, &[])),
+            LawStep::Plans(are_made) => group.make_plans(*are_made),
+            LawStep::Reset => group.reset(),
+            LawStep::Session(member) => {
+                if group.pick_session(&name(*member)).is_none() {
+                    text.push_str(" -> it cannot be picked");
+                }
+            }
             LawStep::Remove(member) => {
                 group.remove(&name(*member));
             }

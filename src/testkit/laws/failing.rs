@@ -29,17 +29,19 @@ fn requests(members: usize) -> [usize; 2] {
     }
 }
 
-/// Equal members, of which the last one fails each request at once. All others answer after
+/// Equal members, of which the last ones fail each request at once. All others answer after
 /// some time.
 struct Failing<S> {
     course: LawCourse<S>,
     ids: Vec<MemberId>,
+    /// How many members fail.
+    failing: usize,
     /// Requests in flight of the members that work.
     waiting: usize,
 }
 
 impl<S: Scheduler> Failing<S> {
-    fn start(make: &impl Fn() -> S, case: &LawCase) -> Self {
+    fn start(make: &impl Fn() -> S, case: &LawCase, failing: usize) -> Self {
         let course = LawCourse::start(make(), case);
         let members: Vec<usize> = (0..case.members.len()).collect();
         let ids = course.ids(&members);
@@ -47,11 +49,13 @@ impl<S: Scheduler> Failing<S> {
             course,
             waiting: 2 * ids.len(),
             ids,
+            failing,
         }
     }
 
-    fn last(&self) -> usize {
-        self.ids.len() - 1
+    /// The number of the first member that fails, and so how many do not.
+    fn working(&self) -> usize {
+        self.ids.len() - self.failing
     }
 
     /// Picks once; returns the number of the member. A request of the failing member fails
@@ -67,7 +71,7 @@ impl<S: Scheduler> Failing<S> {
             let found = picked.map_or_else(|error| error.to_string(), |id| id.to_string());
             return Err(Breach::new("a pick of one of the members", found));
         };
-        if at == self.last() {
+        if at >= self.working() {
             self.course.group.end(self.ids[at], Outcome::Failure);
         }
         while self.course.group.in_flight() > self.waiting {
@@ -76,16 +80,31 @@ impl<S: Scheduler> Failing<S> {
         Ok(at)
     }
 
+    /// Picks until a member works, and returns its number. Members that fail are tried.
+    fn serve(&mut self) -> Result<usize, Breach> {
+        let mut tried = Vec::new();
+        loop {
+            let at = self.pick(&tried)?;
+            if at < self.working() {
+                return Ok(at);
+            }
+            tried.push(self.ids[at]);
+        }
+    }
+
     /// Whether no member serves more than `times` its fair share.
     fn is_fair(&self, times: f64, served: &[usize], of: &str) -> Result<(), Breach> {
         let fair = number(served.iter().sum()) / number(served.len());
         for (at, &count) in served.iter().enumerate() {
             if number(count) > times * fair {
-                let (member, last) = (name(at), name(self.last()));
+                let member = name(at);
+                let failing: Vec<_> = (self.working()..self.ids.len()).map(name).collect();
+                let fails = if self.failing == 1 { "fails" } else { "fail" };
+                let failing = failing.join(" and ");
                 return Err(Breach::new(
                     format!(
                         "{member} serves at most {times} times its fair share, {fair:.0} of {of} \
-                         ({last} fails each request at once)"
+                         ({failing} {fails} each request at once)"
                     ),
                     format!("{count} requests"),
                 ));
@@ -137,33 +156,34 @@ fn number(count: usize) -> f64 {
 pub fn shares_failovers<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Result<(), Violation> {
     let law = "requests that fail over are shared";
     search_among(law, make().name(), cases(), &|case| {
-        let mut failing = Failing::start(&make, case);
-        let last = failing.last();
-        let tried = [failing.ids[last]];
-        let [requests, failovers] = requests(case.members.len());
-        let mut served = vec![0; last];
-        for _ in 0..requests {
-            let mut at = failing.pick(&[])?;
-            if at == last {
-                at = failing.pick(&tried)?;
-            }
-            served[at] += 1;
-        }
-        failing.is_fair(
-            times,
-            &served,
-            &format!("{requests} requests, some of them after a failover"),
-        )?;
-        let mut served = vec![0; last];
-        for _ in 0..failovers {
-            served[failing.pick(&tried)?] += 1;
-        }
-        failing.is_fair(
-            times,
-            &served,
-            &format!("{failovers} requests that fail over, one after the other"),
-        )
+        // At least two members work: one alone serves all requests.
+        let most = case.members.len().saturating_sub(2).min(2);
+        (1..=most).try_for_each(|failing| shared_failovers(&make, case, failing, times))
     })
+}
+
+fn shared_failovers<S: Scheduler>(
+    make: &impl Fn() -> S,
+    case: &LawCase,
+    failing: usize,
+    times: f64,
+) -> Result<(), Breach> {
+    let mut failing = Failing::start(make, case, failing);
+    let working = failing.working();
+    let [requests, failovers] = requests(case.members.len());
+    let mut served = vec![0; working];
+    for _ in 0..requests {
+        served[failing.serve()?] += 1;
+    }
+    let of = format!("{requests} requests, some of them after a failover");
+    failing.is_fair(times, &served, &of)?;
+    let tried = failing.ids[working..].to_vec();
+    let mut served = vec![0; working];
+    for _ in 0..failovers {
+        served[failing.pick(&tried)?] += 1;
+    }
+    let of = format!("{failovers} requests that fail over, one after the other");
+    failing.is_fair(times, &served, &of)
 }
 
 /// Checks that a member that fails each request at once attracts no load: after the first
@@ -196,11 +216,15 @@ pub fn is_no_sinkhole<S: Scheduler>(
 ) -> Result<(), Violation> {
     let law = "a member that fails at once gets no more than its share";
     search_among(law, make().name(), cases(), &|case| {
-        let mut failing = Failing::start(&make, case);
+        // A member without others gets all requests.
+        if case.members.len() < 2 {
+            return Ok(());
+        }
+        let mut failing = Failing::start(&make, case, 1);
         for _ in 0..after {
             failing.pick(&[])?;
         }
-        let last = failing.last();
+        let last = failing.working();
         let mut count = 0;
         let [requests, _] = requests(case.members.len());
         for _ in 0..requests {

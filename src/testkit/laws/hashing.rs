@@ -1,6 +1,6 @@
 //! The laws of consistent hashing: which keys move when members leave.
 
-use super::case::{LawCase, name};
+use super::case::{LawCase, LawMember, name};
 use super::course::{LawCourse, request};
 use super::search::search_among;
 use super::violation::{Breach, Violation};
@@ -45,7 +45,8 @@ pub fn keeps_keys<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
 }
 
 /// Checks that the removal of a member moves at most the share `bound` of the other members'
-/// keys, and so does a member that is disabled. The keys of the member itself must move.
+/// keys, and so does a member that is disabled. The keys of the member itself must move. When
+/// a member joins, at most that share of the keys moves between the other members.
 ///
 /// 0 is the bound of a ring and of rendezvous hashing. Maglev moves up to 1 % more keys than
 /// it must if its table has 100 slots for each member.
@@ -64,9 +65,12 @@ pub fn keeps_keys<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
 pub fn moves_few_keys<S: Scheduler>(make: impl Fn() -> S, bound: f64) -> Result<(), Violation> {
-    let law = "when a member leaves, the other members keep their keys";
-    let several = cases().into_iter().filter(|case| case.members.len() > 1);
-    search_among(law, make().name(), several, &|case| {
+    let law = "when a member leaves or joins, the other members keep their keys";
+    search_among(law, make().name(), cases(), &|case| {
+        // Without others there are no keys that could stay.
+        if case.members.len() < 2 {
+            return Ok(());
+        }
         for removes in [false, true] {
             let mut course = LawCourse::start(make(), case);
             let before = owners(&mut course)?;
@@ -96,6 +100,24 @@ pub fn moves_few_keys<S: Scheduler>(make: impl Fn() -> S, bound: f64) -> Result<
                     format!("{moved} keys move"),
                 ));
             }
+        }
+        let mut course = LawCourse::start(make(), case);
+        let before = owners(&mut course)?;
+        let joins = name(case.members.len());
+        course.group.insert(&joins, LawMember::PLAIN.spec());
+        let after = owners(&mut course)?;
+        let kept = before.iter().zip(&after);
+        let kept: Vec<_> = kept.filter(|(_, after)| **after != joins).collect();
+        let moved = kept.iter().filter(|(before, after)| before != after);
+        let (moved, all) = (moved.count(), kept.len());
+        #[expect(clippy::cast_precision_loss, reason = "at most `KEYS`")]
+        if moved as f64 > bound * all as f64 {
+            return Err(Breach::new(
+                format!(
+                    "{joins} joins: at most {bound} of the {all} keys that it does not get move"
+                ),
+                format!("{moved} keys move"),
+            ));
         }
         Ok(())
     })

@@ -17,6 +17,9 @@ const MANY_MEMBERS: usize = 60;
 /// How many smaller cases are tried.
 const SHRINKS: usize = 3_000;
 
+/// As [`SHRINKS`], if the scheduler panics: each panic is printed.
+const SHRINKS_OF_PANICS: usize = 200;
+
 /// As [`SHRINKS`], for a case without steps, divided by its number of members: such a case
 /// makes thousands of picks.
 const SHRINKS_OF_MEMBERS: usize = 1_200;
@@ -69,6 +72,9 @@ pub(super) fn search_among(
     Ok(())
 }
 
+/// What is expected of a scheduler that panics.
+const NO_PANIC: &str = "no panic";
+
 /// A panic of the scheduler breaks every law.
 fn guarded(check: LawCheck<'_>, case: &LawCase) -> Result<(), Breach> {
     catch_unwind(AssertUnwindSafe(|| check(case))).unwrap_or_else(|panic| {
@@ -76,7 +82,7 @@ fn guarded(check: LawCheck<'_>, case: &LawCase) -> Result<(), Breach> {
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         let steps = case.steps.iter().map(ToString::to_string);
         let found = format!("the panic `{}`", text.unwrap_or("of another type"));
-        Err(Breach::new("no panic", found).after(steps.collect()))
+        Err(Breach::new(NO_PANIC, found).after(steps.collect()))
     })
 }
 
@@ -85,7 +91,9 @@ fn smallest(mut case: LawCase, mut breach: Breach, check: LawCheck<'_>) -> (LawC
     let mut effort = 0;
     'again: loop {
         for smaller in smaller(&case) {
-            let (cost, most) = if smaller.steps.is_empty() {
+            let (cost, most) = if breach.expected == NO_PANIC {
+                (1, SHRINKS_OF_PANICS)
+            } else if smaller.steps.is_empty() {
                 (smaller.members.len(), SHRINKS_OF_MEMBERS)
             } else {
                 (1, SHRINKS)
@@ -161,6 +169,12 @@ fn plainer_member(member: LawMember) -> Vec<LawMember> {
     if member.cap.is_some() {
         plainer.push(LawMember {
             cap: None,
+            ..member
+        });
+    }
+    if member.weight < 100 {
+        plainer.push(LawMember {
+            weight: 100,
             ..member
         });
     }
