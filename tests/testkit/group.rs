@@ -126,3 +126,17 @@ fn a_reset_makes_all_members_start_equal() {
     assert_eq!(group.scheduler().name(), "byrequests");
     assert_eq!((group.len(), group.is_empty()), (2, false));
 }
+
+#[test]
+fn a_member_that_returns_keeps_its_health() {
+    let mut group = group(ByRequests::new(), 1);
+    let member = group.pick(&PickRequest::new()).unwrap();
+    group.set_flag("m0", Flag::InError);
+    group.set_flag("m0", Flag::Draining);
+    group.remove("m0");
+    assert_eq!(group.insert("m0", MemberSpec::new()), member);
+    let request = PickRequest::new();
+    assert_eq!(group.pick(&request), Err(GroupPickError::NoneUsable));
+    group.clear_flag("m0", Flag::InError);
+    assert_eq!(group.pick(&request), Ok(member), "it drains no more");
+}

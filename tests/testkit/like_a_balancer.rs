@@ -12,7 +12,10 @@ use equipoise::{
     PickError, PickRequest, Weight,
 };
 
-const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
+const NAMES: [&str; 22] = [
+    "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s",
+    "t", "u", "v",
+];
 
 struct Pair<S> {
     group: Group<S>,
@@ -20,10 +23,12 @@ struct Pair<S> {
     /// Requests in flight, the oldest first; the member's id in the group, and the lease.
     held: Vec<(MemberId, Lease<()>)>,
     dice: Random,
+    /// How many of the names are in use.
+    names: usize,
 }
 
 impl<S: Scheduler> Pair<S> {
-    fn new(make: impl Fn() -> S, seed: u64) -> Self {
+    fn new(make: impl Fn() -> S, seed: u64, names: usize) -> Self {
         let builder = Balancer::builder().scheduler(make()).seed(seed);
         let clock = ManualClock::new();
         Self {
@@ -31,6 +36,7 @@ impl<S: Scheduler> Pair<S> {
             balancer: builder.clock(clock).forced_recovery(false).build().unwrap(),
             held: Vec::new(),
             dice: Random::seeded(seed),
+            names,
         }
     }
 
@@ -50,16 +56,18 @@ impl<S: Scheduler> Pair<S> {
     }
 
     fn step(&mut self) {
-        let name = NAMES[self.below(NAMES.len())];
+        let name = NAMES[self.below(self.names)];
         let flags = [
             Flag::Disabled,
             Flag::Draining,
             Flag::HotSpare,
             Flag::HotStandby,
+            Flag::InError,
         ];
-        let flag = flags[self.below(4)];
+        let flag = flags[self.below(5)];
         match self.below(20) {
-            0..=9 => self.pick(),
+            0..=8 => self.pick(),
+            9 => self.session(name),
             10..=13 if !self.held.is_empty() => {
                 let (member, lease) = self.held.remove(self.below(self.held.len()));
                 assert!(self.group.end(member, Outcome::Success));
@@ -95,9 +103,19 @@ impl<S: Scheduler> Pair<S> {
         }
     }
 
+    /// A session of a member that can serve it.
+    fn session(&mut self, name: &'static str) {
+        if let Some(member) = self.group.pick_session(name) {
+            let request = PickRequest::new().with_session_member(Some(name));
+            let lease = self.balancer.pick(&request).unwrap();
+            assert_eq!(lease.member().name(), name);
+            self.held.push((member, lease));
+        }
+    }
+
     fn pick(&mut self) {
         let tried: Vec<&str> = (0..self.below(3))
-            .map(|_| NAMES[self.below(NAMES.len())])
+            .map(|_| NAMES[self.below(self.names)])
             .collect();
         let in_group = tried.iter().filter_map(|name| self.group.id(name));
         let in_group: Vec<MemberId> = in_group.collect();
@@ -128,8 +146,10 @@ impl<S: Scheduler> Pair<S> {
 
 fn pick_alike<S: Scheduler>(make: impl Fn() -> S) {
     for seed in 0..40 {
-        let mut pair = Pair::new(&make, seed);
-        for name in &NAMES[..4] {
+        // From 17 members on, schedulers keep them in another way.
+        let (names, first) = if seed % 2 == 0 { (7, 4) } else { (22, 18) };
+        let mut pair = Pair::new(&make, seed, names);
+        for name in &NAMES[..first] {
             pair.insert(name);
         }
         for _ in 0..250 {

@@ -125,7 +125,8 @@ impl<S: Scheduler> Group<S> {
     /// Inserts a member, or gives the member of that name a new spec, whose flags are
     /// ignored then. Returns its id.
     ///
-    /// A member that was removed and still has requests in flight gets its state back.
+    /// A member that was removed and still has requests in flight gets its state back, and
+    /// keeps its health: it may be in error still.
     pub fn insert(&mut self, name: &str, spec: MemberSpec) -> MemberId {
         if let Some(id) = self.id(name) {
             self.update(name, |_| spec);
@@ -135,7 +136,12 @@ impl<S: Scheduler> Group<S> {
         let state = match before.map(|at| self.removed.swap_remove(at)) {
             Some(state) => {
                 state.open();
-                state.configure(&spec, state.status(), self.now);
+                // As in a balancer: a member that returns keeps its health.
+                let seen = state.status();
+                let flags = spec.status().difference(Status::HEALTH);
+                let flags = flags.union(seen.intersection(Status::HEALTH));
+                let returns = spec.clone().with_status(flags);
+                state.configure(&returns, seen, self.now);
                 state
             }
             None => {
