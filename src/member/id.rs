@@ -11,7 +11,8 @@ const SLOT_BITS: u32 = 26;
 /// Identifies one member among all that this process has ever had.
 ///
 /// A member keeps its id through every update. If it is inserted again after a removal, it
-/// keeps the id if one of its leases still exists.
+/// keeps the id if one of its leases still exists, or a handle of it that
+/// [`Balancer::member`](crate::Balancer::member) has returned.
 ///
 /// # Examples
 ///

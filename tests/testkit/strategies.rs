@@ -50,8 +50,11 @@ fn live(
         prop_assert!(!is_refused, "{:?} {:?}", step, picked);
     }
     while group.end_oldest(Outcome::Success).is_some() {}
-    for (name, _) in members {
-        let left = group.member(name).map_or(0, |member| member.in_flight());
+    // Also those that have joined later.
+    for at in 0..20 {
+        let left = group
+            .member(&format!("m{at}"))
+            .map_or(0, |member| member.in_flight());
         prop_assert_eq!(left, 0);
     }
     Ok(())

@@ -162,6 +162,12 @@ impl<S: Scheduler> Group<S> {
         self.requests.len()
     }
 
+    /// Returns the name of the member of the request at this place, from the oldest on.
+    pub(in crate::testkit) fn member_at(&self, at: usize) -> Option<&str> {
+        let request = self.requests.get(at)?;
+        Some(request.state.name())
+    }
+
     pub(in crate::testkit) fn end_at(&mut self, at: usize, outcome: Outcome) {
         let Some(request) = self.requests.remove(at) else {
             return;

@@ -44,6 +44,8 @@ impl<S: Scheduler> LawCourse<S> {
             LawStep::End(at, outcome) => {
                 let count = group.in_flight();
                 if count > 0 {
+                    let of = group.member_at(at % count).unwrap_or_default();
+                    text = text.replacen("a request", &format!("a request of {of}"), 1);
                     group.end_at(at % count, *outcome);
                 }
             }
