@@ -74,10 +74,11 @@ impl Scheduler for Turns {
     fn pick<'c>(&self, candidates: &Candidates<'c>, _: &PickContext<'_>) -> Pick<'c> {
         match (self.hook, candidates.plan::<Vec<MemberId>>()) {
             (Hook::NoPlan, plan) => assert!(plan.is_some(), "no plan"),
-            (Hook::OldPlan, Some(plan)) if candidates.tried().is_empty() => {
-                if !candidates.iter().any(|one| plan.contains(&one.id())) {
-                    return Pick::NoneUsable;
-                }
+            (Hook::OldPlan, Some(plan))
+                if candidates.tried().is_empty()
+                    && !candidates.iter().any(|one| plan.contains(&one.id())) =>
+            {
+                return Pick::NoneUsable;
             }
             _ => {}
         }

@@ -362,7 +362,7 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
 /// A payload that holds a request of another member.
 #[derive(Default)]
 struct Holds {
-    _lease: Option<RecordedLease<Holds>>,
+    _lease: Option<RecordedLease<Self>>,
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn requests(members: usize) -> [usize; 2] {
 
 /// Equal members, of which the last ones fail each request at once. All others answer after
 /// some time.
-struct Failing<S> {
+struct FailingMembers<S> {
     course: LawCourse<S>,
     ids: Vec<MemberId>,
     /// How many members fail.
@@ -40,7 +40,7 @@ struct Failing<S> {
     waiting: usize,
 }
 
-impl<S: Scheduler> Failing<S> {
+impl<S: Scheduler> FailingMembers<S> {
     fn start(make: &impl Fn() -> S, case: &LawCase, failing: usize) -> Self {
         let course = LawCourse::start(make(), case);
         let members: Vec<usize> = (0..case.members.len()).collect();
@@ -168,7 +168,7 @@ fn shared_failovers<S: Scheduler>(
     failing: usize,
     times: f64,
 ) -> Result<(), Breach> {
-    let mut failing = Failing::start(make, case, failing);
+    let mut failing = FailingMembers::start(make, case, failing);
     let working = failing.working();
     let [requests, failovers] = requests(case.members.len());
     let mut served = vec![0; working];
@@ -220,7 +220,7 @@ pub fn is_no_sinkhole<S: Scheduler>(
         if case.members.len() < 2 {
             return Ok(());
         }
-        let mut failing = Failing::start(&make, case, 1);
+        let mut failing = FailingMembers::start(&make, case, 1);
         for _ in 0..after {
             failing.pick(&[])?;
         }

@@ -46,7 +46,6 @@ pub(super) fn time_of(word: &str) -> Result<Duration, String> {
     let nanos: u128 = number(word)?;
     let seconds = u64::try_from(nanos / NANOS_PER_SECOND);
     let seconds = seconds.map_err(|_| format!("`{word}` is too long a time"))?;
-    #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
     let rest = (nanos % NANOS_PER_SECOND) as u32;
     Ok(Duration::new(seconds, rest))
 }
