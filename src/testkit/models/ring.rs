@@ -165,8 +165,9 @@ impl RingModel {
     }
 }
 
-/// The number of points of a member that has `each` for a weight of 1.
+/// The number of points of a member that has `each` for a weight of 1, rounded to the nearest
+/// number.
 #[expect(clippy::cast_possible_truncation, reason = "small weights")]
 fn count(each: u64, weight: u64) -> u32 {
-    (each * weight / 100).max(1) as u32
+    ((each * weight + 50) / 100).max(1) as u32
 }

@@ -123,10 +123,11 @@ fn peak_ewma_keeps_the_costs_of_its_definition() {
                     let member = churn.group.end_oldest(outcome).unwrap();
                     let time = now.since(held.remove(0));
                     let cost = costs.get_mut(&member).unwrap();
+                    latest = now;
                     // The group records the time to the head for each outcome.
                     match outcome {
-                        Outcome::Failure => cost.record(time.max(Duration::from_secs(5)), latest),
-                        _ => cost.record(time, latest),
+                        Outcome::Failure => cost.record(time.max(Duration::from_secs(5)), now),
+                        _ => cost.record(time, now),
                     }
                 }
                 _ => {

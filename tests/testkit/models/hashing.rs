@@ -102,17 +102,28 @@ fn maglev_passes_keys_on_to_the_owners_of_the_next_slots() {
     });
 }
 
-/// The map has the eligible members only, also those that are tried or full.
+/// The hash that gives the slot that a key is passed on to: of a byte 4, the key, and the number
+/// of the attempt.
+fn further_hash(key: u64, number: u64) -> u64 {
+    hash_bytes(&[&[4_u8][..], &key.to_le_bytes(), &number.to_le_bytes()].concat())
+}
+
+/// The map has the eligible members only, also those that are tried or full. A key is passed on
+/// to 64 further slots.
 #[test]
 fn a_remainder_is_a_slot_of_the_map() {
     let churn = |seed| Churn::new(Modulo::new(), 7, seed).without_ramps();
     passes_on(churn, |_, seen, key| {
         let weights: Vec<u64> = seen.iter().map(|one| one.weight).collect();
         let slots = remainder_slots(&weights);
-        let slot = key.checked_rem(slots.len() as u64);
-        let owner = slot.map(|slot| slots[usize::try_from(slot).unwrap()]);
-        let owner = owner.map(|owner| seen[owner].name.clone());
-        owner.into_iter().chain(by_score(seen, key)).collect()
+        let further = (0..64).map(|number| further_hash(key, number));
+        let hashes = std::iter::once(key).chain(further);
+        let slots = hashes.filter_map(|hash| {
+            let slot = hash.checked_rem(slots.len() as u64)?;
+            Some(slots[usize::try_from(slot).unwrap()])
+        });
+        let owners = slots.map(|owner| seen[owner].name.clone());
+        owners.chain(by_score(seen, key)).collect()
     });
 }
 

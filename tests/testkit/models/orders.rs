@@ -91,7 +91,7 @@ fn a_failure_counts_as_requests_that_fade() {
         let mut churn = Churn::new(scheduler, 8, seed).without_ramps().full();
         // By member: the debt, and the time for which it holds, in seconds.
         let mut debts: HashMap<_, (f64, f64)> = HashMap::new();
-        let (mut now, mut latest) = (0.0_f64, 0.0_f64);
+        let mut now = 0.0_f64;
         let left = |(debt, at): (f64, f64), now: f64| {
             debt * (-(now - at) / half_life.as_secs_f64()).exp2()
         };
@@ -105,8 +105,8 @@ fn a_failure_counts_as_requests_that_fade() {
                 1 => drop(churn.group.end_oldest(Outcome::Success)),
                 2 => {
                     if let Some(id) = churn.group.end_oldest(Outcome::Failure) {
-                        let debt = debts.get(&id).map_or(0.0, |&it| left(it, latest));
-                        debts.insert(id, (debt + 3.0, latest));
+                        let debt = debts.get(&id).map_or(0.0, |&it| left(it, now));
+                        debts.insert(id, (debt + 3.0, now));
                     }
                 }
                 3 => churn.change_health_of_any(),
@@ -115,7 +115,6 @@ fn a_failure_counts_as_requests_that_fade() {
                     let Some(picked) = churn.pick(&PickRequest::new(), &seen) else {
                         continue;
                     };
-                    latest = now;
                     // Loads with the debt rounded down, for a debt that is known nearly.
                     let load = |at: usize, off: f64| {
                         let debt = debts.get(&seen[at].id).map_or(0.0, |&it| left(it, now));

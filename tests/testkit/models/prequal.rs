@@ -32,6 +32,7 @@ impl PrequalPair {
             .with_quantile(quantile)
             .with_probes_per_pick(4.0)
             .with_max_age(max_age)
+            .with_exploration(0.0)
             .with_failure_lifetime(Duration::ZERO);
         let churn = Churn::new(prequal, members, seed).with_weights(&WEIGHTS);
         Self {
