@@ -24,7 +24,8 @@ fn schedulers() -> Vec<Box<dyn Scheduler>> {
         Box::new(PeakEwma::new()),
         Box::new(Prequal::new(&PrequalReports::new())),
         Box::new(Rendezvous::new()),
-        Box::new(Ring::with_points(20).unwrap()),
+        // Its size has a limit: with points by weight, great weights would make millions.
+        Box::new(Ring::envoy_with_sizes(60, 500).unwrap()),
         Box::new(Rotation::new()),
         Box::new(Shadow::new(Rotation::new(), LeastRequest::new())),
         Box::new(WeightedRandom::new()),
