@@ -283,9 +283,17 @@ impl<S: Scheduler> Group<S> {
         plan.plan.clone()
     }
 
-    /// Sets whether plans are made. If not, picks use the last plan, or none.
+    /// Sets whether plans are made. If not, picks use the last plan, or none if the number of
+    /// members can be divided by four: a scheduler has to bear both.
     pub(in crate::testkit) fn make_plans(&mut self, are_made: bool) {
-        self.plan.lock().is_held = !are_made;
+        // First the plan that is owed: whether a peek has made it must make no difference.
+        let _ = self.plan();
+        let mut plan = self.plan.lock();
+        if !are_made && !plan.is_held && self.roster.len() % 4 == 0 {
+            plan.plan = None;
+            plan.is_owed = true;
+        }
+        plan.is_held = !are_made;
     }
 
     /// Lets time pass.
