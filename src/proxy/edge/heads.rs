@@ -4,6 +4,7 @@
 
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::proxy::fields::{FoundFields, HeadLook, HeaderField};
@@ -156,14 +157,10 @@ fn is_certified(head: &Parts, beside: Option<&ConnectionFacts>) -> bool {
 }
 
 fn has_sound_path(head: &Parts) -> bool {
-    let Some(target) = head.uri.path_and_query() else {
-        return false;
-    };
-    match target.path() {
-        "*" => head.method == Method::OPTIONS,
-        // `http` accepts UTF-8, which a URI cannot contain, and which members read in
-        // different ways.
-        path => target.as_str().is_ascii() && is_sound(path.as_bytes()),
+    match head.uri.path_and_query().map(PathAndQuery::path) {
+        Some("*") => head.method == Method::OPTIONS,
+        Some(path) => is_sound(path.as_bytes()),
+        None => false,
     }
 }
 
