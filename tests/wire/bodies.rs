@@ -90,6 +90,23 @@ async fn a_client_of_http_1_0_gets_no_chunks() {
     front.at_rest().await;
 }
 
+#[tokio::test]
+async fn a_length_beside_a_coding_is_dropped_from_an_answer() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+                  4\r\nbody\r\n0\r\n\r\n";
+    let member = Member::answering(answer).await;
+    let front = Front::before(Server::new(), [member.endpoint()]);
+    let mut client = front.client().await;
+    for _ in 0..2 {
+        client.say(GET).await;
+        let told = client.answer().await;
+        assert_eq!(told.framing(), ["transfer-encoding: chunked"]);
+        assert_eq!((told.text().as_str(), told.whole), ("body", true));
+    }
+    drop(client);
+    front.at_rest().await;
+}
+
 /// RFC 9110, 8.6: such a list is refused, or becomes one number.
 #[tokio::test]
 async fn a_length_that_is_said_twice_is_said_once_to_the_client() {

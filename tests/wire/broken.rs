@@ -68,31 +68,6 @@ async fn one_that_closes_before_it_answers_gives_502_if_there_is_no_other() {
 }
 
 #[tokio::test]
-async fn a_length_beside_a_coding_is_no_answer() {
-    let body = "5\r\nhello\r\n0\r\n\r\n";
-    for headers in [
-        "content-length: 3\r\ntransfer-encoding: chunked",
-        "transfer-encoding: chunked\r\ncontent-length: 15",
-    ] {
-        is_502(format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{body}")).await;
-    }
-    let told = told_of(
-        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
-        "HEAD / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-    );
-    assert_eq!(statuses(&told.await), [200], "there is no body");
-    // Its connection takes no further request.
-    let both = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n";
-    let member = Member::answering([both, body].concat()).await;
-    let front = Front::before(Server::new(), [member.endpoint()]);
-    for connections in 1..=3 {
-        assert_eq!(statuses(&front.told(GET).await), [502]);
-        assert_eq!(member.connections(), connections);
-    }
-    front.at_rest().await;
-}
-
-#[tokio::test]
 async fn a_client_of_http_1_0_sees_that_its_answer_was_cut_short() {
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
     for (end, whole) in [("", false), ("0\r\n\r\n", true)] {

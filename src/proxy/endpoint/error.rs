@@ -98,10 +98,6 @@ pub enum EndpointError {
         /// The maximum.
         limit: usize,
     },
-    /// The response, over HTTP/1.1, has both `Content-Length` and `Transfer-Encoding`.
-    /// Servers could disagree about where it ends.
-    #[error("the member's response has both a length and a transfer coding")]
-    TwoLengths,
     /// A time limit was exceeded after something may have been sent.
     #[error("the member took too long over {over}")]
     TimedOut {
@@ -200,9 +196,6 @@ impl EndpointError {
             Self::TooManyInterim { most } => Some(Cause::from(format!(
                 "sent more than {most} interim responses"
             ))),
-            Self::TwoLengths => Some(Cause::from(
-                "responded with both `Content-Length` and `Transfer-Encoding`",
-            )),
             Self::AtCapacity { .. } | Self::Request { .. } => None,
         }
     }

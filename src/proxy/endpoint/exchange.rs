@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{Request, Response, StatusCode};
-use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
@@ -257,15 +255,6 @@ impl Exchange {
         let limit = self.endpoint.opener.max_headers.unwrap_or(usize::MAX);
         if head.headers.len() > limit {
             return Err(EndpointError::TooManyHeaders { limit });
-        }
-        let over_http1 = matches!(self.connection, Some(MemberConnection::Http1(_)));
-        // Where there is no body, neither says where it ends.
-        if over_http1
-            && head.headers.contains_key(TRANSFER_ENCODING)
-            && head.headers.contains_key(CONTENT_LENGTH)
-            && !incoming.is_end_stream()
-        {
-            return Err(EndpointError::TwoLengths);
         }
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(MemberConnection::Http1(one))) =
             (head.status, &mut self.connection)
