@@ -44,9 +44,10 @@ use crate::member::{Ended, MemberId, MemberState, Outcome};
 ///
 /// Source: Finagle's `PeakEwma`, as in tower and Linkerd; the penalty for failures is that
 /// of Linkerd. Cost: a pick takes no lock and constant time, unless members with most of the
-/// tier's weight cannot be picked or ramp up: then it may read all members. It reads the clock at each pick, head and end. The table for the draws
-/// is computed when members or weights change ([`Scheduler::plan`]). All arithmetic is on
-/// integers: with one seed and one clock, the picks are the same on every machine.
+/// tier's weight cannot be picked or ramp up: then it may read all members. It reads the
+/// clock at each pick, head and end. The table for the draws is computed when members or
+/// weights change ([`Scheduler::plan`]). All arithmetic is on integers: with one seed and
+/// one clock, the picks are the same on every machine.
 ///
 /// # Examples
 ///

@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "what cannot be set up ends its test")]
 
+mod foretold;
 mod haproxy;
 mod modulo;
 mod nginx;

@@ -6,9 +6,10 @@ use equipoise::clock::ManualClock;
 use equipoise::member::Ramp;
 use equipoise::scheduler::{Maglev, Modulo, Ring, Scheduler};
 use equipoise::stable_hash::{crc32_with_length, hash_bytes};
-use equipoise::{Balancer, Flag, MemberId, MemberSpec, PickError, PickRequest, Weight};
+use equipoise::{Balancer, Flag, MemberSpec, PickError, PickRequest, Weight};
 use proptest::prelude::*;
 
+use super::foretold::foretells;
 use super::{balancer, numbered, owners, pick, picked};
 
 fn both() -> [Modulo; 2] {
@@ -254,27 +255,6 @@ proptest! {
         let [map, ranges] = both();
         let scheduler = if kind == 0 { map } else { ranges };
         let balancer = balancer(scheduler, numbered(&[1, 2, 3]));
-        let mut held = Vec::new();
-        for (step, at, key) in steps {
-            let name = format!("m{at}");
-            match step {
-                0 => drop(balancer.insert(&*name, (), MemberSpec::new().with_max_in_flight(2))),
-                1 => drop(balancer.remove(&name)),
-                2 => drop(balancer.set_flag(&name, Flag::Disabled)),
-                3 | 4 => drop(balancer.clear_flag(&name, Flag::Disabled)),
-                5 => held.clear(),
-                _ => {}
-            }
-            let ids: Vec<MemberId> = balancer.members().iter().map(|one| one.id()).collect();
-            let tried: Vec<MemberId> = ids.into_iter().take((key % 3) as usize).collect();
-            let request = PickRequest::new().with_tried(&tried);
-            let request = if key % 5 == 0 { request } else { request.with_hash(key) };
-            let explained = balancer.explain(&request);
-            let foreseen = explained.picked().map(|member| member.name.to_string());
-            let picked = balancer.pick(&request);
-            let name = picked.as_ref().ok().map(|lease| lease.member().name().to_owned());
-            prop_assert_eq!(foreseen, name);
-            held.extend(picked);
-        }
+        foretells(&balancer, steps)?;
     }
 }

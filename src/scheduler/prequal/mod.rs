@@ -94,8 +94,9 @@ const WITHOUT_REPORTS: Sampling = Sampling::new(0);
 /// A member that fails at once has few requests in flight, and would attract all others. So
 /// a failed request counts as in flight for 10 s on average
 /// ([`with_failure_lifetime`](Self::with_failure_lifetime)); its weight fades over time. A
-/// response with status 429 or 5xx counts as failed, whatever its outcome. While it counts for half a request or more, the member's reports are hot. A member gets
-/// no more than its share if the lifetime is longer than the time that the others take for a
+/// response with status 429 or 5xx counts as failed, whatever its outcome. While it
+/// counts for half a request or more, the member's reports are hot. A member gets no more
+/// than its share if the lifetime is longer than the time that the others take for a
 /// request.
 ///
 /// # Cost

@@ -76,7 +76,7 @@ pub struct Group<S> {
 pub(super) struct GroupPlan {
     pub(super) plan: Option<Plan>,
     is_owed: bool,
-    /// Whether no plans are made for now.
+    /// Whether an owed plan waits until plans are made again.
     is_held: bool,
 }
 

@@ -4,7 +4,8 @@
 pub(super) const MOST_POINTS: u64 = 1 << 23;
 
 /// Returns the number of points of each member: `each` for a weight of 1, rounded to the
-/// nearest number, and at least one. If that is too many in total, all members have half as many, a quarter, and so on.
+/// nearest number, and at least one. If that is too many in total, all members have half as
+/// many, a quarter, and so on.
 pub(super) fn point_counts(each: u32, hundredths: &[u32]) -> Vec<u32> {
     let count = |weight: u32, halvings: u32| {
         let points = (u64::from(each) * u64::from(weight) + 50) / 100;
