@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 
 use super::connection_state::ConnectionState;
 use super::frame_budget::{FrameBudget, FrameCounter};
@@ -65,7 +66,7 @@ impl Drop for ClientStream {
             // A client of HTTP/1.0 would take an orderly end for the end of the response.
             // With TLS, the missing `close_notify` shows that it is not.
             if let StreamCarrier::Tcp(stream) = self.io.inner().get_ref().carrier() {
-                let _ = stream.set_zero_linger();
+                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             }
         }
     }
