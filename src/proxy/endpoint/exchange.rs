@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -256,10 +257,13 @@ impl Exchange {
         if head.headers.len() > limit {
             return Err(EndpointError::TooManyHeaders { limit });
         }
-        if let (StatusCode::SWITCHING_PROTOCOLS, Some(MemberConnection::Http1(one))) =
-            (head.status, &mut self.connection)
-        {
-            one.release_to_tunnel();
+        if let Some(MemberConnection::Http1(one)) = &mut self.connection {
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                one.release_to_tunnel();
+            }
+            // The member may mean the length. Then its next response would begin elsewhere.
+            one.is_last = head.headers.contains_key(TRANSFER_ENCODING)
+                && head.headers.contains_key(CONTENT_LENGTH);
         }
         self.incoming = Some(incoming);
         Ok(head)

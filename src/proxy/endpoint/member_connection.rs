@@ -145,6 +145,8 @@ pub(super) struct Http1Connection {
     pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) alarm: ExchangeAlarm,
     pub(super) interim: InterimLimit,
+    /// The connection takes no further request.
+    pub(super) is_last: bool,
     driver: ConnectionDriver,
 }
 
@@ -173,6 +175,7 @@ impl Http1Connection {
             sender,
             alarm: ExchangeAlarm::default(),
             interim,
+            is_last: false,
             driver: ConnectionDriver::Here(connection),
         }
     }

@@ -212,8 +212,11 @@ impl Pool {
         MemberConnection::Http2(own)
     }
 
-    /// Returns a connection to the pool for the next request.
+    /// Returns a connection to the pool for the next request, or closes it if it takes none.
     pub(super) fn put(self: &Arc<Self>, connection: Http1Connection) {
+        if connection.is_last {
+            return;
+        }
         let mut open = self.open.lock();
         if open.idle.len() >= self.most || connection.sender.is_closed() {
             drop(open);
