@@ -11,6 +11,7 @@ mod broken_with_many;
 mod group;
 mod like_a_balancer;
 mod models;
+mod recording;
 mod replay;
 mod shipped;
 #[cfg(feature = "proptest")]

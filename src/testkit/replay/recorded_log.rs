@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
@@ -25,14 +26,42 @@ pub(super) struct RecordedLog {
     text: Mutex<LogText>,
 }
 
+/// Where a log goes, if it is not kept in memory.
+pub(super) type LogSink = Box<dyn io::Write + Send>;
+
 #[derive(Default)]
 struct LogText {
+    /// The log; with a sink, the line that is being written.
     text: String,
+    sink: Option<LogSink>,
+    /// Why the sink gets no more lines.
+    failed: Option<Arc<io::Error>>,
     /// How many picks there have been.
     requests: u64,
-    /// The name of each member, present or removed, unless a later one has its name.
+    /// The name of each member, present or removed, unless a later one has its name. When
+    /// they are many, those of removed members are forgotten.
     names: HashMap<MemberId, Arc<str>>,
     ids: HashMap<Arc<str>, MemberId>,
+    /// How many names were left when some were last forgotten.
+    kept: usize,
+}
+
+/// The names of so many removed members are always kept.
+const FORMER_NAMES: usize = 1_000;
+
+impl LogText {
+    /// Passes the text on to the sink, if there is one. A log with a gap would be of no use, so
+    /// nothing follows a line that could not be written.
+    fn pass_on(&mut self) {
+        let Some(sink) = &mut self.sink else {
+            return;
+        };
+        if self.failed.is_none() {
+            let written = sink.write_all(self.text.as_bytes());
+            self.failed = written.err().map(Arc::new);
+        }
+        self.text.clear();
+    }
 }
 
 /// Ends the turn of a thread, also when its operation panics.
@@ -45,11 +74,18 @@ impl Drop for TurnEnd<'_> {
 }
 
 impl RecordedLog {
-    pub(super) fn new(time: ManualClock, source: Arc<dyn Clock>, text: String) -> Self {
-        let text = LogText {
+    pub(super) fn new(
+        time: ManualClock,
+        source: Arc<dyn Clock>,
+        text: String,
+        sink: Option<LogSink>,
+    ) -> Self {
+        let mut text = LogText {
             text,
+            sink,
             ..LogText::default()
         };
+        text.pass_on();
         Self {
             time,
             source,
@@ -99,9 +135,22 @@ impl RecordedLog {
     }
 
     fn write(&self, record: &LogRecord) {
-        let (text, now) = (&mut self.text.lock().text, self.now());
+        let (mut log, now) = (self.text.lock(), self.now());
         // Writing to a string does not fail.
-        let _ = writeln!(text, "@{} {record}", now.as_nanos());
+        let _ = writeln!(log.text, "@{} {record}", now.as_nanos());
+        log.pass_on();
+    }
+
+    /// Flushes the sink. Returns the first error that it has ever had.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        let mut log = self.text.lock();
+        let LogText { sink, failed, .. } = &mut *log;
+        if let (Some(sink), None) = (sink, &failed) {
+            *failed = sink.flush().err().map(Arc::new);
+        }
+        failed.as_ref().map_or(Ok(()), |error| {
+            Err(io::Error::new(error.kind(), error.clone()))
+        })
     }
 
     /// Returns the time of the operation in progress.
@@ -109,7 +158,7 @@ impl RecordedLog {
         self.time.now()
     }
 
-    /// Returns the log up to now.
+    /// Returns the log up to now; the empty text if there is a sink.
     pub(super) fn text(&self) -> String {
         self.text.lock().text.clone()
     }
@@ -121,8 +170,8 @@ impl RecordedLog {
         log.requests
     }
 
-    /// Returns the name of a member; the empty text for a member whose name another one has
-    /// now, which no pick can pick.
+    /// Returns the name of a member; the empty text for one that no pick can pick, because
+    /// another one has its name, or because it was removed and its name forgotten.
     pub(super) fn name_of(&self, id: MemberId) -> String {
         let log = self.text.lock();
         log.names
@@ -130,8 +179,14 @@ impl RecordedLog {
             .map_or_else(String::new, |name| name.to_string())
     }
 
-    pub(super) fn know(&self, name: Arc<str>, id: MemberId) {
+    /// Remembers the name of a member. `is_present` tells which names members have.
+    pub(super) fn know(&self, name: Arc<str>, id: MemberId, is_present: impl Fn(&str) -> bool) {
         let mut log = self.text.lock();
+        if log.names.len() > 2 * log.kept + FORMER_NAMES {
+            log.names.retain(|_, name| is_present(name));
+            log.ids.retain(|name, _| is_present(name));
+            log.kept = log.names.len();
+        }
         log.names.insert(id, name.clone());
         match log.ids.insert(name, id) {
             Some(former) if former != id => {

@@ -1,12 +1,13 @@
 //! Recording picks: [`Recorder`].
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::line::{LogRecord, RecordedAsk, TITLE, VERSION, result_text};
 use super::recorded_lease::RecordedLease;
-use super::recorded_log::RecordedLog;
+use super::recorded_log::{LogSink, RecordedLog};
 use super::spec_text::{encoded, ramp_text};
 use crate::balancer::{Balancer, BuildError, EditError, PickError, PickRequest, UnknownMember};
 use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -24,8 +25,8 @@ use crate::scheduler::Scheduler;
 /// Operations are made one at a time, in the order of the log, whichever thread calls them.
 /// An operation that runs within another one on the same thread, such as the end of a lease
 /// that a replaced payload holds, is recorded before that one. The log is kept in memory and
-/// grows with each operation, so record for a limited time. For the format see
-/// [the module](super).
+/// grows with each operation. For a long recording, write it to a file instead:
+/// [`sink`](RecorderBuilder::sink). For the format see [the module](super).
 ///
 /// What is not recorded:
 ///
@@ -82,13 +83,13 @@ pub struct Recorder<W> {
 /// assert!(recorder.log().contains("forced_recovery off"));
 /// # Ok::<(), equipoise::BuildError>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder makes nothing until `build`"]
 pub struct RecorderBuilder<W> {
     seed: u64,
     clock: Option<Arc<dyn Clock>>,
     forced_recovery: bool,
     ramp: Option<Ramp>,
+    sink: Option<LogSink>,
     payload: std::marker::PhantomData<fn() -> W>,
 }
 
@@ -110,6 +111,37 @@ impl<W> RecorderBuilder<W> {
     /// [`Builder::ramp`](crate::balancer::Builder::ramp).
     pub fn ramp(mut self, ramp: Ramp) -> Self {
         self.ramp = Some(ramp);
+        self
+    }
+
+    /// Writes the log to a file or another writer, so that a recording takes the same memory
+    /// however long it lasts.
+    ///
+    /// Each line is one write, and operations wait for it, so use a
+    /// [`BufWriter`](std::io::BufWriter). The writer must not use the recorder. After an error,
+    /// nothing more is written, and picks go on; [`Recorder::flush`] returns the error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::{self, File};
+    /// use std::io::BufWriter;
+    ///
+    /// use equipoise::testkit::{Recorder, Replay};
+    /// use equipoise::{ByRequests, MemberSpec, PickRequest};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("equipoise-{}.log", std::process::id()));
+    /// let file = BufWriter::new(File::create_new(&path)?);
+    /// let recorder = Recorder::builder(7).sink(file).build(ByRequests::new())?;
+    /// recorder.insert("a", (), MemberSpec::new())?;
+    /// drop(recorder.pick(&PickRequest::new())?);
+    /// recorder.flush()?;
+    /// Replay::parse(&fs::read_to_string(&path)?)?.run(ByRequests::new())?;
+    /// # fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sink(mut self, writer: impl io::Write + Send + 'static) -> Self {
+        self.sink = Some(Box::new(writer));
         self
     }
 
@@ -140,7 +172,7 @@ impl<W> RecorderBuilder<W> {
             text.push('\n');
         }
         let source = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let log = RecordedLog::new(time, source, text);
+        let log = RecordedLog::new(time, source, text, self.sink);
         Ok(Recorder {
             balancer: builder.build()?,
             log: Arc::new(log),
@@ -165,6 +197,7 @@ impl<W> Recorder<W> {
             clock: None,
             forced_recovery: true,
             ramp: None,
+            sink: None,
             payload: std::marker::PhantomData,
         }
     }
@@ -175,10 +208,26 @@ impl<W> Recorder<W> {
         &self.balancer
     }
 
-    /// Returns the log up to now.
+    /// Returns the log up to now; with a [`sink`](RecorderBuilder::sink) it is empty.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.text()
+    }
+
+    /// Flushes the [`sink`](RecorderBuilder::sink). Call it at the end, after the last lease has
+    /// ended: what the sink does when it is dropped is not checked.
+    ///
+    /// # Errors
+    ///
+    /// The first error that the sink has had, also in an earlier call. The log lacks everything
+    /// from then on.
+    pub fn flush(&self) -> io::Result<()> {
+        self.log.flush()
+    }
+
+    fn know(&self, name: &str, id: MemberId) {
+        let is_present = |name: &str| self.balancer.member(name).is_some();
+        self.log.know(name.into(), id, is_present);
     }
 
     /// Picks a member, as [`Balancer::pick`] does.
@@ -217,7 +266,7 @@ impl<W> Recorder<W> {
         self.log.record_if(|| {
             let inserted = self.balancer.insert(name, payload, spec.clone());
             if let Ok(id) = &inserted {
-                self.log.know(name.into(), *id);
+                self.know(name, *id);
             }
             let record = LogRecord::Insert(name.to_owned(), spec);
             let is_done = inserted.is_ok();
@@ -276,7 +325,7 @@ impl<W> Recorder<W> {
             let replaced = self.balancer.replace_all(members).map(drop);
             for (name, _) in &named {
                 if let Some(member) = self.balancer.member(name) {
-                    self.log.know(name.as_str().into(), member.id());
+                    self.know(name, member.id());
                 }
             }
             let is_done = replaced.is_ok();
@@ -405,5 +454,16 @@ impl<W> Recorder<W> {
 impl<W> fmt::Debug for Recorder<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl<W> fmt::Debug for RecorderBuilder<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderBuilder")
+            .field("seed", &self.seed)
+            .field("clock", &self.clock)
+            .field("forced_recovery", &self.forced_recovery)
+            .field("ramp", &self.ramp)
+            .finish_non_exhaustive()
     }
 }
