@@ -8,6 +8,7 @@ mod draws;
 mod hashing;
 mod orders;
 mod prequal;
+mod zones;
 
 use equipoise::clock::Timestamp;
 use equipoise::random::Random;
