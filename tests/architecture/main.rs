@@ -1,5 +1,6 @@
 //! Checks the rules of `ARCHITECTURE.md`: which module may import which, no cycles of
-//! imports, no I/O in the core, how a file starts, and how long it may be.
+//! imports, no I/O in the core, how a file starts, and how long it may be. Checks, too, that
+//! the files exist that the documentation names.
 //!
 //! The tests read text, not syntax: they remove comments, string literals and `#[cfg(test)]`
 //! items, then search for words and paths. What a lint can forbid is not here, but in
@@ -12,6 +13,7 @@
 
 mod cases;
 mod cycles;
+mod documents;
 mod levels;
 mod names;
 mod rules;
@@ -20,6 +22,7 @@ mod text;
 mod types;
 
 use cycles::cycles;
+use documents::{Tree, missing_files};
 use levels::{SIBLINGS, level_of};
 use rules::{
     apache_words, atomics_outside_sync, count_out_outside_lease, http_in_net, imports_from_above,
@@ -156,6 +159,22 @@ fn every_file_has_a_header_and_at_most_500_lines() {
     report(
         &complaints,
         "A file starts with `//!` and what is in it and what is not, and has at most 500 lines.",
+    );
+}
+
+#[test]
+fn what_the_documentation_refers_to_exists() {
+    let tree = Tree::of_project();
+    let documents = tree.documents();
+    assert!(documents.len() > 5, "there are no documents");
+    let complaints: Vec<_> = documents
+        .iter()
+        .flat_map(|document| missing_files(document, &tree))
+        .collect();
+    report(
+        &complaints,
+        "Correct the link or the name. Names of other files are listed in OTHERS in \
+         tests/architecture/documents.rs.",
     );
 }
 
