@@ -14,27 +14,40 @@ step() {
   printf '=== %d s, %d s in all\n' $((SECONDS - started)) "$SECONDS"
 }
 
-# Runs the loom models. `cargo test` succeeds if its filter matches no test; this fails.
-models() {
-  local found
-  found=$(cargo test --release --lib --target-dir target/loom loom_ -- --list) || return
-  if ! grep -q ': test$' <<<"$found"; then
-    echo 'no loom model was found: names of models begin with loom_'
+# filtered FILTER OPTION...: runs the tests whose names contain the filter. `cargo test`
+# succeeds if there are none; this fails.
+filtered() {
+  local filter=$1 output
+  shift
+  output=$(cargo test "$@" "$filter") || { printf '%s\n' "$output"; return 1; }
+  printf '%s\n' "$output"
+  if ! grep -q '^test result: ok\. [1-9]' <<<"$output"; then
+    printf 'no test has "%s" in its name\n' "$filter"
     return 1
   fi
-  cargo test --release --lib --target-dir target/loom loom_
+}
+
+# Runs the loom models.
+models() {
+  filtered loom_ --release --lib --target-dir target/loom
+}
+
+# Tests what the feature `proptest` adds to `full`. All other tests would be compiled again.
+strategies() {
+  filtered strategies:: --all-features --test testkit || return
+  filtered strategies --all-features --doc
 }
 
 # Runs the examples. Each asserts what it shows, and exits.
 examples() {
   local example
   for example in first_pick custom_scheduler tower_clients grpc_clients grpc_proxy reqwest_clients tcp_forward udp_forward websocket; do
-    cargo run --quiet --all-features --example "$example" || return
+    cargo run --quiet --features full --example "$example" || return
   done
   for example in axum_app content_routing httpd_conf tls_proxy; do
-    cargo run --quiet --all-features --example "$example" -- --exit || return
+    cargo run --quiet --features full --example "$example" -- --exit || return
   done
-  cargo run --quiet --all-features --example simulate -- --requests 20000 --members 10 || return
+  cargo run --quiet --features full --example simulate -- --requests 20000 --members 10 || return
   story health_checks 8 'a dies' 'a goes from ok to failed check: GET /status' 'b goes from ok to failed check: GET /status answered 503' \
     'c goes from ok to failed check: GET /status: timed out after' 'd goes from failed check to ok' || return
   story heartbeats 20 'a crashes' 'a goes from ok to in error' 'b has other work' 'd goes from in error to ok' \
@@ -46,7 +59,7 @@ examples() {
 story() {
   local example=$1 seconds=$2 output line
   shift 2
-  output=$(cargo run --quiet --all-features --example "$example" -- --seconds "$seconds") || { printf '%s\n' "$output"; return 1; }
+  output=$(cargo run --quiet --features full --example "$example" -- --seconds "$seconds") || { printf '%s\n' "$output"; return 1; }
   printf '%s\n' "$output"
   for line; do
     if ! grep -q -- "$line" <<<"$output"; then
@@ -123,7 +136,8 @@ step oldest_compiler
 step lowest_versions
 step package
 # Without these variables, soak and stress tests last two seconds and large bodies have 32 MiB.
-EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_STRESS_SECONDS=10 EQUIPOISE_BODY_MIB=1024 step cargo test --all-features -- --include-ignored
+EQUIPOISE_SOAK_SECONDS=20 EQUIPOISE_STRESS_SECONDS=10 EQUIPOISE_BODY_MIB=1024 step cargo test --features full -- --include-ignored
+step strategies
 step examples
 step cargo run --release --all-features --example reverse_proxy -- --exit
 # The first is the one that docs.rs builds.
