@@ -28,7 +28,7 @@ use rules::{
     apache_words, atomics_outside_sync, count_out_outside_lease, http_in_net, imports_from_above,
     io_in_core, module_without_level, unwraps, wrong_form,
 };
-use source::{Source, sources};
+use source::{Source, all_sources, crate_sources};
 use types::repeated_types;
 
 #[test]
@@ -51,7 +51,7 @@ fn a_module_imports_only_from_lower_levels() {
 
 #[test]
 fn every_listed_import_between_siblings_exists() {
-    let sources = sources("src");
+    let sources = crate_sources();
     for &(from, to, why) in SIBLINGS {
         let levels = (level_of(from), level_of(to));
         assert!(
@@ -102,8 +102,8 @@ fn only_the_lease_gives_a_count_back() {
         count_out_outside_lease,
         "End the `Lease` instead: only its end decrements the requests in flight.",
     );
-    let lease = sources("src")
-        .into_iter()
+    let lease = crate_sources()
+        .iter()
         .find(|source| source.path == "src/balancer/lease.rs");
     assert!(
         lease.is_none_or(|lease| lease.shipped.contains(".count_out(")),
@@ -130,19 +130,16 @@ fn shipped_code_has_no_unwrap() {
 #[test]
 fn a_type_name_occurs_once() {
     report(
-        &repeated_types(&sources("src")),
+        &repeated_types(crate_sources()),
         "Give each type a name of its own; an exception is listed in TWICE in tests/architecture/types.rs.",
     );
 }
 
 #[test]
 fn no_files_import_each_other_in_a_cycle() {
-    let sources: Vec<_> = ["src", "tests", "examples", "benches"]
-        .into_iter()
-        .flat_map(sources)
-        .collect();
+    let sources = all_sources();
     assert!(!sources.is_empty(), "there are no sources");
-    let complaints: Vec<_> = cycles(&sources).iter().map(ToString::to_string).collect();
+    let complaints: Vec<_> = cycles(sources).iter().map(ToString::to_string).collect();
     report(
         &complaints,
         "Remove one of these imports: move what two files need into a file of its own, or take it as an argument.",
@@ -151,11 +148,7 @@ fn no_files_import_each_other_in_a_cycle() {
 
 #[test]
 fn every_file_has_a_header_and_at_most_500_lines() {
-    let complaints: Vec<_> = ["src", "tests", "examples", "benches"]
-        .into_iter()
-        .flat_map(sources)
-        .flat_map(|source| wrong_form(&source))
-        .collect();
+    let complaints: Vec<_> = all_sources().iter().flat_map(wrong_form).collect();
     report(
         &complaints,
         "A file starts with `//!` and what is in it and what is not, and has at most 500 lines.",
@@ -179,7 +172,7 @@ fn what_the_documentation_refers_to_exists() {
 }
 
 fn check(rule: impl Fn(&Source) -> Vec<String>, advice: &str) {
-    let sources = sources("src");
+    let sources = crate_sources();
     assert!(!sources.is_empty(), "there is nothing below src");
     let complaints: Vec<_> = sources.iter().flat_map(rule).collect();
     report(&complaints, advice);

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::levels::level_of;
 use crate::text::{Literals, paths, strip, without_tests};
@@ -86,8 +87,28 @@ impl Source {
     }
 }
 
-/// Reads every Rust file below a folder of the crate. A missing folder has none.
-pub(crate) fn sources(folder: &str) -> Vec<Source> {
+/// Every Rust file of the crate, folder by folder. All tests share it: without optimization,
+/// reading takes a second or two.
+static ALL: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let folders = ["src", "tests", "examples", "benches"];
+    folders.into_iter().flat_map(read_sources).collect()
+});
+
+/// Returns every Rust file of the crate.
+pub(crate) fn all_sources() -> &'static [Source] {
+    &ALL
+}
+
+/// Returns the files below `src`.
+pub(crate) fn crate_sources() -> &'static [Source] {
+    let end = ALL
+        .iter()
+        .position(|source| !source.path.starts_with("src/"));
+    &ALL[..end.unwrap_or(ALL.len())]
+}
+
+/// Reads every Rust file below a folder. A missing folder has none.
+fn read_sources(folder: &str) -> Vec<Source> {
     let mut found = read(folder);
     let gated: Vec<_> = found.iter().flat_map(test_modules).collect();
     for source in &mut found {
