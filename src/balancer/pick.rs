@@ -12,7 +12,7 @@ use super::sessions::SessionKey;
 use super::shared::Wakes;
 use super::view::View;
 use super::{Balancer, PickError, PickRequest};
-use crate::scheduler::{Candidates, ClaimError, Needs, Pick, PickContext};
+use crate::scheduler::{Candidates, ClaimError, Needs, Pick, PickContext, PickTime};
 use crate::session::Session;
 use crate::snapshot::Seat;
 
@@ -310,10 +310,11 @@ impl<W> Balancer<W> {
                 shared: self.shared(),
                 wakes,
             };
-            match self.claim(&view, &candidates, request, place) {
+            let time = self.time_of(request);
+            match self.claim(&view, &candidates, request, &time, place) {
                 Ok(session) => match view.claimed_entry(&candidates) {
                     Some(entry) => {
-                        let lease = self.lease(&view, entry, request, session);
+                        let lease = self.lease(&view, entry, &time, session);
                         unclaimed.hand_over();
                         return Ok(lease);
                     }
@@ -332,6 +333,7 @@ impl<W> Balancer<W> {
         view: &'c View<W>,
         candidates: &Candidates<'c>,
         request: &PickRequest<'c>,
+        time: &PickTime<'_>,
         place: QueuePosition,
     ) -> Result<Session, Missed> {
         let session = match request.session_key {
@@ -348,13 +350,11 @@ impl<W> Balancer<W> {
         if place == QueuePosition::BesideTheLine {
             return Err(self.refused(view, request, &Pick::AtCapacity));
         }
-        let shared = self.shared();
-        let clock = view.needs.contains(Needs::CLOCK);
         let context = PickContext {
-            now: clock.then(|| request.now.unwrap_or_else(|| shared.clock.now())),
+            time: view.needs.contains(Needs::CLOCK).then_some(time),
             hash: request.hash,
             facts: request.facts,
-            random: &shared.random,
+            random: &self.shared().random,
         };
         match view.scheduler.pick(candidates, &context) {
             Pick::Claimed(_) => Ok(session),
@@ -372,19 +372,24 @@ impl<W> Balancer<W> {
         Missed::Because(error, view.picture.generation)
     }
 
+    /// Returns the time of a pick, which is read if the scheduler or the lease needs it.
+    #[inline]
+    pub(super) fn time_of(&self, request: &PickRequest<'_>) -> PickTime<'_> {
+        PickTime::new(&self.shared().clock, request.now)
+    }
+
     /// Creates the lease of a member that has been claimed.
     #[inline]
     pub(super) fn lease(
         &self,
         view: &View<W>,
         entry: &Arc<MemberEntry<W>>,
-        request: &PickRequest<'_>,
+        time: &PickTime<'_>,
         session: Session,
     ) -> Lease<W> {
         let seen = entry.epoch.picked();
         let timed = seen.has(TIMED) || view.needs.contains(Needs::ELAPSED);
-        let now = || self.shared().clock.now();
-        let started = timed.then(|| request.now.unwrap_or_else(now));
+        let started = timed.then(|| time.get());
         let meter = Meter::new(started, view.picture.generation, session);
         Lease::new(entry.clone(), meter)
     }

@@ -52,7 +52,8 @@ impl<W> Balancer<W> {
             None if request.sessions => Session::New,
             None => Session::Off,
         };
-        let lease = self.lease(&view, entry, request, session);
+        let time = self.time_of(request);
+        let lease = self.lease(&view, entry, &time, session);
         unclaimed.hand_over();
         self.report_pick(&lease, request);
         Some(lease)

@@ -185,6 +185,7 @@ impl Shared {
         self.waiting.wake_front();
     }
 
+    #[inline]
     fn wake(&self, line: bool, watchers: bool) {
         let seen = self.attention.look();
         if line && seen.has(LINE) {

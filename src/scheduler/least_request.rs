@@ -44,8 +44,9 @@ use crate::sync::{AtomicU64, Relaxed};
 /// Source: Mitzenmacher, *The power of two choices in randomized load balancing* (2001);
 /// the failure debt is this crate's own. Cost: a pick takes no lock; among members that are
 /// drawn, constant time, unless members with most of the tier's weight cannot be picked or
-/// ramp up: then a pick may read all members. The table for the draws is computed when
-/// members or weights change ([`Scheduler::plan`]).
+/// ramp up: then a pick may read all members. A pick reads the clock only while a failure
+/// debt is left. The table for the draws is computed when members or weights change
+/// ([`Scheduler::plan`]).
 ///
 /// # Examples
 ///
@@ -72,7 +73,8 @@ pub struct LeastRequest {
     failure: u64,
     decay: Decay,
     debts: ByMember<Decaying>,
-    /// When no debt will be left, in nanoseconds, so that most picks read no debts.
+    /// When no debt will be left, in nanoseconds, so that most picks read no debts; 0 if none
+    /// is left, so that they do not read the clock.
     // Relaxed: a pick that sees an old time misses the debt of a failure just now.
     debts_end: AtomicU64,
     latest: LatestTime,
@@ -197,6 +199,24 @@ impl LeastRequest {
         Ok(self)
     }
 
+    /// Returns the time of a pick, or any time if no debt is left.
+    #[inline]
+    fn now(&self, context: &PickContext<'_>) -> Timestamp {
+        if self.debts_end.load(Relaxed) == 0 {
+            return self.latest.get();
+        }
+        self.latest.or(context.now())
+    }
+
+    /// Notes that no debt is left, if that is so.
+    fn forget_debts(&self, now: Timestamp) {
+        let end = self.debts_end.load(Relaxed);
+        if end != 0 && now.as_nanos() >= end {
+            // A failure may have moved the end meanwhile.
+            let _ = self.debts_end.compare_exchange(end, 0, Relaxed, Relaxed);
+        }
+    }
+
     #[inline]
     fn debt(&self, member: MemberId, now: Timestamp) -> u64 {
         if now.as_nanos() >= self.debts_end.load(Relaxed) {
@@ -233,19 +253,20 @@ impl Scheduler for LeastRequest {
 
     #[inline]
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
-        let now = self.latest.or(context.now());
+        let now = self.now(context);
+        self.forget_debts(now);
         self.sampling
             .pick(candidates, context, |one| self.load(one, now))
     }
 
     fn peek(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> Option<MemberId> {
-        let now = self.latest.or(context.now());
+        let now = self.now(context);
         self.sampling
             .peek(candidates, context, |one| self.load(one, now))
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
-        let now = self.latest.or(context.now());
+        let now = self.now(context);
         let load = |one: &Candidate<'_>| self.load(one, now);
         let measure = "requests in flight with this one and failure debt, per weight";
         let unit = (REQUEST / QUARTER) as f64;

@@ -72,6 +72,7 @@ pub use candidate::Candidate;
 pub use candidates::Candidates;
 pub use claim::{Claim, ClaimError, Pick};
 pub use context::PickContext;
+pub(crate) use context::PickTime;
 pub use details::{MemberScore, PickDetails, TablePosition};
 pub use first::First;
 pub use group::GroupChange;

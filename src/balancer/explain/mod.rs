@@ -14,7 +14,7 @@ use super::{Balancer, PickRequest, Reason};
 use crate::clock::Timestamp;
 use crate::member::{EffectiveWeight, Flag, Health, Labels, MemberId, Overrides, Status, Weight};
 use crate::random::Random;
-use crate::scheduler::{Candidates, PickContext, PickDetails};
+use crate::scheduler::{Candidates, PickContext, PickDetails, PickTime};
 use crate::snapshot::{Eligibility, Factors, Picture, Roster, Seat, walk};
 
 /// The result that a pick for a request would have, and why.
@@ -219,8 +219,9 @@ impl<W> Balancer<W> {
         let mut candidates = Candidates::preview(&picture, request.tried).with_plan(plan);
         // Each question draws the same numbers: those that the next pick would draw.
         let randoms: [Random; 3] = std::array::from_fn(|_| shared.random.duplicate());
+        let time = PickTime::known(request.now.unwrap_or(now));
         let [first, second, third] = randoms.each_ref().map(|random| PickContext {
-            now: Some(request.now.unwrap_or(now)),
+            time: Some(&time),
             hash: request.hash,
             facts: request.facts,
             random,

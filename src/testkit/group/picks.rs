@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::members::{Group, GroupRequest};
 use crate::balancer::PickRequest;
 use crate::member::{Ended, MemberId, MemberState, Outcome};
-use crate::scheduler::{Candidate, Candidates, Needs, Pick, PickContext, Scheduler};
+use crate::scheduler::{Candidate, Candidates, Needs, Pick, PickContext, PickTime, Scheduler};
 
 /// Why a pick in a [`Group`] picked no member.
 ///
@@ -230,8 +230,9 @@ impl<S: Scheduler> Group<S> {
         let plan = self.plan();
         let candidates = Candidates::new(&self.picture, request.tried()).with_plan(plan.as_ref());
         let clock = self.scheduler.needs().contains(Needs::CLOCK);
+        let time = PickTime::known(self.now);
         let context = PickContext {
-            now: clock.then_some(self.now),
+            time: clock.then_some(&time),
             hash: request.hash(),
             facts: request.facts,
             random: &self.random,
