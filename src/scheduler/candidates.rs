@@ -208,8 +208,12 @@ impl<'c> Candidates<'c> {
     #[must_use]
     #[inline]
     pub fn get(&self, member: MemberId) -> Option<Candidate<'c>> {
-        let state = self.state(member)?;
-        let seat = self.picture.roster.seat(state.id().slot())?;
+        let slot = member.slot();
+        let in_group = self.picture.is_in_group(slot);
+        let seat = in_group.then(|| self.picture.roster.seat(slot))??;
+        if seat.state.id() != member {
+            return None;
+        }
         let spare = self.picture.stands_in(seat);
         Some(Candidate {
             reversed: self.reversed,

@@ -147,10 +147,11 @@ impl Decaying {
     #[inline]
     pub(super) fn at(&self, now: Timestamp, decay: Decay) -> u64 {
         let (value, time) = unpack(self.0.load(Relaxed));
-        if value == 0 {
-            return 0;
+        let elapsed = elapsed(time, tick(now));
+        if value == 0 || elapsed == 0 {
+            return value;
         }
-        scaled(value, decay.left(elapsed(time, tick(now))))
+        scaled(value, decay.left(elapsed))
     }
 
     /// Replaces the value by the result of `change`, which gets the old value and the share

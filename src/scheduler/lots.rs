@@ -3,7 +3,7 @@
 //! Not here: what is done with a drawn member.
 
 use super::{Candidate, Candidates, Pick, PlanMembers};
-use crate::member::{EffectiveWeight, MemberId};
+use crate::member::{EffectiveWeight, MemberId, MemberState};
 use crate::random::{Random, SplitRandom};
 
 /// How often a draw is repeated when the drawn member cannot be picked, before all eligible
@@ -53,9 +53,9 @@ impl TierLots {
 
     /// Returns the table to draw a further member from.
     #[inline]
-    fn after(&self, drawn: &DrawnMembers<'_>) -> &[Lot] {
+    fn after(&self, drawn: &[Option<MemberId>]) -> &[Lot] {
         match &self.without {
-            Some((heaviest, others)) if drawn.contains(*heaviest) => others,
+            Some((heaviest, others)) if drawn.contains(&Some(*heaviest)) => others,
             _ => &self.all,
         }
     }
@@ -120,7 +120,7 @@ impl Lots {
     }
 
     /// Draws up to `count` different members among the candidates that are untried, have
-    /// room, and for which `allowed` holds.
+    /// room, and for which `allowed` holds, and calls `each` with one after the other.
     ///
     /// The first one is drawn in proportion to the weights, and each further one likewise
     /// among the rest. There are fewer than `count` only if there are no more.
@@ -131,33 +131,38 @@ impl Lots {
         random: &Random,
         count: usize,
         allowed: impl Fn(&Candidate<'c>) -> bool,
-    ) -> DrawnMembers<'c> {
-        let mut drawn = DrawnMembers::default();
+        mut each: impl FnMut(Candidate<'c>),
+    ) {
+        let mut drawn = [None; MOST_CHOICES];
         let random = &mut random.split();
         let table = lots.and_then(|lots| lots.table(candidates));
-        while drawn.len < count.min(MOST_CHOICES) {
-            let table = table.map_or(&[][..], |table| table.after(&drawn));
+        for len in 0..count.min(MOST_CHOICES) {
+            let before = &drawn[..len];
+            let table = table.map_or(&[][..], |table| table.after(before));
             let draws = if table.is_empty() { 0 } else { DRAWS };
             let found = (0..draws).find_map(|_| {
-                let member = draw_lot(table, random).filter(|it| !drawn.contains(*it))?;
+                let member = draw_lot(table, random).filter(|it| !before.contains(&Some(*it)))?;
                 let one = candidates.get(member)?;
                 let is_free = is_open(candidates, &one) && allowed(&one);
                 (is_free && takes(candidates, &one, random)).then_some(one)
             });
             let open = |one: &Candidate<'c>| {
-                !drawn.contains(one.id()) && is_open(candidates, one) && allowed(one)
+                !before.contains(&Some(one.id())) && is_open(candidates, one) && allowed(one)
             };
             let Some(one) = found.or_else(|| draw_by_sum(candidates, random, open)) else {
                 break;
             };
-            drawn.members[drawn.len] = Some(one);
-            drawn.len += 1;
+            drawn[len] = Some(one.id());
+            each(one);
         }
-        drawn
     }
 
     /// Claims members as they are drawn, until a claim succeeds: of those that
     /// [`draw`](Self::draw) would examine, the first that can be claimed.
+    ///
+    /// A pick that claims none of them draws from `random` again, for a generator of its own:
+    /// after a refused pick, a seeded sequence goes on one number later than after another.
+    /// Recorded picks depend on that.
     #[inline]
     pub(super) fn claim<'c>(
         lots: Option<&Self>,
@@ -176,7 +181,7 @@ impl Lots {
             }
             let open = |one: &Candidate<'c>| is_open(candidates, one);
             let drawn = draw_by_sum(candidates, random, open);
-            if let Some(Ok(claim)) = drawn.map(|one| candidates.claim(one.id())) {
+            if let Some(Ok(claim)) = drawn.map(|one| candidates.claim_state(one.state())) {
                 return Pick::Claimed(claim);
             }
         }
@@ -193,7 +198,7 @@ impl Lots {
         claim_chosen(candidates, |refused| {
             let allowed = |one: &Candidate<'c>| !refused.contains(&Some(one.id()));
             let drawn = Self::draw_if(lots, candidates, random, allowed);
-            drawn.map(|one| one.id())
+            drawn.map(|one| one.state())
         })
     }
 
@@ -201,11 +206,7 @@ impl Lots {
     /// serve, too.
     #[inline]
     fn table(&self, candidates: &Candidates<'_>) -> Option<&TierLots> {
-        let tier = candidates.at(0)?.spec().tier();
-        let last = candidates.at(candidates.len() - 1)?;
-        if last.spec().tier() != tier {
-            return None;
-        }
+        let tier = candidates.picture.tier?;
         let at = self.tiers.binary_search_by_key(&tier, |it| it.tier);
         Some(&self.tiers[at.ok()?])
     }
@@ -214,21 +215,21 @@ impl Lots {
 /// How often a pick chooses again when it cannot claim the member it has chosen.
 const ATTEMPTS: usize = 4;
 
-/// Claims the member that `choose` returns; if it became full or unusable just now, `choose`
+/// Claims the candidate that `choose` returns, which is untried; if it became full or unusable just now, `choose`
 /// gets it as refused and chooses again.
 #[inline]
 pub(super) fn claim_chosen<'c>(
     candidates: &Candidates<'c>,
-    choose: impl Fn(&[Option<MemberId>]) -> Option<MemberId>,
+    choose: impl Fn(&[Option<MemberId>]) -> Option<&'c MemberState>,
 ) -> Pick<'c> {
     let mut refused = [None; ATTEMPTS];
     for attempt in 0..ATTEMPTS {
-        let Some(member) = choose(&refused[..attempt]) else {
+        let Some(state) = choose(&refused[..attempt]) else {
             break;
         };
-        match candidates.claim(member) {
+        match candidates.claim_state(state) {
             Ok(claim) => return Pick::Claimed(claim),
-            Err(_) => refused[attempt] = Some(member),
+            Err(_) => refused[attempt] = Some(state.id()),
         }
     }
     candidates.claim_first(candidates.iter())
@@ -236,23 +237,6 @@ pub(super) fn claim_chosen<'c>(
 
 /// The most members that [`Lots::draw_several`] draws.
 pub(super) const MOST_CHOICES: usize = 10;
-
-/// Different members, in the order in which they were drawn.
-#[derive(Debug, Default)]
-pub(super) struct DrawnMembers<'c> {
-    members: [Option<Candidate<'c>>; MOST_CHOICES],
-    len: usize,
-}
-
-impl<'c> DrawnMembers<'c> {
-    pub(super) fn iter(&self) -> impl Iterator<Item = Candidate<'c>> {
-        self.members[..self.len].iter().flatten().copied()
-    }
-
-    fn contains(&self, member: MemberId) -> bool {
-        self.iter().any(|one| one.id() == member)
-    }
-}
 
 /// Returns whether a candidate is untried and has room.
 #[inline]

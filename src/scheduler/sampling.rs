@@ -6,9 +6,9 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::lots::{DrawnMembers, Lots, MOST_CHOICES, claim_chosen, is_open};
+use super::lots::{Lots, MOST_CHOICES, claim_chosen, is_open};
 use super::{Candidate, Candidates, Pick, PickContext, PickDetails};
-use crate::member::{EffectiveWeight, MemberId, Weight};
+use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 
 /// The most members that can be scanned: one bit each.
 const MOST_SCANNED: usize = u64::BITS as usize;
@@ -118,7 +118,8 @@ impl Sampling {
         context: &PickContext<'_>,
         load: impl Fn(&Candidate<'c>) -> LoadPerWeight,
     ) -> Option<MemberId> {
-        self.choose(candidates, context, &[], load)
+        let chosen = self.choose(candidates, context, &[], &load);
+        chosen.map(MemberState::id)
     }
 
     /// Returns the members that a pick compares, with their loads in units of `unit`.
@@ -137,10 +138,10 @@ impl Sampling {
             let open = candidates.iter().filter(|one| is_open(candidates, one));
             return open.fold(details, score);
         }
-        let drawn = self.draw(candidates, context, &[]);
-        drawn
-            .iter()
-            .fold(details, |details, one| score(details.sample(one.id()), one))
+        let mut drawn = Vec::new();
+        self.draw(candidates, context, &[], |one| drawn.push(one));
+        let drawn = drawn.into_iter();
+        drawn.fold(details, |details, one| score(details.sample(one.id()), one))
     }
 
     #[inline]
@@ -154,10 +155,11 @@ impl Sampling {
         candidates: &Candidates<'c>,
         context: &PickContext<'_>,
         refused: &[Option<MemberId>],
-    ) -> DrawnMembers<'c> {
+        each: impl FnMut(Candidate<'c>),
+    ) {
         let allowed = |one: &Candidate<'c>| !is_refused(refused, one.id());
         let (lots, random) = (candidates.plan(), context.random());
-        Lots::draw_several(lots, candidates, random, self.choices, allowed)
+        Lots::draw_several(lots, candidates, random, self.choices, allowed, each);
     }
 
     #[inline]
@@ -166,21 +168,20 @@ impl Sampling {
         candidates: &Candidates<'c>,
         context: &PickContext<'_>,
         refused: &[Option<MemberId>],
-        load: impl Fn(&Candidate<'c>) -> LoadPerWeight,
-    ) -> Option<MemberId> {
+        load: &impl Fn(&Candidate<'c>) -> LoadPerWeight,
+    ) -> Option<&'c MemberState> {
         if self.scans(candidates) {
             return scan(candidates, context, refused, load);
         }
         // The first one drawn wins a tie: so ties are settled by weight.
-        let drawn = self.draw(candidates, context, refused);
-        let mut least: Option<(LoadPerWeight, MemberId)> = None;
-        for one in drawn.iter() {
+        let mut least: Option<(LoadPerWeight, &'c MemberState)> = None;
+        self.draw(candidates, context, refused, |one| {
             let load = load(&one);
             if least.is_none_or(|(least, _)| load.compare(&least).is_lt()) {
-                least = Some((load, one.id()));
+                least = Some((load, one.state()));
             }
-        }
-        least.map(|(_, member)| member)
+        });
+        least.map(|(_, state)| state)
     }
 }
 
@@ -195,8 +196,8 @@ fn scan<'c>(
     candidates: &Candidates<'c>,
     context: &PickContext<'_>,
     refused: &[Option<MemberId>],
-    load: impl Fn(&Candidate<'c>) -> LoadPerWeight,
-) -> Option<MemberId> {
+    load: &impl Fn(&Candidate<'c>) -> LoadPerWeight,
+) -> Option<&'c MemberState> {
     let mut least: Option<LoadPerWeight> = None;
     // One bit for each member that has the least load.
     let mut tied = 0_u64;
@@ -220,7 +221,7 @@ fn scan<'c>(
         }
     }
     let first = candidates.at(tied.trailing_zeros() as usize);
-    first.filter(|_| tied != 0).map(|one| one.id())
+    first.filter(|_| tied != 0).map(|one| one.state())
 }
 
 /// Returns a time within which a value may decay.

@@ -50,7 +50,11 @@ impl Factors {
     /// Returns the weight that counts.
     #[inline]
     pub(crate) fn weight(&self, seat: &Seat) -> EffectiveWeight {
-        EffectiveWeight::from(seat.spec.weight()).scaled(self.sixteenths(seat.slot()))
+        let full = EffectiveWeight::from(seat.spec.weight());
+        if self.is_empty() {
+            return full;
+        }
+        full.scaled(self.sixteenths(seat.slot()))
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Picture {
     pub(crate) few: Arc<[Arc<MemberState>]>,
     /// From here on the group's members are spares, behind all others in ties.
     spares_from: usize,
+    /// The tier of all members of the group; `None` if they are of several tiers.
+    pub(crate) tier: Option<u16>,
     /// One bit for each slot: whether it is in the group.
     in_group: Vec<u64>,
     /// How many members could serve, in whatever tier or role.
@@ -71,7 +73,10 @@ impl Picture {
         let few = is_few.then(|| group.iter()).into_iter().flatten();
         let few = few.filter_map(|&slot| Some(roster.seat(slot as usize)?.state.clone()));
         let greatest_factor = factors.greatest(&group);
+        let tier = |slot: &u32| Some(roster.seat(*slot as usize)?.spec.tier());
+        let (first, last) = (group.first().and_then(tier), group.last().and_then(tier));
         Self {
+            tier: first.filter(|_| first == last),
             greatest_factor,
             generation,
             few: few.collect(),
