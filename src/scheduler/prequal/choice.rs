@@ -6,10 +6,8 @@ use std::cmp::Ordering;
 
 use super::failures::ONE_FAILURE;
 use super::pool::{PLACES, PooledReport};
-use crate::member::{EffectiveWeight, MemberId};
+use crate::member::{EffectiveWeight, MemberId, MemberState};
 use crate::random::Random;
-use crate::scheduler::Candidate;
-use crate::scheduler::sampling::LoadPerWeight;
 
 /// The units of weight 1.
 const UNITS_OF_ONE: u64 = 100 * EffectiveWeight::UNITS_PER_HUNDREDTH as u64;
@@ -18,26 +16,26 @@ const UNITS_OF_ONE: u64 = 100 * EffectiveWeight::UNITS_PER_HUNDREDTH as u64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Contender<'c> {
     pub(super) report: PooledReport,
-    pub(super) candidate: Candidate<'c>,
-    /// Failed requests that still count, in units of [`ONE_FAILURE`].
-    pub(super) debt: u64,
+    pub(super) state: &'c MemberState,
+    /// The weight that counts now.
+    pub(super) weight: EffectiveWeight,
+    /// The requests in flight with the one that is to be picked for, and the failed ones that
+    /// still count; in units of [`ONE_FAILURE`].
+    pub(super) load: u64,
     pub(super) is_hot: bool,
 }
 
 impl Contender<'_> {
-    /// Returns the requests in flight with the one that is to be picked for, and the failed
-    /// ones that still count; in units of [`ONE_FAILURE`].
-    pub(super) fn load(&self) -> u64 {
-        load(self.report.in_flight, self.debt)
-    }
-
     /// Compares loads for each unit of weight.
+    #[inline]
     pub(super) fn compare_loads(&self, other: &Self) -> Ordering {
-        let of = |one: &Self| LoadPerWeight::new(one.load(), one.candidate.weight());
-        of(self).compare(&of(other))
+        // A load has 33 bits at most, and a weight 27.
+        let of = |one: &Self, weight: EffectiveWeight| one.load * u64::from(weight.units());
+        of(self, other.weight).cmp(&of(other, self.weight))
     }
 
     /// Compares by the rule; the lesser wins.
+    #[inline]
     fn compare(&self, other: &Self) -> Ordering {
         match (self.is_hot, other.is_hot) {
             (false, false) => self.report.latency.cmp(&other.report.latency),
@@ -49,6 +47,7 @@ impl Contender<'_> {
 }
 
 /// Returns a load with one more request, in units of [`ONE_FAILURE`].
+#[inline]
 pub(super) fn load(in_flight: u32, debt: u64) -> u64 {
     (u64::from(in_flight) + 1) * ONE_FAILURE + debt
 }
@@ -58,37 +57,50 @@ pub(super) fn by_weight(load: u64, units: u32) -> u64 {
     load * UNITS_OF_ONE / u64::from(units.max(1))
 }
 
-/// The reports whose members can be picked for one request.
+/// The reports whose members can be picked for one request, in the order of their places.
 #[derive(Debug)]
 pub(super) struct Contenders<'c> {
     all: [Option<Contender<'c>>; PLACES],
-    len: usize,
+    /// One bit for each index: whether it was not left out.
+    left: u32,
 }
 
+const _: () = assert!(PLACES <= u32::BITS as usize);
+
 impl<'c> Contenders<'c> {
-    pub(super) fn new(all: impl Iterator<Item = Contender<'c>>) -> Self {
-        let mut contenders = Self {
+    pub(super) fn none() -> Self {
+        Self {
             all: [None; PLACES],
-            len: 0,
-        };
-        for (place, contender) in contenders.all.iter_mut().zip(all) {
-            *place = Some(contender);
-            contenders.len += 1;
+            left: 0,
         }
-        contenders
     }
 
+    /// Adds a report, whose place in the pool must come after those of the others.
+    #[inline]
+    pub(super) fn add(&mut self, contender: Contender<'c>) {
+        let place = contender.report.place;
+        self.all[place] = Some(contender);
+        self.left |= 1 << place;
+    }
+
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.left.count_ones() as usize
     }
 
+    #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Contender<'c>> {
-        self.all.iter().flatten()
+        let mut left = self.left;
+        std::iter::from_fn(move || {
+            let one = self.all.get(left.trailing_zeros() as usize)?;
+            left &= left.wrapping_sub(1);
+            one.as_ref()
+        })
     }
 
     /// Returns the report that wins: of the cold ones that with the least latency, otherwise
     /// that with the least load. One of several equal ones is drawn.
-    pub(super) fn choose(&self, random: &Random) -> Option<Contender<'c>> {
+    pub(super) fn choose(&self, random: &Random) -> Option<&Contender<'c>> {
         let mut best: Option<&Contender<'c>> = None;
         let mut equal = 1;
         for one in self.iter() {
@@ -103,15 +115,14 @@ impl<'c> Contenders<'c> {
                 Ordering::Greater => {}
             }
         }
-        best.copied()
+        best
     }
 
-    /// Leaves out the report of a member that cannot be claimed.
+    /// Leaves out the reports of a member that cannot be claimed.
     pub(super) fn leave_out(&mut self, member: MemberId) {
-        for place in &mut self.all {
-            if place.is_some_and(|it| it.candidate.id() == member) {
-                *place = None;
-                self.len -= 1;
+        for place in 0..PLACES {
+            if self.all[place].is_some_and(|it| it.report.member == member) {
+                self.left &= !(1 << place);
             }
         }
     }

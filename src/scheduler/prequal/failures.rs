@@ -22,11 +22,36 @@ pub(super) const ONE_FAILURE: u64 = 1 << 8;
 const DEBT_BITS: u32 = 24;
 const MOST_DEBT: u64 = (1 << DEBT_BITS) - 1;
 const TIME: u64 = u64::MAX >> DEBT_BITS;
+const NANOS_PER_MILLI: u64 = 1_000_000;
 
 /// The debts of all members, by slot.
 #[derive(Debug)]
 pub(super) struct FailureDebts {
     debts: BySlot<FailureDebt>,
+    /// One more than the time of the last failure in nanoseconds, so that picks long after it
+    /// read no debts; 0 if there was none. Relaxed: as for the debts.
+    last: AtomicU64,
+}
+
+/// The debts at one time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DebtsNow<'d> {
+    /// `None` if none are left.
+    debts: Option<&'d FailureDebts>,
+    now: Timestamp,
+    lifetime: Duration,
+}
+
+impl DebtsNow<'_> {
+    /// Returns a member's debt, in units of [`ONE_FAILURE`].
+    #[inline]
+    pub(super) fn of(&self, member: MemberId) -> u64 {
+        let debt = self.debts.and_then(|debts| debts.of(member));
+        match debt.map_or(0, |debt| debt.debt.load(Relaxed)) {
+            0 => 0,
+            word => faded(word, self.now, self.lifetime),
+        }
+    }
 }
 
 /// One member's failures. All atomics are relaxed: it does not matter if a concurrent pick
@@ -44,6 +69,7 @@ impl FailureDebts {
     pub(super) fn new() -> Self {
         Self {
             debts: BySlot::new(),
+            last: AtomicU64::new(0),
         }
     }
 
@@ -68,12 +94,24 @@ impl FailureDebts {
             let sum = faded(word, now, lifetime) + ONE_FAILURE;
             Some((millis(now) << DEBT_BITS) | sum.min(MOST_DEBT))
         });
+        let last = now.as_nanos().saturating_add(1);
+        self.last.fetch_max(last, Relaxed);
     }
 
-    /// Returns a member's debt at `now`, in units of [`ONE_FAILURE`].
-    pub(super) fn get(&self, member: MemberId, now: Timestamp, lifetime: Duration) -> u64 {
-        let debt = self.of(member);
-        debt.map_or(0, |debt| faded(debt.debt.load(Relaxed), now, lifetime))
+    /// Returns the debts at `now`. There are none if `lifetime` is zero.
+    pub(super) fn at(&self, now: Timestamp, lifetime: Duration) -> DebtsNow<'_> {
+        let last = self.last.load(Relaxed);
+        let may_be_left = || {
+            // Times of debts are in milliseconds, rounded down.
+            let gone_after = half_life(lifetime) * u64::from(DEBT_BITS) + 1;
+            now.as_nanos().saturating_sub(last) / NANOS_PER_MILLI <= gone_after
+        };
+        let debts = (last != 0 && !lifetime.is_zero()).then_some(self);
+        DebtsNow {
+            debts: debts.filter(|_| may_be_left()),
+            now,
+            lifetime,
+        }
     }
 
     /// Forgets all failures, also those of members that are not eligible.
@@ -99,8 +137,7 @@ fn faded(word: u64, now: Timestamp, lifetime: Duration) -> u64 {
     let since = millis(now).wrapping_sub(word >> DEBT_BITS) & TIME;
     // A time before that of the debt: the clock was set back, or a failure was overtaken.
     let since = if since > TIME / 2 { 0 } else { since };
-    let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-    let half = (lifetime.min(1 << 38) * 2 / 3).max(1);
+    let half = half_life(lifetime);
     let halvings = since / half;
     if halvings >= u64::from(DEBT_BITS) {
         return 0;
@@ -109,9 +146,15 @@ fn faded(word: u64, now: Timestamp, lifetime: Duration) -> u64 {
     debt - debt * (since % half) / (2 * half)
 }
 
+/// Returns the time in which a debt halves, in milliseconds.
+fn half_life(lifetime: Duration) -> u64 {
+    let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+    (lifetime.min(1 << 38) * 2 / 3).max(1)
+}
+
 /// Returns a time in milliseconds, modulo 2^40.
 fn millis(time: Timestamp) -> u64 {
-    (time.as_nanos() / 1_000_000) & TIME
+    (time.as_nanos() / NANOS_PER_MILLI) & TIME
 }
 
 #[cfg(all(test, not(equipoise_loom)))]
@@ -133,13 +176,13 @@ mod tests {
         let member = MemberId::new(3);
         debts.add(member, seconds(0), LIFETIME);
         assert_eq!(
-            debts.get(member, seconds(0), LIFETIME),
+            debts.at(seconds(0), LIFETIME).of(member),
             0,
             "it has not joined"
         );
         debts.join(member, 1600);
         debts.add(member, seconds(100), LIFETIME);
-        let at = |time| debts.get(member, seconds(time), LIFETIME);
+        let at = |time| debts.at(seconds(time), LIFETIME).of(member);
         assert_eq!([at(100), at(101), at(102), at(104)], [256, 192, 128, 64]);
         assert_eq!((at(99), at(200)), (256, 0));
     }
@@ -152,7 +195,7 @@ mod tests {
         debts.add(member, seconds(0), LIFETIME);
         let step = Duration::from_millis(10);
         let area: u64 = (0..6_000)
-            .map(|at| debts.get(member, Timestamp::ORIGIN + step * at, LIFETIME))
+            .map(|at| debts.at(Timestamp::ORIGIN + step * at, LIFETIME).of(member))
             .sum();
         let mean = area as f64 / ONE_FAILURE as f64 * 0.01;
         assert!((mean - 3.0).abs() < 0.05, "{mean}");
@@ -166,11 +209,11 @@ mod tests {
         debts.add(member, seconds(1), LIFETIME);
         for days in 1..=6_000 {
             let now = seconds(days * 86_400);
-            assert_eq!(debts.get(member, now, LIFETIME), 0, "day {days}");
+            assert_eq!(debts.at(now, LIFETIME).of(member), 0, "day {days}");
         }
         debts.add(member, seconds(6_000 * 86_400), LIFETIME);
         let now = seconds(6_000 * 86_400 + 2);
-        assert_eq!(debts.get(member, now, LIFETIME), ONE_FAILURE / 2);
+        assert_eq!(debts.at(now, LIFETIME).of(member), ONE_FAILURE / 2);
     }
 
     #[test]
@@ -183,7 +226,7 @@ mod tests {
         }
         debts.reset();
         for member in members {
-            assert_eq!(debts.get(member, seconds(0), LIFETIME), 0);
+            assert_eq!(debts.at(seconds(0), LIFETIME).of(member), 0);
             assert_eq!(debts.units(member), Some(1600));
         }
     }
@@ -196,12 +239,12 @@ mod tests {
         debts.add(former, seconds(0), LIFETIME);
         debts.join(former, 800);
         assert_eq!(
-            debts.get(former, seconds(0), LIFETIME),
+            debts.at(seconds(0), LIFETIME).of(former),
             ONE_FAILURE,
             "it is back"
         );
         debts.join(present, 1600);
-        assert_eq!(debts.get(present, seconds(0), LIFETIME), 0);
+        assert_eq!(debts.at(seconds(0), LIFETIME).of(present), 0);
         assert_eq!(
             (debts.units(former), debts.units(present)),
             (None, Some(1600))

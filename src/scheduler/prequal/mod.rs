@@ -26,13 +26,13 @@ use std::time::Duration;
 pub use reports::{PrequalReports, PrequalTarget, ProbeReport};
 
 use choice::{Contender, Contenders, load};
-use failures::ONE_FAILURE;
+use failures::{DebtsNow, ONE_FAILURE};
 use pool::PLACES;
 use reports::PrequalState;
 use threshold::WHOLE;
 use uses::most_uses;
 
-use super::lots::Lots;
+use super::lots::{Lots, is_open};
 use super::sampling::{LoadPerWeight, Sampling};
 use super::{
     Candidate, Candidates, GroupChange, Needs, Pick, PickContext, PickDetails, Plan, PlanMembers,
@@ -264,53 +264,58 @@ impl Prequal {
         candidates: &Candidates<'c>,
         context: &PickContext<'_>,
     ) -> Contenders<'c> {
-        let (state, now) = (self.state(), context.now());
+        let state = self.state();
+        let mut contenders = Contenders::none();
         let share = state.settings.exploration();
         if share > 0 && context.random().below(WHOLE) < share {
-            return Contenders::new(std::iter::empty());
+            return contenders;
         }
-        let max_age = state.settings.max_age();
-        let contender = |report: pool::PooledReport| {
-            if now.is_some_and(|now| now.since(report.at) >= max_age) {
-                return None;
+        let max_age = state.settings.max_age_nanos();
+        let now = context.now();
+        let nanos = now.map(Timestamp::as_nanos);
+        let debts = self.debts(now);
+        let hot = state.hot_rule();
+        for report in state.pool.iter() {
+            let age = nanos.map(|now| now.saturating_sub(report.at.as_nanos()));
+            if age.is_some_and(|age| age >= max_age) {
+                continue;
             }
-            let tried = candidates.tried().contains(&report.member);
-            let candidate = candidates.get(report.member);
-            let candidate = candidate.filter(|one| !tried && one.has_room())?;
-            let debt = self.debt(report.member, now);
-            let units = candidate.weight().units();
-            Some(Contender {
+            let Some(one) = candidates.get(report.member) else {
+                continue;
+            };
+            if !is_open(candidates, &one) {
+                continue;
+            }
+            let debt = debts.of(report.member);
+            let weight = one.weight();
+            contenders.add(Contender {
                 report,
-                candidate,
-                debt,
-                is_hot: state.is_hot(report.in_flight, debt, units),
-            })
-        };
-        Contenders::new(state.pool.iter().filter_map(contender))
+                state: one.state(),
+                weight,
+                load: load(report.in_flight, debt),
+                is_hot: hot.holds(report.in_flight, debt, weight.units()),
+            });
+        }
+        contenders
     }
 
-    /// Returns the failed requests of a member that still count.
-    fn debt(&self, member: MemberId, now: Option<Timestamp>) -> u64 {
+    /// Returns the failed requests that still count at `now`.
+    fn debts(&self, now: Option<Timestamp>) -> DebtsNow<'_> {
         let state = self.state();
         let lifetime = state.settings.failure_lifetime();
-        if lifetime.is_zero() {
-            return 0;
-        }
-        state
-            .failures
-            .get(member, now.unwrap_or_default(), lifetime)
+        state.failures.at(now.unwrap_or_default(), lifetime)
     }
 
     /// Returns the load of a member as this balancer sees it.
-    fn local_load(&self, one: &Candidate<'_>, now: Option<Timestamp>) -> LoadPerWeight {
-        let load = load(one.state().in_flight(), self.debt(one.id(), now));
+    fn local_load(one: &Candidate<'_>, debts: &DebtsNow<'_>) -> LoadPerWeight {
+        let load = load(one.state().in_flight(), debts.of(one.id()));
         LoadPerWeight::new(load, one.weight())
     }
 
     /// Picks without reports.
     fn fall_back<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
-        let state = self.state();
-        let load = |one: &Candidate<'_>| self.local_load(one, context.now());
+        let (state, debts) = (self.state(), self.debts(context.now()));
+        let load = |one: &Candidate<'_>| Self::local_load(one, &debts);
         let pick = WITHOUT_REPORTS.pick(candidates, context, load);
         if let Pick::Claimed(claim) = &pick {
             state.pool.count_pick(claim.member().id());
@@ -362,10 +367,10 @@ impl Scheduler for Prequal {
     fn pick<'c>(&self, candidates: &Candidates<'c>, context: &PickContext<'_>) -> Pick<'c> {
         let mut contenders = self.contenders(candidates, context);
         while contenders.len() >= FEWEST_REPORTS {
-            let Some(best) = contenders.choose(context.random()) else {
+            let Some(best) = contenders.choose(context.random()).copied() else {
                 break;
             };
-            match candidates.claim(best.candidate.id()) {
+            match candidates.claim_state(best.state) {
                 Ok(claim) => {
                     self.count_use(&best, &mut contenders, candidates.len(), context);
                     return Pick::Claimed(claim);
@@ -380,17 +385,17 @@ impl Scheduler for Prequal {
         let contenders = self.contenders(candidates, context);
         if contenders.len() >= FEWEST_REPORTS {
             let best = contenders.choose(context.random())?;
-            return Some(best.candidate.id());
+            return Some(best.report.member);
         }
-        WITHOUT_REPORTS.peek(candidates, context, |one| {
-            self.local_load(one, context.now())
-        })
+        let debts = self.debts(context.now());
+        WITHOUT_REPORTS.peek(candidates, context, |one| Self::local_load(one, &debts))
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
         let contenders = self.contenders(candidates, context);
         if contenders.len() < FEWEST_REPORTS {
-            let load = |one: &Candidate<'_>| self.local_load(one, context.now());
+            let debts = self.debts(context.now());
+            let load = |one: &Candidate<'_>| Self::local_load(one, &debts);
             let measure =
                 "requests in flight from here, this one and failed ones included, by weight";
             return WITHOUT_REPORTS
@@ -401,12 +406,12 @@ impl Scheduler for Prequal {
             "requests in flight as reported, this one and failed ones included, by weight",
         );
         for one in contenders.iter() {
-            let load = LoadPerWeight::new(one.load(), one.candidate.weight());
-            details = details.score(one.candidate.id(), load.shown() / ONE_FAILURE as f64);
+            let load = LoadPerWeight::new(one.load, one.weight);
+            details = details.score(one.report.member, load.shown() / ONE_FAILURE as f64);
         }
         for one in contenders.iter().filter(|it| !it.is_hot) {
             let latency = Duration::from_nanos(one.report.latency);
-            let name = one.candidate.state().name();
+            let name = one.state.name();
             details = details.note(format!("{name} is cold, with a latency of {latency:?}"));
         }
         if contenders.iter().any(|it| !it.is_hot) {

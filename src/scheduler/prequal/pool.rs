@@ -40,7 +40,7 @@ const MOST_USES: u64 = (1 << USES_BITS) - 1;
 /// A report as it is read from the pool.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct PooledReport {
-    place: usize,
+    pub(super) place: usize,
     /// The number of the report; later ones have greater numbers, until they wrap at 2^32.
     number: u32,
     pub(super) member: MemberId,

@@ -303,14 +303,38 @@ impl PrequalState {
         self.failures.reset();
     }
 
-    /// Returns whether a report is hot.
-    pub(super) fn is_hot(&self, in_flight: u32, debt: u64, units: u32) -> bool {
+    /// Returns the rule by which a report is hot now.
+    pub(super) fn hot_rule(&self) -> HotRule {
         match self.settings.quantile() {
-            0 => true,
+            0 => HotRule::All,
+            WHOLE.. => HotRule::Failing,
+            _ => HotRule::Above(self.threshold.get()),
+        }
+    }
+}
+
+/// Which reports are hot at one pick.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum HotRule {
+    All,
+    /// Those with more load for each unit of weight, and those of members that fail.
+    Above(u64),
+    /// Those of members that fail.
+    Failing,
+}
+
+impl HotRule {
+    /// Returns whether a report is hot.
+    #[inline]
+    pub(super) fn holds(self, in_flight: u32, debt: u64, units: u32) -> bool {
+        match self {
+            Self::All => true,
             // A member that has failed lately is not chosen for its latency.
             _ if debt >= ONE_FAILURE / 2 => true,
-            WHOLE.. => false,
-            _ => by_weight(load(in_flight, debt) - ONE_FAILURE, units) > self.threshold.get(),
+            Self::Failing => false,
+            Self::Above(threshold) => {
+                by_weight(load(in_flight, debt) - ONE_FAILURE, units) > threshold
+            }
         }
     }
 }

@@ -94,8 +94,8 @@ impl PrequalSettings {
         self.exploration.load(Relaxed)
     }
 
-    pub(super) fn max_age(&self) -> Duration {
-        Duration::from_nanos(self.max_age.load(Relaxed))
+    pub(super) fn max_age_nanos(&self) -> u64 {
+        self.max_age.load(Relaxed)
     }
 
     pub(super) fn failure_lifetime(&self) -> Duration {
