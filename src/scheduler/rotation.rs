@@ -24,8 +24,9 @@ use crate::member::{MemberId, MemberState};
 /// that leaves, is full, or gets another weight keeps its credit. With more than 65 536
 /// members the bound is 1.
 ///
-/// Source: Tijdeman, *The chairman assignment problem* (1980). Cost: O(log n) for each
-/// election, O(n) when the group changes. After some picks in a row, elections are made
+/// Source: Tijdeman, *The chairman assignment problem* (1980). Cost: O(log k) for each
+/// election among members of `k` different weights; O(log n) after picks by sessions;
+/// O(n log n) when the group changes. After some picks in a row, elections are made
 /// ahead, and picks take them without a lock, as with [`ByRequests`](super::ByRequests).
 ///
 /// # Examples

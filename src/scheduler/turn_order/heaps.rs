@@ -1,5 +1,12 @@
-//! The members that can be elected, by deadline, and those that are ahead of their quotas,
-//! by the time at which they can be ([`TurnHeaps`]).
+//! The members by weight, and the weights in two heaps: those with a member that can be
+//! elected, by deadline, and those whose members are all ahead of their quotas, by the time at
+//! which the first one can be elected ([`TurnHeaps`]).
+//!
+//! Among members of one weight, the one with the lowest position goes first, and of several
+//! that with the lowest rank: it has the earliest deadline, and can be elected first. So only
+//! the first member of each weight is in a heap. The others are in a queue: an election moves
+//! a member to the back. One that belongs in between, after a pick by a session for example,
+//! is in a heap beside the queue until its own election.
 //!
 //! Not here: the positions, and the time.
 
@@ -23,19 +30,19 @@ pub(super) enum TurnPlace {
     Absent,
     /// In the group, at its cap.
     Parked,
-    /// Among those that can be elected; after an election was undone, it may have to wait.
-    Ready,
+    /// In the queue of its weight.
+    Queued,
     /// Left out of the present pick.
     Skipped,
-    /// Among those that are ahead of their quotas, unless time has passed.
-    Waiting,
+    /// In the heap of its weight.
+    Stray,
 }
 
 impl TurnPlace {
     /// Returns whether the member's position and weight count.
     #[inline]
     pub(super) fn takes_part(self) -> bool {
-        matches!(self, Self::Ready | Self::Skipped | Self::Waiting)
+        matches!(self, Self::Queued | Self::Skipped | Self::Stray)
     }
 }
 
@@ -47,11 +54,11 @@ pub(super) struct TurnEntry {
     pub(super) position: i64,
     pub(super) rank: u64,
     pub(super) weight: u32,
-    /// Its key in its heap, rounded down: of two that differ, the lesser goes first.
-    pub(super) key: i64,
-    /// The index in its heap.
-    at: u32,
-    /// The next one that is skipped.
+    /// The index of its weight.
+    class: u32,
+    /// The neighbour in the queue, or the index in the heap.
+    before: u32,
+    /// The neighbour in the queue, or the next one that is skipped.
     pub(super) after: u32,
     /// For counting elections; zero otherwise.
     pub(super) elected: u32,
@@ -64,12 +71,18 @@ impl TurnEntry {
         position: 0,
         rank: 0,
         weight: 0,
-        key: 0,
-        at: 0,
+        class: NONE,
+        before: NONE,
         after: NONE,
         elected: 0,
         place: TurnPlace::Absent,
     };
+
+    /// Orders the members of one weight.
+    #[inline]
+    fn key(&self) -> (i64, u64) {
+        (self.position, self.rank)
+    }
 }
 
 /// How far from its quota a member may be: `e = part / scale`.
@@ -93,26 +106,26 @@ impl LeadBound {
     /// Returns `scale * (position + e)`: divided by the weight, the time for each unit of
     /// weight from which the member can be elected.
     #[inline]
-    fn release(self, entry: &TurnEntry) -> i128 {
-        i128::from(self.scale) * i128::from(entry.position) + i128::from(self.part * ELECTION)
+    fn release(self, position: i64) -> i128 {
+        i128::from(self.scale) * i128::from(position) + i128::from(self.part * ELECTION)
     }
 
     /// Returns `scale * (position + 1 - e)`, as [`release`](Self::release).
     #[inline]
-    fn deadline(self, entry: &TurnEntry) -> i128 {
-        let next = i128::from(entry.position) + i128::from(ELECTION);
+    fn deadline(self, position: i64) -> i128 {
+        let next = i128::from(position) + i128::from(ELECTION);
         i128::from(self.scale) * next - i128::from(self.part * ELECTION)
     }
 
     /// Returns how much less each key is if all positions are counted from a time that is
     /// later by so much for each unit of weight.
-    pub(super) fn rebased(self, per_weight: i64) -> i64 {
+    fn rebased(self, per_weight: i64) -> i64 {
         self.scale.saturating_mul(per_weight)
     }
 
     /// Returns `position + 1 - e` in elections, to be shown.
-    pub(super) fn deadline_in_elections(self, entry: &TurnEntry) -> f64 {
-        self.deadline(entry) as f64 / (self.scale as f64 * ELECTION as f64)
+    pub(super) fn deadline_in_elections(self, position: i64) -> f64 {
+        self.deadline(position) as f64 / (self.scale as f64 * ELECTION as f64)
     }
 }
 
@@ -131,15 +144,106 @@ impl Releases {
     /// 17 and otherwise 53, a position and the time for each unit of weight 28 and 8 more
     /// than those of an election, which has 20.
     #[inline]
-    pub(super) fn can_be_elected(&self, entry: &TurnEntry) -> bool {
-        let quota = i128::from(entry.weight) * (self.time + i128::from(ELECTION));
-        i128::from(self.bound.scale) * quota >= i128::from(self.total) * self.bound.release(entry)
+    pub(super) fn can_be_elected(&self, weight: u32, position: i64) -> bool {
+        let quota = i128::from(weight) * (self.time + i128::from(ELECTION));
+        let release = self.bound.release(position);
+        i128::from(self.bound.scale) * quota >= i128::from(self.total) * release
+    }
+}
+
+/// The members of one weight.
+#[derive(Clone, Debug)]
+struct TurnClass {
+    weight: u32,
+    /// The ends of the queue.
+    first: u32,
+    last: u32,
+    strays: Heap<u32>,
+    /// The first member of the queue and the heap, with its position and rank; or [`NONE`],
+    /// and then the class is in no heap.
+    front: u32,
+    position: i64,
+    rank: u64,
+    /// Its key in its heap, rounded down: of two that differ, the lesser goes first.
+    key: i64,
+    /// The index in its heap.
+    at: u32,
+    /// Whether it is in the heap by deadline.
+    is_ready: bool,
+}
+
+impl TurnClass {
+    fn new(weight: u32, members: usize) -> Self {
+        let mut strays = Heap::new();
+        // Two others are in the queue.
+        strays.reserve(members.saturating_sub(2));
+        Self {
+            weight,
+            first: NONE,
+            last: NONE,
+            strays,
+            front: NONE,
+            position: 0,
+            rank: 0,
+            key: 0,
+            at: 0,
+            is_ready: false,
+        }
+    }
+
+    /// Puts a member at an end of the queue, or into the heap if it belongs in between.
+    #[inline]
+    fn add(&mut self, slot: u32, entries: &mut [TurnEntry]) {
+        let key_of = |slot: u32| entries[slot as usize].key();
+        let key = key_of(slot);
+        let (before, after) = if self.last == NONE || key_of(self.last) < key {
+            (self.last, NONE)
+        } else if key < key_of(self.first) {
+            (NONE, self.first)
+        } else {
+            entries[slot as usize].place = TurnPlace::Stray;
+            return self.strays.push(slot, &mut ByPosition { entries });
+        };
+        let entry = &mut entries[slot as usize];
+        (entry.before, entry.after) = (before, after);
+        entry.place = TurnPlace::Queued;
+        self.link(before, slot, entries);
+        self.link(slot, after, entries);
+    }
+
+    /// Makes two members neighbours in the queue; [`NONE`] is its end.
+    #[inline]
+    fn link(&mut self, before: u32, after: u32, entries: &mut [TurnEntry]) {
+        match entries.get_mut(before as usize) {
+            Some(entry) => entry.after = after,
+            None => self.first = after,
+        }
+        match entries.get_mut(after as usize) {
+            Some(entry) => entry.before = before,
+            None => self.last = before,
+        }
+    }
+
+    /// Reads which member goes first.
+    #[inline]
+    fn read_front(&mut self, entries: &[TurnEntry]) {
+        let stray = self.strays.first();
+        let queued = (self.first != NONE).then_some(self.first);
+        let key = |slot: &u32| entries[*slot as usize].key();
+        let front = queued.into_iter().chain(stray).min_by_key(key);
+        self.front = front.unwrap_or(NONE);
+        if let Some(entry) = entries.get(self.front as usize) {
+            (self.position, self.rank) = entry.key();
+        }
     }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct TurnHeaps {
     pub(super) bound: LeadBound,
+    /// By weight.
+    classes: Vec<TurnClass>,
+    /// Indices of classes.
     ready: Heap<u32>,
     waiting: Heap<u32>,
 }
@@ -148,120 +252,206 @@ impl TurnHeaps {
     pub(super) const fn new() -> Self {
         Self {
             bound: LeadBound { scale: 1, part: 1 },
+            classes: Vec::new(),
             ready: Heap::new(),
             waiting: Heap::new(),
         }
     }
 
-    /// Orders the heaps anew, for a group of `members`, and makes room for all of them.
+    /// Orders everything anew, for a group of `members`, and makes room for all of them.
     pub(super) fn arrange(&mut self, members: usize, entries: &mut [TurnEntry]) {
         self.bound = LeadBound::of(members);
+        let present = entries.iter().filter(|it| it.place != TurnPlace::Absent);
+        let mut weights: Vec<u32> = present.map(|entry| entry.weight).collect();
+        weights.sort_unstable();
+        let equal = weights.chunk_by(|a, b| a == b);
+        self.classes.clear();
+        self.classes
+            .extend(equal.map(|equal| TurnClass::new(equal[0], equal.len())));
         self.ready.clear();
         self.waiting.clear();
-        self.ready.reserve(members);
-        self.waiting.reserve(members);
+        self.ready.reserve(self.classes.len());
+        self.waiting.reserve(self.classes.len());
         for at in 0..entries.len() {
-            if matches!(entries[at].place, TurnPlace::Ready | TurnPlace::Waiting) {
-                #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
-                self.push_waiting(at as u32, entries);
+            let entry = &mut entries[at];
+            let class = self
+                .classes
+                .binary_search_by_key(&entry.weight, |it| it.weight);
+            entry.class = class.map_or(NONE, short);
+            if matches!(entry.place, TurnPlace::Queued | TurnPlace::Stray) {
+                self.attach(short(at), entries);
             }
         }
     }
 
-    pub(super) fn push_waiting(&mut self, slot: u32, entries: &mut [TurnEntry]) {
-        let bound = self.bound;
-        let entry = &mut entries[slot as usize];
-        entry.place = TurnPlace::Waiting;
-        entry.key = rounded(bound.release(entry), entry.weight);
-        self.waiting.push(slot, &mut ByRelease { bound, entries });
+    /// Adds a member that takes part to those that can be elected.
+    pub(super) fn attach(&mut self, slot: u32, entries: &mut [TurnEntry]) {
+        let entry = &entries[slot as usize];
+        let (class, key) = (entry.class, entry.key());
+        let it = &mut self.classes[class as usize];
+        it.add(slot, entries);
+        if it.front == NONE || key < (it.position, it.rank) {
+            self.renew(class, entries);
+        }
     }
 
-    /// Removes a slot; returns whether it was in a heap.
+    /// Removes a slot; returns whether it was among those that can be elected.
     pub(super) fn detach(&mut self, slot: u32, entries: &mut [TurnEntry]) -> bool {
-        let (bound, entry) = (self.bound, &entries[slot as usize]);
-        let at = entry.at as usize;
+        let entry = &entries[slot as usize];
+        let (class, before, after) = (entry.class, entry.before, entry.after);
         match entry.place {
-            TurnPlace::Ready => self.ready.remove(at, &mut ByDeadline { bound, entries }),
-            TurnPlace::Waiting => self.waiting.remove(at, &mut ByRelease { bound, entries }),
+            TurnPlace::Queued => self.classes[class as usize].link(before, after, entries),
+            TurnPlace::Stray => {
+                let strays = &mut self.classes[class as usize].strays;
+                strays.remove(before as usize, &mut ByPosition { entries });
+            }
             TurnPlace::Absent | TurnPlace::Parked | TurnPlace::Skipped => return false,
         }
+        if self.classes[class as usize].front == slot {
+            self.renew(class, entries);
+        }
         true
+    }
+
+    /// Puts a class where its present first member belongs.
+    fn renew(&mut self, class: u32, entries: &[TurnEntry]) {
+        if self.classes[class as usize].front != NONE {
+            self.take(class);
+        }
+        let it = &mut self.classes[class as usize];
+        it.read_front(entries);
+        if it.front != NONE {
+            self.push(class, false);
+        }
+    }
+
+    /// Removes a class from its heap.
+    fn take(&mut self, class: u32) {
+        let (bound, classes) = (self.bound, &mut self.classes[..]);
+        let it = &classes[class as usize];
+        let at = it.at as usize;
+        if it.is_ready {
+            self.ready.remove(at, &mut ByDeadline { bound, classes });
+        } else {
+            self.waiting.remove(at, &mut ByRelease { bound, classes });
+        }
+    }
+
+    /// Puts a class into one of the heaps.
+    fn push(&mut self, class: u32, is_ready: bool) {
+        let (bound, classes) = (self.bound, &mut self.classes[..]);
+        let it = &mut classes[class as usize];
+        it.is_ready = is_ready;
+        if is_ready {
+            it.key = rounded(bound.deadline(it.position), it.weight);
+            self.ready.push(class, &mut ByDeadline { bound, classes });
+        } else {
+            it.key = rounded(bound.release(it.position), it.weight);
+            self.waiting.push(class, &mut ByRelease { bound, classes });
+        }
     }
 
     /// Returns the slot with the earliest deadline among those that can be elected; if there
     /// is none, the one that can be elected first.
     #[inline]
-    pub(super) fn first(&mut self, now: Releases, entries: &mut [TurnEntry]) -> Option<u32> {
-        let bound = self.bound;
-        while let Some(slot) = self.waiting.first() {
-            if !now.can_be_elected(&entries[slot as usize]) {
+    pub(super) fn first(&mut self, now: Releases) -> Option<u32> {
+        while let Some(class) = self.waiting.first() {
+            if !self.can_be_elected(class, now) {
                 break;
             }
-            self.waiting.remove(0, &mut ByRelease { bound, entries });
-            let entry = &mut entries[slot as usize];
-            entry.place = TurnPlace::Ready;
-            entry.key = rounded(bound.deadline(entry), entry.weight);
-            self.ready.push(slot, &mut ByDeadline { bound, entries });
+            self.take(class);
+            self.push(class, true);
         }
-        while let Some(slot) = self.ready.first() {
-            if now.can_be_elected(&entries[slot as usize]) {
-                return Some(slot);
+        while let Some(class) = self.ready.first() {
+            if self.can_be_elected(class, now) {
+                return Some(self.classes[class as usize].front);
             }
-            self.ready.remove(0, &mut ByDeadline { bound, entries });
-            self.push_waiting(slot, entries);
+            self.take(class);
+            self.push(class, false);
         }
-        self.waiting.first()
+        let class = self.waiting.first()?;
+        Some(self.classes[class as usize].front)
+    }
+
+    /// Returns whether the first member of a class can be elected.
+    #[inline]
+    fn can_be_elected(&self, class: u32, now: Releases) -> bool {
+        let it = &self.classes[class as usize];
+        now.can_be_elected(it.weight, it.position)
+    }
+
+    /// Follows positions that have become less by so much for each unit of weight.
+    pub(super) fn rebase(&mut self, per_weight: i64) {
+        let keys_by = self.bound.rebased(per_weight);
+        for it in &mut self.classes {
+            it.position = rebased(it.position, it.weight, per_weight);
+            it.key = it.key.saturating_sub(keys_by);
+        }
     }
 }
 
-struct ByDeadline<'e> {
-    bound: LeadBound,
-    entries: &'e mut [TurnEntry],
+/// Returns a position that is counted from a later time.
+pub(super) fn rebased(position: i64, weight: u32, per_weight: i64) -> i64 {
+    clamped(i128::from(position) - i128::from(per_weight) * i128::from(weight))
 }
 
-struct ByRelease<'e> {
+struct ByDeadline<'c> {
     bound: LeadBound,
+    classes: &'c mut [TurnClass],
+}
+
+struct ByRelease<'c> {
+    bound: LeadBound,
+    classes: &'c mut [TurnClass],
+}
+
+/// The order of the members of one weight.
+struct ByPosition<'e> {
     entries: &'e mut [TurnEntry],
 }
 
 impl HeapOrder<u32> for ByDeadline<'_> {
     #[inline]
     fn goes_before(&self, a: u32, b: u32) -> bool {
-        goes_before(self.entries, (a, b), |entry| self.bound.deadline(entry))
+        goes_before(self.classes, (a, b), |it| self.bound.deadline(it))
     }
 
-    fn moved(&mut self, slot: u32, at: usize) {
-        note_index(self.entries, slot, at);
+    fn moved(&mut self, class: u32, at: usize) {
+        self.classes[class as usize].at = short(at);
     }
 }
 
 impl HeapOrder<u32> for ByRelease<'_> {
     #[inline]
     fn goes_before(&self, a: u32, b: u32) -> bool {
-        goes_before(self.entries, (a, b), |entry| self.bound.release(entry))
+        goes_before(self.classes, (a, b), |it| self.bound.release(it))
+    }
+
+    fn moved(&mut self, class: u32, at: usize) {
+        self.classes[class as usize].at = short(at);
+    }
+}
+
+impl HeapOrder<u32> for ByPosition<'_> {
+    #[inline]
+    fn goes_before(&self, a: u32, b: u32) -> bool {
+        self.entries[a as usize].key() < self.entries[b as usize].key()
     }
 
     fn moved(&mut self, slot: u32, at: usize) {
-        note_index(self.entries, slot, at);
+        self.entries[slot as usize].before = short(at);
     }
 }
 
 /// Compares two keys divided by the weights, and then the ranks.
 #[inline]
-fn goes_before(
-    entries: &[TurnEntry],
-    (a, b): (u32, u32),
-    key: impl Fn(&TurnEntry) -> i128,
-) -> bool {
-    let (a, b) = (&entries[a as usize], &entries[b as usize]);
+fn goes_before(classes: &[TurnClass], (a, b): (u32, u32), key: impl Fn(i64) -> i128) -> bool {
+    let (a, b) = (&classes[a as usize], &classes[b as usize]);
     if a.key != b.key {
         return a.key < b.key;
     }
-    if a.weight == b.weight {
-        return (a.position, a.rank) < (b.position, b.rank);
-    }
-    let left = key(a) * i128::from(b.weight);
-    let right = key(b) * i128::from(a.weight);
+    let left = key(a.position) * i128::from(b.weight);
+    let right = key(b.position) * i128::from(a.weight);
     (left, a.rank) < (right, b.rank)
 }
 
@@ -280,8 +470,8 @@ pub(super) fn clamped(number: i128) -> i64 {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "an index of a heap of slots"
+    reason = "at most as many as there are slots, which are u32"
 )]
-fn note_index(entries: &mut [TurnEntry], slot: u32, at: usize) {
-    entries[slot as usize].at = at as u32;
+fn short(index: usize) -> u32 {
+    index as u32
 }

@@ -13,9 +13,9 @@
 //! of its quota, and no smaller bound holds for all weights.
 //!
 //! Members wait in one heap until their turn may come, and then in another one by deadline.
-//! Neither order depends on the time or on the other members' weights, so a step and a
-//! change of one weight move one entry. `e` depends on the number of members, so a change of
-//! the group orders the heaps anew.
+//! Neither order depends on the time or on the other members' weights, so a step moves one
+//! entry. Members of equal weight are one entry. `e` depends on the number of members, so a
+//! change of the group orders the heaps anew.
 //!
 //! A member that leaves keeps its lead, and has it again when it returns. What it leaves
 //! behind is shared by the others in proportion to their weights.
@@ -30,7 +30,7 @@ mod sequence;
 #[cfg(all(test, not(equipoise_loom)))]
 mod tests;
 
-use heaps::{ELECTION, Releases, TurnEntry, TurnHeaps, TurnPlace, clamped};
+use heaps::{ELECTION, Releases, TurnEntry, TurnHeaps, TurnPlace, clamped, rebased};
 
 use super::heap::grow;
 use super::ranking::Ranking;
@@ -79,7 +79,9 @@ impl TurnOrder {
         for one in group.joined().chain(group.changed()) {
             self.put(one.id(), one.weight().units(), one.rank());
             // Its cap may have been raised.
-            self.room(one.state());
+            if let Some(slot) = self.parked_with_room(one.state()) {
+                self.rejoin(slot);
+            }
         }
         self.arrange();
     }
@@ -95,11 +97,15 @@ impl TurnOrder {
 
     /// Lets a parked member take part again if it is below its cap.
     pub(super) fn room(&mut self, member: &MemberState) {
-        if let Some(slot) = self.slot_of(member.id()) {
-            if self.entry(slot).place == TurnPlace::Parked && member.has_room() {
-                self.unpark(slot);
-            }
+        if let Some(slot) = self.parked_with_room(member) {
+            self.unpark(slot);
         }
+    }
+
+    fn parked_with_room(&self, member: &MemberState) -> Option<u32> {
+        let slot = self.slot_of(member.id())?;
+        let is_parked = self.entry(slot).place == TurnPlace::Parked;
+        (is_parked && member.has_room()).then_some(slot)
     }
 
     /// Returns how far a member is ahead of its quota, in millionths of an election; zero
@@ -123,11 +129,11 @@ impl TurnOrder {
     /// if it is too far ahead to be elected now.
     pub(super) fn deadline(&self, member: MemberId) -> Option<f64> {
         let entry = self.entry(self.slot_of(member)?);
-        if !entry.place.takes_part() || !self.releases().can_be_elected(entry) {
+        if !entry.place.takes_part() || !self.can_be_elected(entry) {
             return None;
         }
         let share = f64::from(entry.weight) / self.total as f64;
-        let deadline = self.heaps.bound.deadline_in_elections(entry) / share;
+        let deadline = self.heaps.bound.deadline_in_elections(entry.position) / share;
         Some(deadline - self.time as f64 / ELECTION as f64)
     }
 
@@ -199,6 +205,11 @@ impl TurnOrder {
         self.entry(slot).place.takes_part()
     }
 
+    fn can_be_elected(&self, entry: &TurnEntry) -> bool {
+        let (weight, position) = (entry.weight, entry.position);
+        self.releases().can_be_elected(weight, position)
+    }
+
     fn releases(&self) -> Releases {
         Releases {
             bound: self.heaps.bound,
@@ -241,7 +252,7 @@ impl TurnOrder {
             entry.member = Some(member);
         }
         (entry.weight, entry.rank) = (weight, rank);
-        entry.place = TurnPlace::Waiting;
+        entry.place = TurnPlace::Queued;
         self.members += 1;
         self.enter(member.slot(), quota);
     }
@@ -279,10 +290,16 @@ impl TurnOrder {
     }
 
     fn unpark(&mut self, slot: u32) {
+        self.rejoin(slot);
+        self.heaps.attach(slot, &mut self.entries);
+    }
+
+    /// Lets a parked member take part; [`arrange`](Self::arrange) must follow.
+    fn rejoin(&mut self, slot: u32) {
         self.parked -= 1;
         let quota = self.quota(self.entry(slot).weight);
         self.enter(slot as usize, quota);
-        self.heaps.push_waiting(slot, &mut self.entries);
+        self.entry_mut(slot).place = TurnPlace::Queued;
     }
 
     fn park_slot(&mut self, slot: u32) {
@@ -311,7 +328,7 @@ impl TurnOrder {
     #[inline]
     fn first_slot(&mut self) -> Option<u32> {
         let releases = self.releases();
-        self.heaps.first(releases, &mut self.entries)
+        self.heaps.first(releases)
     }
 
     /// Counts an election of a member that takes part.
@@ -329,7 +346,7 @@ impl TurnOrder {
         let attached = self.heaps.detach(slot, &mut self.entries);
         self.entry_mut(slot).position += by;
         if attached {
-            self.heaps.push_waiting(slot, &mut self.entries);
+            self.heaps.attach(slot, &mut self.entries);
         }
     }
 
@@ -339,14 +356,12 @@ impl TurnOrder {
     fn rebase(&mut self) {
         // Whole elections for each unit of weight: this is exact.
         let per_weight = (REBASE_AFTER - 1) * ELECTION;
-        let keys_by = self.heaps.bound.rebased(per_weight);
         for entry in &mut self.entries {
             if entry.place.takes_part() {
-                let by = i128::from(per_weight) * i128::from(entry.weight);
-                entry.position = clamped(i128::from(entry.position) - by);
-                entry.key = entry.key.saturating_sub(keys_by);
+                entry.position = rebased(entry.position, entry.weight, per_weight);
             }
         }
+        self.heaps.rebase(per_weight);
         self.time -= i128::from(per_weight) * i128::from(self.total);
     }
 }

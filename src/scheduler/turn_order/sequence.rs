@@ -37,7 +37,7 @@ impl Sequence for TurnOrder {
         match place {
             None | Some(TurnPlace::Absent) => return,
             Some(TurnPlace::Parked) => self.unpark(slot),
-            Some(TurnPlace::Ready | TurnPlace::Skipped | TurnPlace::Waiting) => {}
+            Some(TurnPlace::Queued | TurnPlace::Skipped | TurnPlace::Stray) => {}
         }
         self.count(slot);
     }
@@ -110,7 +110,7 @@ impl Ranking for TurnOrder {
         while self.skipped != NONE {
             let slot = self.skipped;
             self.skipped = self.entry(slot).after;
-            self.heaps.push_waiting(slot, &mut self.entries);
+            self.heaps.attach(slot, &mut self.entries);
         }
     }
 
