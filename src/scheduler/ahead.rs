@@ -17,6 +17,7 @@
 //!
 //! Not here: how turns are taken (`turns.rs`), and the order itself.
 
+use super::election_round::{LONGEST, Round};
 use super::ranking::{Ranking, pick_ranked};
 use super::turns::{RING, Turn, Turns};
 use super::{Candidates, Pick};
@@ -28,9 +29,6 @@ const CALM: u64 = if cfg!(equipoise_loom) { 1 } else { 4 };
 
 /// The most turns that one pick makes.
 const MOST: u64 = 128;
-
-/// The longest round that is kept.
-const LONGEST: usize = if cfg!(equipoise_loom) { 2 } else { 256 };
 
 /// So many calm picks must come before the length of a round is computed.
 const VERY_CALM: u64 = 8 * CALM;
@@ -90,20 +88,6 @@ struct Books<S> {
     /// How many turns are made next, if not too many: since turns were last withdrawn, there
     /// were so many picks under the lock, and turns made for other picks.
     calm: u64,
-}
-
-/// Elections after which the state is the same again: later turns repeat them.
-#[derive(Debug)]
-struct Round {
-    /// The elections so far. It has its room from the beginning.
-    slots: Vec<u32>,
-    /// How many there are in a round, or 0 if they are too many; `None` if that is not
-    /// computed yet.
-    length: Option<usize>,
-    /// How many turns repeat the round; `None` until it is whole.
-    repeated: Option<u64>,
-    /// The index of the next slot to be repeated.
-    at: usize,
 }
 
 impl<S: Sequence> Ahead<S> {
@@ -320,34 +304,6 @@ impl<S: Sequence> Books<S> {
         for slot in withdrawn.notes() {
             self.sequence.session_pick(slot);
         }
-    }
-}
-
-impl Round {
-    fn new() -> Self {
-        Self {
-            slots: Vec::with_capacity(LONGEST),
-            length: None,
-            repeated: None,
-            at: 0,
-        }
-    }
-
-    /// Returns the next slot, if the round is whole.
-    #[inline]
-    fn repeat(&mut self) -> Option<u32> {
-        *self.repeated.as_mut()? += 1;
-        let slot = self.slots[self.at];
-        self.at += 1;
-        if self.at == self.slots.len() {
-            self.at = 0;
-        }
-        Some(slot)
-    }
-
-    fn clear(&mut self) {
-        self.slots.clear();
-        (self.length, self.repeated, self.at) = (None, None, 0);
     }
 }
 

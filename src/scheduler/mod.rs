@@ -36,6 +36,7 @@ mod claim;
 mod context;
 mod decay;
 mod details;
+mod election_round;
 mod facts;
 mod fenwick;
 mod first;
