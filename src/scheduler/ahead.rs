@@ -20,7 +20,7 @@
 use super::election_round::{LONGEST, Round};
 use super::ranking::{Ranking, pick_ranked};
 use super::turns::{RING, Turn, Turns};
-use super::{Candidates, Pick};
+use super::{Candidates, Claim, ClaimError, Pick};
 use crate::member::MemberState;
 use crate::sync::Mutex;
 
@@ -46,6 +46,18 @@ pub(super) trait Sequence: Ranking {
     /// Elects the first member, whatever its state, and returns its slot.
     fn elect(&mut self) -> Option<u32>;
 
+    /// Elects the first member for a turn; `None` if its turn cannot be known ahead.
+    #[inline]
+    fn elect_ahead(&mut self, _: &Candidates<'_>) -> Option<u32> {
+        self.elect()
+    }
+
+    /// Claims the member of a turn; fails if the turn is not its own any more.
+    #[inline]
+    fn claim<'c>(&self, candidates: &Candidates<'c>, slot: u32) -> Result<Claim<'c>, ClaimError> {
+        candidates.claim_slot(slot)
+    }
+
     /// Undoes an election of the member that has this slot.
     fn undo(&mut self, slot: u32);
 
@@ -68,13 +80,14 @@ pub(super) trait Sequence: Ranking {
 #[derive(Debug)]
 pub(super) struct Ahead<S> {
     turns: Turns,
-    books: Mutex<Books<S>>,
+    books: Mutex<AheadBooks<S>>,
 }
 
+/// A sequence that makes turns ahead, under a lock of its owner.
 #[derive(Debug)]
-struct Books<S> {
+pub(super) struct AheadBooks<S> {
     /// The turns that were made are elected here, except those that repeat a round.
-    sequence: S,
+    pub(super) sequence: S,
     round: Round,
     /// The first of the turns that were made and not opened.
     closed: u64,
@@ -94,15 +107,7 @@ impl<S: Sequence> Ahead<S> {
     pub(super) fn new(sequence: S) -> Self {
         Self {
             turns: Turns::new(),
-            books: Mutex::new(Books {
-                sequence,
-                round: Round::new(),
-                closed: 0,
-                end: 0,
-                is_open: false,
-                changed: 0,
-                calm: 0,
-            }),
+            books: Mutex::new(AheadBooks::new(sequence)),
         }
     }
 
@@ -118,7 +123,7 @@ impl<S: Sequence> Ahead<S> {
         match candidates.claim_slot(turn.slot) {
             Ok(claim) => {
                 if turn.is_middle {
-                    self.make_more();
+                    self.make_more(candidates);
                 }
                 Pick::Claimed(claim)
             }
@@ -138,8 +143,7 @@ impl<S: Sequence> Ahead<S> {
     /// before that are not undone any more, even if their members cannot be claimed.
     pub(super) fn change(&self, run: impl FnOnce(&mut S)) {
         let mut books = self.books.lock();
-        books.withdraw(&self.turns);
-        books.changed = books.end;
+        books.begin_change(&self.turns);
         run(&mut books.sequence);
     }
 
@@ -156,16 +160,45 @@ impl<S: Sequence> Ahead<S> {
     /// Picks under the lock; `refused` is a turn that was taken and whose member could not
     /// be claimed.
     #[inline(never)]
-    fn pick_from_books<'c>(
-        &self,
+    fn pick_from_books<'c>(&self, candidates: &Candidates<'c>, refused: Option<Turn>) -> Pick<'c> {
+        self.books.lock().pick(&self.turns, candidates, refused)
+    }
+
+    /// Makes more turns, unless the lock is taken: its holder makes them, or withdraws those
+    /// that there are.
+    #[cold]
+    fn make_more(&self, candidates: &Candidates<'_>) {
+        if let Some(mut books) = self.books.try_lock() {
+            books.make(&self.turns, candidates);
+        }
+    }
+}
+
+impl<S: Sequence> AheadBooks<S> {
+    pub(super) fn new(sequence: S) -> Self {
+        Self {
+            sequence,
+            round: Round::new(),
+            closed: 0,
+            end: 0,
+            is_open: false,
+            changed: 0,
+            calm: 0,
+        }
+    }
+
+    /// Picks and claims one of `candidates`; `refused` is a turn that was taken and whose
+    /// member could not be claimed.
+    pub(super) fn pick<'c>(
+        &mut self,
+        turns: &Turns,
         candidates: &Candidates<'c>,
         mut refused: Option<Turn>,
     ) -> Pick<'c> {
-        let mut books = self.books.lock();
         let plain = candidates.tried().is_empty();
         if plain && refused.is_none() {
-            if let Some(turn) = books.turn(&self.turns) {
-                match candidates.claim_slot(turn.slot) {
+            if let Some(turn) = self.turn(turns, candidates) {
+                match self.sequence.claim(candidates, turn.slot) {
                     Ok(claim) => return Pick::Claimed(claim),
                     Err(_) => refused = Some(turn),
                 }
@@ -173,35 +206,31 @@ impl<S: Sequence> Ahead<S> {
         }
         let is_calm = plain && refused.is_none();
         if !is_calm {
-            books.withdraw(&self.turns);
+            self.withdraw(turns);
         }
         match refused {
-            Some(turn) if turn.number >= books.changed => books.sequence.undo(turn.slot),
+            Some(turn) if turn.number >= self.changed => self.sequence.undo(turn.slot),
             // It was elected in another group: as in Apache, the election counts.
             Some(_) | None => {}
         }
-        let pick = pick_ranked(&mut books.sequence, candidates);
+        let pick = pick_ranked(&mut self.sequence, candidates);
         if is_calm && matches!(pick, Pick::Claimed(_)) {
-            books.calm += 1;
+            self.calm += 1;
         }
         pick
     }
 
-    /// Makes more turns, unless the lock is taken: its holder makes them, or withdraws those
-    /// that there are.
-    #[cold]
-    fn make_more(&self) {
-        if let Some(mut books) = self.books.try_lock() {
-            books.make(&self.turns);
-        }
+    /// Withdraws the turns, before members, weights or standings change: elections before
+    /// that are not undone any more, even if their members cannot be claimed.
+    pub(super) fn begin_change(&mut self, turns: &Turns) {
+        self.withdraw(turns);
+        self.changed = self.end;
     }
-}
 
-impl<S: Sequence> Books<S> {
     /// Takes a turn; if there is none, elects one for this pick, and makes more for others.
     /// `None` if the order is not calm yet: then no turn can be taken, and no session's pick
     /// is left to be booked.
-    fn turn(&mut self, turns: &Turns) -> Option<Turn> {
+    fn turn(&mut self, turns: &Turns, candidates: &Candidates<'_>) -> Option<Turn> {
         if turns.has_notes() {
             self.withdraw(turns);
         }
@@ -212,14 +241,14 @@ impl<S: Sequence> Books<S> {
         }
         // No other pick can take this one. If it were made as the others are, other picks could
         // take all of them first, again and again.
-        let (number, slot) = (self.end, self.next()?);
+        let (number, slot) = (self.end, self.next(candidates)?);
         self.end += 1;
         if self.is_open {
             turns.pass();
         } else {
             self.closed = self.end;
         }
-        self.make(turns);
+        self.make(turns, candidates);
         Some(Turn {
             number,
             slot,
@@ -228,14 +257,14 @@ impl<S: Sequence> Books<S> {
     }
 
     /// Makes as many turns as there were calm picks.
-    fn make(&mut self, turns: &Turns) {
+    pub(super) fn make(&mut self, turns: &Turns, candidates: &Candidates<'_>) {
         if self.calm < CALM {
             return;
         }
         let first = self.end;
         let count = self.calm.min(MOST).min(turns.room(first));
         for at in 0..count {
-            let Some(slot) = self.next() else {
+            let Some(slot) = self.next(candidates) else {
                 break;
             };
             turns.make(self.end, at == count / 2, slot);
@@ -253,11 +282,11 @@ impl<S: Sequence> Books<S> {
 
     /// Returns the slot of the next turn that is made.
     #[inline]
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         if let Some(slot) = self.round.repeat() {
             return Some(slot);
         }
-        let slot = self.sequence.elect()?;
+        let slot = self.sequence.elect_ahead(candidates)?;
         if self.calm >= VERY_CALM {
             self.record(slot);
         }
@@ -287,7 +316,7 @@ impl<S: Sequence> Books<S> {
     /// Withdraws the turns that are not taken: their elections are undone, the last one
     /// first, and the repetitions that are taken are elected. Then the picks of sessions
     /// are booked.
-    fn withdraw(&mut self, turns: &Turns) {
+    pub(super) fn withdraw(&mut self, turns: &Turns) {
         let withdrawn = turns.withdraw(self.sequence.slots());
         let next = withdrawn.next.unwrap_or(self.closed);
         let repeated = self.round.repeated.unwrap_or(0);

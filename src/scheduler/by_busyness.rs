@@ -1,6 +1,7 @@
 //! Picks the member with the fewest requests in flight; ties follow smooth weighted round
 //! robin.
 
+use super::ahead::AheadBooks;
 use super::by_requests::in_hundredths;
 use super::looks::Looks;
 use super::standings::{ClassLoad, Standings};
@@ -18,7 +19,8 @@ use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 /// without a lock. Among more of them, a pick moves one entry of an ordered structure, and
 /// so does the end of a request that leaves fewer in flight than the structure has noted.
 /// The requests that the last 256 picks have added are noted later: a pick that finds all
-/// other members busier moves the entries of these, too.
+/// other members busier moves the entries of these, too. While members are idle, elections
+/// are made ahead, and picks take them without a lock.
 ///
 /// # Examples
 ///
@@ -40,7 +42,7 @@ use crate::member::{EffectiveWeight, MemberId, MemberState, Weight};
 /// ```
 #[derive(Debug)]
 pub struct ByBusyness {
-    looks: Looks<Standings>,
+    looks: Looks<AheadBooks<Standings>>,
     load: ClassLoad,
 }
 
@@ -85,7 +87,7 @@ impl ByBusyness {
 
     fn comparing(load: ClassLoad) -> Self {
         Self {
-            looks: Looks::new(Standings::new(load), load),
+            looks: Looks::new(AheadBooks::new(Standings::new(load)), load),
             load,
         }
     }

@@ -333,6 +333,20 @@ impl<'c> Candidates<'c> {
         self.claim_state(state.ok_or(ClaimError::NotEligible)?)
     }
 
+    /// Claims the member that has this slot, if it has no requests in flight.
+    #[inline]
+    pub(super) fn claim_idle(&self, slot: u32) -> Result<Claim<'c>, ClaimError> {
+        let state = self
+            .state_at(slot as usize)
+            .ok_or(ClaimError::NotEligible)?;
+        let seen = state.look();
+        if seen.in_flight() > 0 {
+            return Err(ClaimError::NotEligible);
+        }
+        let claim = self.claim_as(state, Some(seen));
+        claim.unwrap_or(Err(ClaimError::NotEligible))
+    }
+
     /// Claims the first of `order` that can be claimed.
     ///
     /// If there is none, the result is [`Pick::AtCapacity`] if at least one was at its cap,

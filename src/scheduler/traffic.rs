@@ -420,6 +420,11 @@ impl Traffic {
 /// While members are few, there is no heap; a look adds a member's offset to its bytes.
 impl LookBooks for Traffic {
     type Order = ();
+    type Ranking = Self;
+
+    fn ranking(&mut self) -> &mut Self {
+        self
+    }
 
     #[inline]
     fn look((): (), look: &Look<'_>) -> Option<(usize, Option<CountersSeen>)> {

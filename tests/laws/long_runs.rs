@@ -337,6 +337,14 @@ fn picks_by_busyness_are_those_of_the_plain_loop_whatever_cuts_them() {
     live(Method::Busyness);
 }
 
+/// So many that turns are made while the loads of earlier picks are noted.
+#[test]
+fn picks_by_busyness_among_hundreds_are_those_of_the_plain_loop_whatever_cuts_them() {
+    for kind in 0..3 {
+        Course::start(Method::Busyness, 600, kind, kind).live(picks() / 40, kind);
+    }
+}
+
 #[test]
 fn picks_by_weighted_busyness_are_those_of_the_plain_loop_whatever_cuts_them() {
     live(Method::WeightedBusyness);

@@ -285,3 +285,58 @@ fn loom_a_session_beside_a_pick_of_many_is_load() {
         assert_idle_and_even(&balancer);
     });
 }
+
+/// Many members, all idle, whose turns are made ahead.
+fn many_with_turns() -> Balancer<()> {
+    let balancer = many();
+    for _ in 0..2 {
+        drop(picked(&balancer));
+    }
+    balancer
+}
+
+#[test]
+fn loom_two_turns_at_once_are_of_two_members() {
+    check(|| {
+        let balancer = many_with_turns();
+        let other = balancer.clone();
+        let picking = spawn(move || picked(&other));
+        let first = picked(&balancer);
+        let second = join(picking);
+        assert_ne!(first.member().name(), second.member().name());
+        drop((first, second));
+        assert_idle_and_even(&balancer);
+    });
+}
+
+#[test]
+fn loom_a_turn_whose_member_a_session_picks_counts_once() {
+    check(|| {
+        let balancer = many_with_turns();
+        // The next turn is that of "c", the one after it that of "a".
+        drop(picked(&balancer));
+        let other = balancer.clone();
+        let session = spawn(move || hit(&other));
+        drop(picked(&balancer));
+        join(session);
+        assert_counted_once(&balancer, &["a", "b", "c"]);
+        assert_idle_and_even(&balancer);
+    });
+}
+
+#[test]
+fn loom_an_end_below_its_note_withdraws_turns() {
+    check(|| {
+        let balancer = many();
+        let [first, second, third] = [(); 3].map(|()| picked(&balancer));
+        // The loads of all are noted as they are.
+        let fourth = picked(&balancer);
+        drop((second, third));
+        let ending = spawn(move || drop(first));
+        drop(picked(&balancer));
+        join(ending);
+        drop(fourth);
+        assert_each_is_picked(&balancer);
+        assert_idle_and_even(&balancer);
+    });
+}

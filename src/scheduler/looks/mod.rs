@@ -43,15 +43,48 @@ pub(super) use table::{Look, LookLine, SETTLE_AFTER};
 use table::LookTable;
 
 use super::ranking::{Ranking, pick_ranked};
-use super::{Candidate, Candidates, ClaimError, GroupChange, Pick};
+use super::turns::{Turn, Turns};
+use super::{Candidate, Candidates, Claim, ClaimError, GroupChange, Pick};
 use crate::member::{CountersSeen, MemberId, MemberState};
 use crate::snapshot::FEW_MEMBERS;
 use crate::sync::{Acquire, Mutex, Relaxed, Release, SeqCst};
 
 /// The books of a scheduler whose members are looked at while they are few.
-pub(super) trait LookBooks: Ranking {
+pub(super) trait LookBooks {
     /// What is compared.
     type Order: Copy + std::fmt::Debug;
+
+    /// The order of many members.
+    type Ranking: Ranking;
+
+    fn ranking(&mut self) -> &mut Self::Ranking;
+
+    /// Takes a turn of one of many members, without the lock; fails with a turn whose member
+    /// cannot be claimed, or without one if none was made.
+    #[inline]
+    fn take_turn<'c>(_: &Turns, _: &Candidates<'c>) -> Result<(Turn, Claim<'c>), Option<Turn>> {
+        Err(None)
+    }
+
+    /// Picks one of many members under the lock; `refused` is a turn whose member could not
+    /// be claimed.
+    fn pick_of_many<'c>(
+        &mut self,
+        _: &Turns,
+        candidates: &Candidates<'c>,
+        _refused: Option<Turn>,
+    ) -> Pick<'c> {
+        pick_ranked(self.ranking(), candidates)
+    }
+
+    /// Makes more turns.
+    fn make_more(&mut self, _: &Turns, _: &Candidates<'_>) {}
+
+    /// Withdraws the turns, so that the ranking is exact.
+    fn withdraw(&mut self, _: &Turns) {}
+
+    /// Withdraws the turns before the members or their values change.
+    fn begin_change(&mut self, _: &Turns) {}
 
     /// Returns the index of the member that goes first among those that are open, with its
     /// counters if the claim requires them to be unchanged.
@@ -88,6 +121,8 @@ const MANY: u64 = u64::MAX;
 pub(super) struct Looks<B: LookBooks> {
     order: B::Order,
     table: LookTable,
+    /// The next picks of many members, if the books make turns.
+    turns: Turns,
     locked: Mutex<LookedGroup<B>>,
 }
 
@@ -112,6 +147,7 @@ impl<B: LookBooks> Looks<B> {
         Self {
             order,
             table: LookTable::default(),
+            turns: Turns::new(),
             locked: Mutex::new(LookedGroup {
                 books,
                 mode: BookMode::Few,
@@ -127,9 +163,37 @@ impl<B: LookBooks> Looks<B> {
     /// Picks and claims one of `candidates`.
     #[inline]
     pub(super) fn pick<'c>(&self, candidates: &Candidates<'c>) -> Pick<'c> {
+        if candidates.few().is_empty() {
+            return self.pick_of_many(candidates);
+        }
         match self.pick_at_sight(candidates) {
             Some(pick) => pick,
-            None => self.pick_under_lock(candidates),
+            None => self.pick_under_lock(candidates, None),
+        }
+    }
+
+    #[inline]
+    fn pick_of_many<'c>(&self, candidates: &Candidates<'c>) -> Pick<'c> {
+        if !candidates.tried().is_empty() {
+            return self.pick_under_lock(candidates, None);
+        }
+        match B::take_turn(&self.turns, candidates) {
+            Ok((turn, claim)) => {
+                if turn.is_middle {
+                    self.make_more(candidates);
+                }
+                Pick::Claimed(claim)
+            }
+            Err(refused) => self.pick_under_lock(candidates, refused),
+        }
+    }
+
+    #[cold]
+    fn make_more(&self, candidates: &Candidates<'_>) {
+        if let Some(mut locked) = self.locked.try_lock() {
+            if locked.mode == BookMode::Many {
+                locked.books.make_more(&self.turns, candidates);
+            }
         }
     }
 
@@ -161,11 +225,11 @@ impl<B: LookBooks> Looks<B> {
     }
 
     #[inline(never)]
-    fn pick_under_lock<'c>(&self, candidates: &Candidates<'c>) -> Pick<'c> {
+    fn pick_under_lock<'c>(&self, candidates: &Candidates<'c>, refused: Option<Turn>) -> Pick<'c> {
         let mut locked = self.locked.lock();
         let locked = &mut *locked;
         if locked.mode == BookMode::Many {
-            return pick_ranked(&mut locked.books, candidates);
+            return locked.books.pick_of_many(&self.turns, candidates, refused);
         }
         let few = locked.few();
         if self.table.picks(&few) >= SETTLE_AFTER {
@@ -218,6 +282,7 @@ impl<B: LookBooks> Looks<B> {
         let mut locked = self.locked.lock();
         let locked = &mut *locked;
         if locked.mode == BookMode::Many {
+            locked.books.withdraw(&self.turns);
             locked.books.room(member);
         } else if let Some(index) = index_of(&locked.few(), member.id()) {
             if locked.is_aside(index) && member.has_room() {
@@ -233,7 +298,7 @@ impl<B: LookBooks> Looks<B> {
         &self,
         candidates: &Candidates<'_>,
         member: &MemberState,
-        count: impl FnOnce(&mut B),
+        count: impl FnOnce(&mut B::Ranking),
     ) {
         if !candidates.claim_is_read() {
             self.count_session_pick(member, count);
@@ -241,11 +306,12 @@ impl<B: LookBooks> Looks<B> {
     }
 
     #[inline(never)]
-    fn count_session_pick(&self, member: &MemberState, count: impl FnOnce(&mut B)) {
+    fn count_session_pick(&self, member: &MemberState, count: impl FnOnce(&mut B::Ranking)) {
         let mut locked = self.locked.lock();
         let locked = &mut *locked;
         if locked.mode == BookMode::Many {
-            count(&mut locked.books);
+            locked.books.withdraw(&self.turns);
+            count(locked.books.ranking());
         } else if let Some(index) = index_of(&locked.few(), member.id()) {
             // It had room, so it is no longer set aside.
             self.renew(locked, |locked| {
@@ -256,16 +322,17 @@ impl<B: LookBooks> Looks<B> {
     }
 
     /// Calls `read` with books that are up to date.
-    pub(super) fn settled<T>(&self, read: impl FnOnce(&mut B) -> T) -> T {
+    pub(super) fn settled<T>(&self, read: impl FnOnce(&mut B::Ranking) -> T) -> T {
         let mut locked = self.locked.lock();
+        locked.books.withdraw(&self.turns);
         self.settle(&mut locked, MemberState::look);
-        read(&mut locked.books)
+        read(locked.books.ranking())
     }
 
     /// Calls `change` with books that are up to date, whose values it may change.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut B) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut B::Ranking) -> T) -> T {
         let mut locked = self.locked.lock();
-        self.renew(&mut locked, |locked| change(&mut locked.books))
+        self.renew(&mut locked, |locked| change(locked.books.ranking()))
     }
 
     /// Applies a change of the group.
@@ -284,6 +351,7 @@ impl<B: LookBooks> Looks<B> {
         let version = self.table.version.load(Relaxed) | 1;
         // Before the counters change: a look that sees a bit cleared also sees this.
         self.table.version.store(version, Relaxed);
+        locked.books.begin_change(&self.turns);
         self.settle(locked, MemberState::end_reading);
         let result = change(locked);
         self.write(locked);
@@ -381,18 +449,18 @@ impl<B: LookBooks> LookedGroup<B> {
         for id in parked {
             if let Some(index) = index_of(&few, id) {
                 self.aside |= 1 << index;
-            } else if let Some(slot) = self.books.slot(id) {
-                self.books.park(slot);
+            } else if let Some(slot) = self.books.ranking().slot(id) {
+                self.books.ranking().park(slot);
             }
         }
     }
 
-    fn is_parked(&self, id: MemberId) -> bool {
+    fn is_parked(&mut self, id: MemberId) -> bool {
         match index_of(&self.few(), id) {
             Some(index) => self.is_aside(index),
             None => {
-                let slot = self.books.slot(id);
-                slot.is_some_and(|slot| self.books.is_parked(slot))
+                let slot = self.books.ranking().slot(id);
+                slot.is_some_and(|slot| self.books.ranking().is_parked(slot))
             }
         }
     }

@@ -3,12 +3,52 @@
 
 use super::{ClassLoad, Standings};
 use crate::member::{CountersSeen, MAX_IN_FLIGHT, MemberId, MemberState};
-use crate::scheduler::GroupChange;
+use crate::scheduler::ahead::AheadBooks;
 use crate::scheduler::looks::{BookMode, Look, LookBooks, LookLine, SETTLE_AFTER};
+use crate::scheduler::turns::{Turn, Turns};
+use crate::scheduler::{Candidates, Claim, GroupChange, Pick};
 use crate::snapshot::FEW_MEMBERS;
 
-impl LookBooks for Standings {
+impl LookBooks for AheadBooks<Standings> {
     type Order = ClassLoad;
+    type Ranking = Standings;
+
+    fn ranking(&mut self) -> &mut Standings {
+        &mut self.sequence
+    }
+
+    #[inline]
+    fn take_turn<'c>(
+        turns: &Turns,
+        candidates: &Candidates<'c>,
+    ) -> Result<(Turn, Claim<'c>), Option<Turn>> {
+        let turn = turns.take().ok_or(None)?;
+        match candidates.claim_idle(turn.slot) {
+            Ok(claim) => Ok((turn, claim)),
+            Err(_) => Err(Some(turn)),
+        }
+    }
+
+    fn pick_of_many<'c>(
+        &mut self,
+        turns: &Turns,
+        candidates: &Candidates<'c>,
+        refused: Option<Turn>,
+    ) -> Pick<'c> {
+        self.pick(turns, candidates, refused)
+    }
+
+    fn make_more(&mut self, turns: &Turns, candidates: &Candidates<'_>) {
+        self.make(turns, candidates);
+    }
+
+    fn withdraw(&mut self, turns: &Turns) {
+        self.withdraw(turns);
+    }
+
+    fn begin_change(&mut self, turns: &Turns) {
+        self.begin_change(turns);
+    }
 
     #[inline]
     fn look(order: ClassLoad, look: &Look<'_>) -> Option<(usize, Option<CountersSeen>)> {
@@ -20,23 +60,23 @@ impl LookBooks for Standings {
 
     fn follow_as(&mut self, group: &GroupChange<'_>, from: BookMode, to: BookMode) {
         match (from, to) {
-            (_, BookMode::Few) => self.freeze_all(group),
-            (BookMode::Few, BookMode::Many) => self.join_all(group),
-            (BookMode::Many, BookMode::Many) => self.follow(group),
+            (_, BookMode::Few) => self.sequence.freeze_all(group),
+            (BookMode::Few, BookMode::Many) => self.sequence.join_all(group),
+            (BookMode::Many, BookMode::Many) => self.sequence.follow(group),
         }
     }
 
     #[expect(clippy::cast_sign_loss, reason = "two's complement is what is stored")]
     fn value(&self, member: &MemberState) -> u64 {
-        self.standing(member.id()) as u64
+        self.sequence.standing(member.id()) as u64
     }
 
     fn set_value(&mut self, member: &MemberState, standing: i64) {
-        self.set_frozen(member.id(), standing);
+        self.sequence.set_frozen(member.id(), standing);
     }
 
     fn room(&mut self, member: &MemberState) {
-        self.room(member);
+        self.sequence.room(member);
     }
 }
 

@@ -1,9 +1,15 @@
 //! The ranking as an order that does not depend on what becomes of the requests: elections
 //! that can be made ahead, and undone.
 
-use super::class::{ClassFront, ClassPosition, NONE};
+use super::class::{ClassFront, ClassLoad, ClassPosition, NONE};
+use super::recent::RECENT;
 use super::{Classes, Standings};
 use crate::scheduler::ahead::Sequence;
+use crate::scheduler::{Candidates, Claim, ClaimError};
+
+/// A pick may read the loads of so few members again. Those of more are noted also while
+/// turns are made: then none of them was picked only just now.
+const FEW_LOADS: usize = 2 * RECENT;
 
 impl Sequence for Standings {
     #[inline]
@@ -16,12 +22,39 @@ impl Sequence for Standings {
         Some(slot)
     }
 
+    /// The turn of the first member that is idle is known as long as it is idle: no other
+    /// idle member has a higher standing.
+    #[inline]
+    fn elect_ahead(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
+        if self.load == ClassLoad::Ignored {
+            return self.elect();
+        }
+        let slot = self.classes.first(self.tick + 1);
+        if slot == NONE || self.nodes.get(slot).load > 0 {
+            return None;
+        }
+        if self.members > FEW_LOADS {
+            self.count_recent_pick(slot, candidates);
+        } else {
+            self.count_pick(slot);
+        }
+        Some(slot)
+    }
+
+    #[inline]
+    fn claim<'c>(&self, candidates: &Candidates<'c>, slot: u32) -> Result<Claim<'c>, ClaimError> {
+        match self.load {
+            ClassLoad::Ignored => candidates.claim_slot(slot),
+            ClassLoad::PerWeight | ClassLoad::Plain => candidates.claim_idle(slot),
+        }
+    }
+
     fn undo(&mut self, slot: u32) {
         self.tick -= 1;
         let node = self.nodes.get_mut(slot);
-        let base = node.base + self.total;
+        let (base, load) = (node.base + self.total, node.load);
         if node.place.is_attached() {
-            self.move_to(slot, base, 0);
+            self.move_to(slot, base, load);
         } else {
             // It has left, or is at its cap, since it was elected.
             node.base = base;
@@ -41,6 +74,9 @@ impl Sequence for Standings {
     }
 
     fn round(&self) -> Option<usize> {
+        if self.load != ClassLoad::Ignored {
+            return None;
+        }
         let divisor = self.classes.divisor()?;
         usize::try_from(self.total / i64::from(divisor)).ok()
     }
