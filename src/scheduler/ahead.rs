@@ -61,6 +61,10 @@ pub(super) trait Sequence: Ranking {
     /// Undoes an election of the member that has this slot.
     fn undo(&mut self, slot: u32);
 
+    /// Is called once the turns have been withdrawn.
+    #[inline]
+    fn on_withdrawn(&mut self) {}
+
     /// Counts a pick by a session of the member that has this slot, if it is in the group.
     fn session_pick(&mut self, slot: u32);
 
@@ -328,6 +332,7 @@ impl<S: Sequence> AheadBooks<S> {
         for number in elected.rev() {
             self.sequence.undo(turns.slot(number));
         }
+        self.sequence.on_withdrawn();
         self.round.clear();
         (self.closed, self.is_open, self.calm) = (self.end, false, 0);
         for slot in withdrawn.notes() {

@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use super::heap::{Heap, HeapOrder, grow, make_room};
 use super::looks::{BookMode, Look, LookBooks, LookLine};
 use super::ranking::Ranking;
+use super::turns::Turns;
 use super::{Candidate, Candidates, Claim, GroupChange};
 use crate::member::{CountersSeen, EffectiveWeight, MemberId, MemberState, Weight};
 use crate::snapshot::FEW_MEMBERS;
@@ -472,7 +473,7 @@ impl LookBooks for Traffic {
         }
     }
 
-    fn room(&mut self, member: &MemberState) {
+    fn room(&mut self, _: &Turns, member: &MemberState) {
         if let Some(slot) = self.slot(member.id()) {
             if self.is_parked(slot) {
                 self.parked -= 1;

@@ -53,6 +53,8 @@ struct Course {
     dice: Dice,
     /// One in so many leases is held.
     holding: u64,
+    /// So many are held at a time.
+    most_held: usize,
     picks: u64,
     /// For messages.
     world: String,
@@ -99,6 +101,7 @@ impl Course {
             model,
             held: Vec::new(),
             holding: [2, 10, 1_000_000][usize::try_from(dice.below(3)).unwrap()],
+            most_held: 100,
             dice,
             picks: 0,
             world: format!("{members} members, weights of kind {kind}, seed {seed}"),
@@ -147,7 +150,7 @@ impl Course {
                     lease.record_received(bytes);
                     self.model.members[key].bytes += bytes;
                 }
-                if self.dice.one_in(self.holding) && self.held.len() < 100 {
+                if self.dice.one_in(self.holding) && self.held.len() < self.most_held {
                     self.held.push((key, lease));
                 } else {
                     self.model.end(key);
@@ -193,11 +196,29 @@ impl Course {
     fn let_go(&mut self) {
         let some = self.dice.below(self.held.len() as u64 + 1);
         for _ in 0..some {
-            let at = usize::try_from(self.dice.below(self.held.len() as u64)).unwrap();
-            let (key, lease) = self.held.swap_remove(at);
-            drop(lease);
-            self.model.end(key);
+            self.let_one_go();
         }
+    }
+
+    fn let_one_go(&mut self) {
+        let at = usize::try_from(self.dice.below(self.held.len() as u64)).unwrap();
+        let (key, lease) = self.held.swap_remove(at);
+        drop(lease);
+        self.model.end(key);
+    }
+
+    /// Requests that end in any order while others are picked.
+    fn flow(&mut self, picks: u64) {
+        let group = self.group();
+        for _ in 0..picks {
+            let model = &mut self.model;
+            let expected = model.books.elect(&group, &[], facts(&model.members));
+            self.compare(expected, &PickRequest::new());
+            if self.held.len() > self.most_held / 2 && self.dice.one_in(self.holding) {
+                self.let_one_go();
+            }
+        }
+        self.ask();
     }
 
     fn drain(&mut self) {
@@ -337,11 +358,25 @@ fn picks_by_busyness_are_those_of_the_plain_loop_whatever_cuts_them() {
     live(Method::Busyness);
 }
 
-/// So many that turns are made while the loads of earlier picks are noted.
 #[test]
 fn picks_by_busyness_among_hundreds_are_those_of_the_plain_loop_whatever_cuts_them() {
     for kind in 0..3 {
         Course::start(Method::Busyness, 600, kind, kind).live(picks() / 40, kind);
+    }
+}
+
+/// Ends of requests that were noted, while there are turns: of members that come after all
+/// turns then, and of others.
+#[test]
+fn picks_by_busyness_are_those_of_the_plain_loop_whatever_ends_meanwhile() {
+    for (members, most_held) in [(40, 20), (600, 300), (1_100, 700)] {
+        for kind in 0..3 {
+            for method in [Method::Busyness, Method::WeightedBusyness] {
+                let mut course = Course::start(method, members, kind, kind);
+                (course.holding, course.most_held) = (2, most_held);
+                course.flow(picks() / 80);
+            }
+        }
     }
 }
 

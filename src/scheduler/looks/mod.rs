@@ -103,7 +103,7 @@ pub(super) trait LookBooks {
 
     /// Takes a parked member back if it has room, or reads the load of a member again: see
     /// [`Scheduler::on_room`](super::Scheduler::on_room).
-    fn room(&mut self, member: &MemberState);
+    fn room(&mut self, turns: &Turns, member: &MemberState);
 }
 
 /// Whether a scheduler keeps an order of its members, or looks at them.
@@ -282,8 +282,7 @@ impl<B: LookBooks> Looks<B> {
         let mut locked = self.locked.lock();
         let locked = &mut *locked;
         if locked.mode == BookMode::Many {
-            locked.books.withdraw(&self.turns);
-            locked.books.room(member);
+            locked.books.room(&self.turns, member);
         } else if let Some(index) = index_of(&locked.few(), member.id()) {
             if locked.is_aside(index) && member.has_room() {
                 self.renew(locked, |locked| locked.aside &= !(1 << index));

@@ -75,7 +75,10 @@ impl LookBooks for AheadBooks<Standings> {
         self.sequence.set_frozen(member.id(), standing);
     }
 
-    fn room(&mut self, member: &MemberState) {
+    fn room(&mut self, turns: &Turns, member: &MemberState) {
+        if !self.sequence.is_behind_turns(member.id()) {
+            self.withdraw(turns);
+        }
         self.sequence.room(member);
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Standings {
     /// The slot that was skipped last in the present pick; each leads to the one before.
     skipped: u32,
     recent: RecentPicks,
+    /// The lowest standing of a member at its turn, since turns were last withdrawn.
+    lowest_turn: i64,
     members: usize,
 }
 
@@ -88,6 +90,7 @@ impl Standings {
             },
             skipped: NONE,
             recent: RecentPicks::new(load),
+            lowest_turn: i64::MAX,
             members: 0,
         }
     }

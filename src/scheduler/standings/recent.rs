@@ -4,7 +4,7 @@ use super::class::{ClassLoad, NONE};
 
 /// A pick reads the loads of so many members again at most, unless older picks than that
 /// could not be noted.
-pub(super) const RECENT: usize = if cfg!(equipoise_loom) { 2 } else { 256 };
+pub(super) const RECENT: usize = if cfg!(equipoise_loom) { 2 } else { 512 };
 
 /// The slots that were picked last.
 #[derive(Debug)]

@@ -4,7 +4,9 @@
 use super::class::{ClassFront, ClassLoad, ClassPosition, NONE};
 use super::recent::RECENT;
 use super::{Classes, Standings};
+use crate::member::MemberId;
 use crate::scheduler::ahead::Sequence;
+use crate::scheduler::ranking::Ranking;
 use crate::scheduler::{Candidates, Claim, ClaimError};
 
 /// A pick may read the loads of so few members again. Those of more are noted also while
@@ -33,6 +35,7 @@ impl Sequence for Standings {
         if slot == NONE || self.nodes.get(slot).load > 0 {
             return None;
         }
+        self.lowest_turn = self.lowest_turn.min(self.next_standing(slot));
         if self.members > FEW_LOADS {
             self.count_recent_pick(slot, candidates);
         } else {
@@ -59,6 +62,10 @@ impl Sequence for Standings {
             // It has left, or is at its cap, since it was elected.
             node.base = base;
         }
+    }
+
+    fn on_withdrawn(&mut self) {
+        self.lowest_turn = i64::MAX;
     }
 
     fn session_pick(&mut self, slot: u32) {
@@ -95,6 +102,24 @@ impl Sequence for Standings {
             self.nodes.get_mut(slot).elected = 0;
         }
         whole
+    }
+}
+
+impl Standings {
+    /// Returns the standing of an attached slot at the next election.
+    #[inline]
+    fn next_standing(&self, slot: u32) -> i64 {
+        let node = self.nodes.get(slot);
+        node.base + self.classes.weight(node.class) * (self.tick + 1)
+    }
+
+    /// Returns whether the turns that were made stay as they are if a request of the member
+    /// ends: even if it is idle then, all of them go before it.
+    pub(super) fn is_behind_turns(&self, member: MemberId) -> bool {
+        self.slot(member).is_none_or(|slot| {
+            let is_attached = self.nodes.get(slot).place.is_attached();
+            is_attached && self.next_standing(slot) < self.lowest_turn
+        })
     }
 }
 
