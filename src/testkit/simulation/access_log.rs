@@ -29,7 +29,10 @@ type LogEntry = (u64, u64, Option<u64>, u64);
 ///
 /// If the last field of a line is the duration of the request, that is its service time:
 /// Apache's `%D`, a whole number of microseconds, or nginx's `$request_time`, in seconds with
-/// a point. It includes the time that the request waited in the server that wrote the log.
+/// a point. It includes the time that the request waited in the server that wrote the log. `-`
+/// is no duration; other fields that are none, or are longer than a week, are counted as
+/// [`bad_durations`](Self::bad_durations). Apache's `%T` looks like `%D`: make sure that whole
+/// numbers are microseconds.
 ///
 /// The hash key of a request is that of the client, the first field of the line.
 ///
@@ -73,6 +76,8 @@ pub struct AccessLog<R> {
     lines: u64,
     bad_lines: u64,
     first_bad: Option<(u64, String)>,
+    bad_durations: u64,
+    first_bad_duration: Option<(u64, String)>,
     late: u64,
     error: Option<io::Error>,
     is_over: bool,
@@ -94,6 +99,8 @@ impl<R: BufRead> AccessLog<R> {
             lines: 0,
             bad_lines: 0,
             first_bad: None,
+            bad_durations: 0,
+            first_bad_duration: None,
             late: 0,
             error: None,
             is_over: false,
@@ -125,6 +132,35 @@ impl<R: BufRead> AccessLog<R> {
     #[must_use]
     pub fn first_bad_line(&self) -> Option<(u64, &str)> {
         self.first_bad
+            .as_ref()
+            .map(|(number, text)| (*number, &**text))
+    }
+
+    /// Returns how many requests have a last field that cannot be read as a duration. Their
+    /// service times are drawn, as those of requests without a duration.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use equipoise::testkit::simulation::AccessLog;
+    ///
+    /// let text = r#"10.0.0.1 - - [10/Oct/2026:13:55:36 +0200] "GET / HTTP/1.1" 200 512 0.010
+    /// 10.0.0.1 - - [10/Oct/2026:13:55:36 +0200] "GET / HTTP/1.1" 200 512 -0.010
+    /// "#;
+    /// let mut log = AccessLog::new(text.as_bytes());
+    /// assert_eq!(log.by_ref().count(), 2);
+    /// assert_eq!(log.bad_durations(), 1);
+    /// assert_eq!(log.first_bad_duration(), Some((2, "-0.010")));
+    /// ```
+    #[must_use]
+    pub fn bad_durations(&self) -> u64 {
+        self.bad_durations
+    }
+
+    /// Returns the number of the line, from 1, and the start of the first such field.
+    #[must_use]
+    pub fn first_bad_duration(&self) -> Option<(u64, &str)> {
+        self.first_bad_duration
             .as_ref()
             .map(|(number, text)| (*number, &**text))
     }
@@ -186,23 +222,31 @@ impl<R: BufRead> AccessLog<R> {
         if line.is_empty() {
             return;
         }
-        let Some((at, took, client)) =
-            LoggedRequest::parse(line).and_then(|it| start(it, &self.fractions))
-        else {
+        let logged = LoggedRequest::parse(line);
+        let Some((at, took, client)) = logged.and_then(|it| start(it, &self.fractions)) else {
             self.bad_lines += 1;
-            if self.first_bad.is_none() {
-                self.first_bad = Some((number, line.chars().take(120).collect()));
-            }
+            self.first_bad
+                .get_or_insert_with(|| (number, start_of(line)));
             return;
         };
+        if let Some(field) = logged.and_then(|it| it.unread) {
+            self.bad_durations += 1;
+            self.first_bad_duration
+                .get_or_insert_with(|| (number, start_of(field)));
+        }
         self.newest = self.newest.max(at);
         self.held.push(Reverse((at, number, took, client)));
     }
 }
 
+/// Returns the start of a text, to be shown.
+fn start_of(text: &str) -> String {
+    text.chars().take(120).collect()
+}
+
 /// Returns when a request started and how long it took, in nanoseconds, and its client. Its
 /// second is filled up with a random fraction.
-fn start(logged: LoggedRequest, fractions: &Random) -> Option<(u64, Option<u64>, u64)> {
+fn start(logged: LoggedRequest<'_>, fractions: &Random) -> Option<(u64, Option<u64>, u64)> {
     let second = u64::try_from(logged.second).ok()?;
     let took = logged.took.map(nanos);
     let logged_at = second.checked_mul(SECOND)? + fractions.below(SECOND);

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use crate::stable_hash::hash_bytes;
 
+/// The longest duration that is read. A larger number is something else, such as nginx's
+/// `$msec`, the seconds since 1970.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
 /// What a line of an access log has about a request's client and times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct LoggedRequest {
+pub(super) struct LoggedRequest<'l> {
     /// The hash of the client's address or name.
     pub(super) client: u64,
     /// In whole seconds since 1970, UTC.
@@ -17,38 +21,52 @@ pub(super) struct LoggedRequest {
     pub(super) took: Option<Duration>,
     /// Whether `second` is that of the end of the request and not that of its start.
     pub(super) at_end: bool,
+    /// The last field, if a duration may be there but it cannot be read as one.
+    pub(super) unread: Option<&'l str>,
 }
 
-impl LoggedRequest {
+impl<'l> LoggedRequest<'l> {
     /// Reads a line in the common or combined format:
     /// `host ident user [time] "request" status bytes "referer" "agent" duration`, where the
     /// last three may be missing, and other fields may be before the duration.
     ///
     /// A whole number is Apache's `%D`, in microseconds; the time is then that of the start.
     /// A number with a point is nginx's `$request_time`, in seconds; the time is then that of
-    /// the end. A name may come before it, as in `rt=0.005`.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    /// the end. A name may come before it, as in `rt=0.005`. `-` is no duration.
+    pub(super) fn parse(line: &'l str) -> Option<Self> {
         let (client, rest) = line.split_once('[')?;
         let client = client.split(' ').next().unwrap_or_default();
         let (time, rest) = rest.split_once(']')?;
         let second = parse_time(time)?;
         let mut fields = LogFields(rest);
         fields.next()?; // the request
-        let status = fields.next()?;
+        let status = fields.next()?.text;
         let is_status = status.len() == 3 && status.bytes().all(|it| it.is_ascii_digit());
-        let bytes = fields.next()?;
+        let bytes = fields.next()?.text;
         let is_count = bytes == "-" || bytes.bytes().all(|it| it.is_ascii_digit());
         if !is_status || !is_count {
             return None;
         }
-        let duration = fields.last().and_then(parse_duration);
+        // A referer or an agent is no duration, even if it is a number.
+        let last = fields.enumerate().last();
+        let last = last.filter(|(at, field)| *at > 1 || !field.is_quoted);
+        let last = last.map(|(_, field)| value(field.text));
+        let last = last.filter(|text| *text != "-");
+        let duration = last.and_then(parse_duration);
         Some(Self {
             client: hash_bytes(client.as_bytes()),
             second,
             took: duration.map(|(took, _)| took),
             at_end: duration.is_some_and(|(_, at_end)| at_end),
+            unread: last.filter(|_| duration.is_none()),
         })
     }
+}
+
+/// A field of a line, without its quotes.
+struct LogField<'l> {
+    text: &'l str,
+    is_quoted: bool,
 }
 
 /// The fields of the rest of a line. A quoted field may contain spaces; in it, a backslash
@@ -56,14 +74,15 @@ impl LoggedRequest {
 struct LogFields<'l>(&'l str);
 
 impl<'l> Iterator for LogFields<'l> {
-    type Item = &'l str;
+    type Item = LogField<'l>;
 
-    fn next(&mut self) -> Option<&'l str> {
+    fn next(&mut self) -> Option<LogField<'l>> {
         let rest = self.0.trim_start();
         if rest.is_empty() {
             return None;
         }
-        let (field, rest) = match rest.strip_prefix('"') {
+        let quoted = rest.strip_prefix('"');
+        let (text, rest) = match quoted {
             Some(quoted) => {
                 let mut escaped = false;
                 let end = quoted.bytes().position(|byte| {
@@ -78,22 +97,31 @@ impl<'l> Iterator for LogFields<'l> {
             None => rest.split_once(' ').unwrap_or((rest, "")),
         };
         self.0 = rest;
-        Some(field)
+        Some(LogField {
+            text,
+            is_quoted: quoted.is_some(),
+        })
     }
 }
 
+/// Returns the value of a field such as `rt=0.005` or `rt="0.005"`.
+fn value(field: &str) -> &str {
+    let value = field.rsplit_once('=').map_or(field, |(_, value)| value);
+    value.trim_matches('"')
+}
+
 /// Reads a duration, and returns whether it is one of nginx.
-fn parse_duration(field: &str) -> Option<(Duration, bool)> {
-    let number = field.rsplit_once('=').map_or(field, |(_, number)| number);
+fn parse_duration(number: &str) -> Option<(Duration, bool)> {
     if !number.bytes().all(|it| it.is_ascii_digit() || it == b'.') {
         return None;
     }
-    if number.contains('.') {
-        let seconds = Duration::try_from_secs_f64(number.parse().ok()?).ok()?;
-        Some((seconds, true))
+    let at_end = number.contains('.');
+    let took = if at_end {
+        Duration::try_from_secs_f64(number.parse().ok()?).ok()?
     } else {
-        Some((Duration::from_micros(number.parse().ok()?), false))
-    }
+        Duration::from_micros(number.parse().ok()?)
+    };
+    (took <= LONGEST).then_some((took, at_end))
 }
 
 /// Reads a time such as `10/Oct/2000:13:55:36 -0700`, in seconds since 1970, UTC.
@@ -109,8 +137,15 @@ fn parse_time(text: &str) -> Option<i64> {
     let mut clock = parts.next()?.split(':');
     let mut next = || number(clock.next()?);
     let (year, hour, minute, second) = (next()?, next()?, next()?, next()?);
+    let month = i64::try_from(month).ok()? + 1;
+    let (next_year, next_month) = if month == 12 {
+        (year + 1, 1)
+    } else {
+        (year, month + 1)
+    };
+    let days = days_since_1970(next_year, next_month, 1) - days_since_1970(year, month, 1);
     // A leap second is 60.
-    let valid = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    let valid = (1..=days).contains(&day) && hour < 24 && minute < 60 && second <= 60;
     if !valid || clock.next().is_some() {
         return None;
     }
@@ -120,8 +155,11 @@ fn parse_time(text: &str) -> Option<i64> {
         _ => return None,
     };
     let zone = (zone.len() == 4).then(|| number(zone))??;
+    // The offsets of the world are from -12:00 to +14:00.
+    if zone > 1400 || zone % 100 >= 60 {
+        return None;
+    }
     let offset = sign * (zone / 100 * 60 + zone % 100);
-    let month = i64::try_from(month).ok()? + 1;
     let days = days_since_1970(year, month, day);
     Some(((days * 24 + hour) * 60 + minute - offset) * 60 + second)
 }
@@ -159,6 +197,7 @@ mod tests {
             second: 971_211_336,
             took: None,
             at_end: false,
+            unread: None,
         };
         assert_eq!(read, expected);
     }
@@ -171,7 +210,8 @@ mod tests {
             r#" "-" "a \"quoted\" agent" 1500"#,
             " D=1500",
         ] {
-            let read = LoggedRequest::parse(&format!("{APACHE}{tail}")).unwrap();
+            let line = format!("{APACHE}{tail}");
+            let read = LoggedRequest::parse(&line).unwrap();
             assert_eq!(read.took, Some(Duration::from_micros(1_500)), "{tail}");
             assert!(!read.at_end);
         }
@@ -182,8 +222,11 @@ mod tests {
         for tail in [
             r#" "-" "curl/8.5" 0.005"#,
             r#" "-" "curl/8.5" "-" rt=0.005"#,
+            r#" "-" "curl/8.5" "0.005""#,
+            r#" "-" "curl/8.5" ut="-" rt="0.005""#,
         ] {
-            let read = LoggedRequest::parse(&format!("{APACHE}{tail}")).unwrap();
+            let line = format!("{APACHE}{tail}");
+            let read = LoggedRequest::parse(&line).unwrap();
             assert_eq!(read.took, Some(Duration::from_millis(5)), "{tail}");
             assert!(read.at_end);
         }
@@ -191,8 +234,41 @@ mod tests {
 
     #[test]
     fn a_combined_line_without_a_duration_has_none() {
-        let read = LoggedRequest::parse(&format!(r#"{APACHE} "-" "curl/8.5.0""#)).unwrap();
-        assert_eq!(read.took, None);
+        let line = format!(r#"{APACHE} "-" "curl/8.5.0""#);
+        let read = LoggedRequest::parse(&line).unwrap();
+        assert_eq!((read.took, read.unread), (None, None));
+    }
+
+    #[test]
+    fn a_referer_or_agent_that_is_a_number_is_no_duration() {
+        for tail in [
+            r#" "-" "1500""#,
+            r#" "-" "v=0.5""#,
+            r#" "http://a/?page=5" "curl"#,
+            r#" "-" "curl" -"#,
+            r#" "-" "curl" rt="-""#,
+        ] {
+            let line = format!("{APACHE}{tail}");
+            let read = LoggedRequest::parse(&line).unwrap();
+            assert_eq!((read.took, read.unread), (None, None), "{tail}");
+        }
+    }
+
+    #[test]
+    fn a_last_field_that_is_no_duration_is_kept() {
+        for last in [
+            "nan",
+            "-0.100",
+            "1e400",
+            "99999999999999999999",
+            "1617181920.123",
+            "0.5.1",
+            "www.example.com",
+        ] {
+            let line = format!(r#"{APACHE} "-" "curl" rt={last}"#);
+            let read = LoggedRequest::parse(&line).unwrap();
+            assert_eq!((read.took, read.unread), (None, Some(last)));
+        }
     }
 
     #[test]
@@ -204,6 +280,12 @@ mod tests {
             r#"::1 - - [10/Oct/2000:13:55:36] "GET / HTTP/1.0" 200 5"#,
             r#"::1 - - [10/Foo/2000:13:55:36 +0000] "GET / HTTP/1.0" 200 5"#,
             r#"::1 - - [10/Oct/2000:24:55:36 +0000] "GET / HTTP/1.0" 200 5"#,
+            r#"::1 - - [31/Feb/2000:13:55:36 +0000] "GET / HTTP/1.0" 200 5"#,
+            r#"::1 - - [29/Feb/2100:13:55:36 +0000] "GET / HTTP/1.0" 200 5"#,
+            r#"::1 - - [31/Nov/2000:13:55:36 +0000] "GET / HTTP/1.0" 200 5"#,
+            r#"::1 - - [32/Dec/2000:13:55:36 +0000] "GET / HTTP/1.0" 200 5"#,
+            r#"::1 - - [10/Oct/2000:13:55:36 +0099] "GET / HTTP/1.0" 200 5"#,
+            r#"::1 - - [10/Oct/2000:13:55:36 -9900] "GET / HTTP/1.0" 200 5"#,
             r#"::1 - - [10/Oct/2000:13:55:36 +0000] "GET / HTTP/1.0" 200"#,
             r#"::1 - - [10/Oct/2000:13:55:36 +0000] "GET / HTTP/1.0 200 5"#,
             r#"::1 - - [10/Oct/2000:13:55:36 +0000] "GET / HTTP/1.0" ok 5"#,
