@@ -1,5 +1,7 @@
 //! Numbers as text.
 
+use std::time::Duration;
+
 /// Returns a number with three significant digits, or all of the whole part.
 pub(crate) fn number(number: f64) -> String {
     match number {
@@ -9,6 +11,23 @@ pub(crate) fn number(number: f64) -> String {
         n if n < 100.0 => format!("{n:.1}"),
         n => grouped(&format!("{n:.0}")),
     }
+}
+
+/// As [`number`], for one that is not zero: a very small one is not written as zero.
+pub(crate) fn above_zero(value: f64) -> String {
+    match number(value).as_str() {
+        "0" => "less than 0.001".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+/// Writes a length of time in a unit that suits it.
+pub(crate) fn period(time: Duration) -> String {
+    let units = [(86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")];
+    let seconds = time.as_secs_f64();
+    let unit = units.into_iter().find(|(unit, _)| seconds >= 2.0 * unit);
+    let (unit, name) = unit.unwrap_or((1.0, "seconds"));
+    format!("{} {name}", number(seconds / unit))
 }
 
 /// Groups the digits of a whole number in threes, with narrow spaces.

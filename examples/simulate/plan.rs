@@ -9,11 +9,11 @@ use std::time::Duration;
 use equipoise::testkit::simulation::Simulation;
 
 use crate::experiment::{Experiment, Unit};
-use crate::numbers::{grouped, number, round_number};
+use crate::numbers::{above_zero, grouped, number, round_number};
 use crate::options::Options;
 use crate::scenarios::{Scenario, Setup};
 use crate::schedulers::{SCHEDULERS, SchedulerEntry, Shown};
-use crate::trace::{self, TraceReading};
+use crate::trace::TraceReading;
 
 /// The hash keys of the requests: as many as there are clients, all equally frequent.
 const KEYS: u64 = 1_000_000;
@@ -94,33 +94,24 @@ pub(crate) fn of_trace(path: &Path, options: &Options) -> Result<Experiment, Box
         mean,
     };
     let base = Scenario::named("uniform").ok_or("there is no scenario")?;
-    let arrivals = trace::arrivals(path, own_load / load);
+    let arrivals = reading.arrivals(path, own_load / load);
     let simulation = settle(base.simulation(&setup), options);
     let simulation = simulation.arrivals(arrivals).requests(requests);
     let name = path
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
-    let millis = number(mean.as_secs_f64() * 1_000.0);
     let mut notes = vec![
         format!(
-            "{} requests, with {} in service on average: a load of {} for {count} members",
+            "{} requests, with {} in service on average: a load of {} for {} members",
             grouped(&requests.to_string()),
-            number(reading.offered(mean) * load / own_load),
-            number(load)
+            above_zero(reading.offered(mean) * load / own_load),
+            above_zero(load),
+            grouped(&count.to_string())
         ),
-        match reading.is_timed() {
-            true => format!(
-                "service times are the durations of the log, {millis} ms on average; they \
-                 include the waits of that time"
-            ),
-            false => format!(
-                "the log has no durations (write %D in Apache, or $request_time in nginx, as the \
-                 last field): service times are exponential, {millis} ms on average"
-            ),
-        },
+        reading.service_times(mean),
+        "the hash key of a request is the client's address".to_owned(),
     ];
-    notes.push("the hash key of a request is the client's address".to_owned());
     if (load / own_load - 1.0).abs() > 1e-6 {
         let faster = load / own_load;
         notes.push(format!(
