@@ -17,6 +17,7 @@
 
 mod documentation;
 mod experiment;
+mod limits;
 mod numbers;
 mod options;
 mod page;

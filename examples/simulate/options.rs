@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
+use crate::limits;
 use crate::scenarios::SCENARIOS;
 use crate::schedulers::SCHEDULERS;
 
@@ -39,11 +40,11 @@ pub(crate) struct Options {
 
     /// How many requests arrive, for each scheduler [default: 1000000, 10000000 in big,
     /// or the whole trace]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=limits::REQUESTS))]
     pub(crate) requests: Option<u64>,
 
     /// How many members there are [default: by scenario; with --trace, enough for a load of 0.7]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=limits::MEMBERS))]
     pub(crate) members: Option<u32>,
 
     /// The share of their time that members work, such as 0.9 [default: by scenario; with
@@ -53,11 +54,11 @@ pub(crate) struct Options {
 
     /// How many independent balancers share the members; several numbers are compared
     /// [default: 1, or 1,10,100 in many-balancers]
-    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=limits::BALANCERS))]
     pub(crate) balancers: Vec<u32>,
 
     /// How many requests a member works on at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=limits::SERVERS))]
     pub(crate) servers: u32,
 
     /// Lets members work on all their requests at once, each more slowly; by default, requests
@@ -103,8 +104,8 @@ fn schedulers() -> PossibleValuesParser {
 
 fn load(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
-        Ok(load) if load > 0.0 && load <= 2.0 => Ok(load),
-        _ => Err("write a number above 0, at most 2; from 1 on, queues grow without end"),
+        Ok(load) if (0.001..=2.0).contains(&load) => Ok(load),
+        _ => Err("write a number from 0.001 to 2; from 1 on, queues grow without end"),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use equipoise::testkit::simulation::Simulation;
 
 use crate::experiment::{Experiment, Unit};
+use crate::limits::Size;
 use crate::numbers::{above_zero, grouped, number, round_number};
 use crate::options::Options;
 use crate::scenarios::{Scenario, Setup};
@@ -34,6 +35,13 @@ pub(crate) fn of_scenario(options: &Options) -> Result<Experiment, Box<dyn Error
         [] => scenario.balancers.to_vec(),
         asked => asked.to_vec(),
     };
+    Size {
+        members: setup.count,
+        servers: setup.servers,
+        balancers: &balancers,
+        seconds: requests as f64 * setup.mean.as_secs_f64() / load.min(1.0),
+    }
+    .check()?;
     let simulation = scenario.simulation(&setup);
     let mut simulation = settle(simulation, options).load(load).requests(requests);
     if let Some(window) = scenario.window {
@@ -87,6 +95,18 @@ pub(crate) fn of_trace(path: &Path, options: &Options) -> Result<Experiment, Box
     let load = options.load.unwrap_or(own_load);
     let requests = options.requests.unwrap_or(reading.requests);
     let requests = requests.min(reading.requests);
+    let balancers = match &*options.balancers {
+        [] => vec![1],
+        asked => asked.to_vec(),
+    };
+    let stretch = own_load / load;
+    Size {
+        members: count,
+        servers,
+        balancers: &balancers,
+        seconds: reading.seconds(mean, stretch),
+    }
+    .check()?;
     let setup = Setup {
         count,
         servers,
@@ -94,7 +114,7 @@ pub(crate) fn of_trace(path: &Path, options: &Options) -> Result<Experiment, Box
         mean,
     };
     let base = Scenario::named("uniform").ok_or("there is no scenario")?;
-    let arrivals = reading.arrivals(path, own_load / load);
+    let arrivals = reading.arrivals(path, stretch);
     let simulation = settle(base.simulation(&setup), options);
     let simulation = simulation.arrivals(arrivals).requests(requests);
     let name = path
@@ -127,10 +147,7 @@ pub(crate) fn of_trace(path: &Path, options: &Options) -> Result<Experiment, Box
         bound: Some(setup.bound(&simulation)),
         simulation,
         schedulers: schedulers(options),
-        balancers: match &*options.balancers {
-            [] => vec![1],
-            asked => asked.to_vec(),
-        },
+        balancers,
         requests,
         mean,
         unit: Unit {

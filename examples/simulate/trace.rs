@@ -22,7 +22,9 @@ const GAPS: usize = 16;
 /// What a first reading of the log has found.
 pub(crate) struct TraceReading {
     pub(crate) requests: u64,
-    /// From the first request to the last, without the long times in which none arrives.
+    /// From the first request to the last.
+    lasted: Duration,
+    /// The same without the long times in which none arrives.
     active: Duration,
     /// The sum of the durations, the longest one, and how many requests have one.
     work: Duration,
@@ -40,6 +42,7 @@ impl TraceReading {
         let mut log = open(path)?;
         let mut reading = Self {
             requests: 0,
+            lasted: Duration::ZERO,
             active: Duration::ZERO,
             work: Duration::ZERO,
             longest: Duration::ZERO,
@@ -100,6 +103,7 @@ impl TraceReading {
             lasted,
             reading.requests,
         );
+        reading.lasted = lasted;
         reading.active = lasted - quiet;
         if !quiet.is_zero() {
             reading.remarks.push(format!(
@@ -201,6 +205,12 @@ impl TraceReading {
         self.requests as f64 * mean.as_secs_f64() / active
     }
 
+    /// Returns the time from the first request to the last, multiplied by `stretch`, and that
+    /// of all the work, in seconds.
+    pub(crate) fn seconds(&self, mean: Duration, stretch: f64) -> f64 {
+        self.lasted.as_secs_f64() * stretch + self.requests as f64 * mean.as_secs_f64()
+    }
+
     /// Returns how many members of so many servers are needed.
     pub(crate) fn members(&self, mean: Duration, load: Option<f64>, servers: u32) -> u32 {
         let needed = self.offered(mean) / load.unwrap_or(LOAD) / f64::from(servers);
@@ -239,6 +249,7 @@ mod tests {
     fn reading(mean: Duration, longest: Duration) -> TraceReading {
         TraceReading {
             requests: 100,
+            lasted: Duration::from_secs(10),
             active: Duration::from_secs(10),
             work: 100 * mean,
             longest,

@@ -9,8 +9,11 @@ use super::held_request::{HeldRequest, PlannedEnd, ServerEnd};
 pub(super) struct ServersInTurn {
     /// Each request with its work at the speed of the member.
     waiting: VecDeque<(HeldRequest, u64)>,
-    /// Each request with the time of its end.
+    /// How many servers there are.
+    count: usize,
+    /// The servers that have worked: each request with the time of its end.
     servers: Vec<Option<(HeldRequest, u64)>>,
+    /// Those of them that do not work now.
     idle: Vec<u32>,
     stalled_until: u64,
 }
@@ -19,8 +22,9 @@ impl ServersInTurn {
     pub(super) fn new(servers: u32) -> Self {
         Self {
             waiting: VecDeque::new(),
-            servers: (0..servers).map(|_| None).collect(),
-            idle: (0..servers).rev().collect(),
+            count: usize::try_from(servers).unwrap_or(usize::MAX),
+            servers: Vec::new(),
+            idle: Vec::new(),
             stalled_until: 0,
         }
     }
@@ -33,11 +37,21 @@ impl ServersInTurn {
     /// Adds a request. If a server is idle, it starts.
     #[inline]
     pub(super) fn join(&mut self, held: HeldRequest, work: u64, now: u64) -> Option<PlannedEnd> {
-        let Some(server) = self.idle.pop() else {
+        let Some(server) = self.idle.pop().or_else(|| self.add()) else {
             self.waiting.push_back((held, work));
             return None;
         };
         Some(self.start(server, (held, work), now))
+    }
+
+    /// Returns a server that has not worked yet, if there is one.
+    fn add(&mut self) -> Option<u32> {
+        let server = u32::try_from(self.servers.len()).ok()?;
+        if self.servers.len() == self.count {
+            return None;
+        }
+        self.servers.push(None);
+        Some(server)
     }
 
     #[inline]

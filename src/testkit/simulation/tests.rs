@@ -240,6 +240,20 @@ fn shared_servers_stand_still_in_a_stall() {
 }
 
 #[test]
+fn a_member_may_have_any_number_of_servers() {
+    let time = Duration::from_millis(10);
+    let measured = Simulation::new()
+        .members([SimulatedMember::new().with_servers(u32::MAX)])
+        .service_times(ServiceTimes::constant(time))
+        .rate(1e5)
+        .requests(5_000)
+        .run(|_| ByRequests::new())
+        .unwrap();
+    assert!(measured.longest_queue() > 900);
+    assert_eq!(measured.latencies().max(), time);
+}
+
+#[test]
 fn picks_follow_the_weights() {
     let weighted = |weight| {
         let spec = MemberSpec::new().with_weight(Weight::new(weight).unwrap());
