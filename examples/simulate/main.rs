@@ -23,6 +23,7 @@ mod options;
 mod page;
 mod plan;
 mod plots;
+mod printable;
 mod scenarios;
 mod schedulers;
 mod table;

@@ -12,6 +12,7 @@ use crate::experiment::{Experiment, Unit};
 use crate::limits::Size;
 use crate::numbers::{above_zero, grouped, number, round_number};
 use crate::options::Options;
+use crate::printable::printable;
 use crate::scenarios::{Scenario, Setup};
 use crate::schedulers::{SCHEDULERS, SchedulerEntry, Shown};
 use crate::trace::TraceReading;
@@ -83,8 +84,12 @@ pub(crate) fn of_scenario(options: &Options) -> Result<Experiment, Box<dyn Error
 
 /// Plans the replay of an access log.
 pub(crate) fn of_trace(path: &Path, options: &Options) -> Result<Experiment, Box<dyn Error>> {
-    let reading = TraceReading::new(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let reading = TraceReading::new(path).map_err(|error| {
+        format!(
+            "cannot read {}: {error}",
+            printable(&path.to_string_lossy())
+        )
+    })?;
     let mean = reading.mean(Duration::from_secs_f64(options.mean / 1_000.0));
     let servers = options.servers;
     let count = match options.members {
@@ -117,10 +122,8 @@ pub(crate) fn of_trace(path: &Path, options: &Options) -> Result<Experiment, Box
     let arrivals = reading.arrivals(path, stretch);
     let simulation = settle(base.simulation(&setup), options);
     let simulation = simulation.arrivals(arrivals).requests(requests);
-    let name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let name = printable(&name.to_string_lossy());
     let mut notes = vec![
         format!(
             "{} requests, with {} in service on average: a load of {} for {} members",

@@ -5,19 +5,28 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 
 use equipoise::testkit::simulation::{AccessLog, Arrivals, TracedRequest};
 
 use crate::numbers::{grouped, number, period};
+use crate::printable::printable;
 
 /// The load that members are made for if nothing is asked for.
 const LOAD: f64 = 0.7;
 
 /// How many of the longest times without a request are looked at.
 const GAPS: usize = 16;
+
+/// How compressed files begin, and what compresses so.
+const COMPRESSED: [(&[u8], &str); 4] = [
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+];
 
 /// What a first reading of the log has found.
 pub(crate) struct TraceReading {
@@ -39,6 +48,7 @@ pub(crate) struct TraceReading {
 impl TraceReading {
     /// Reads the whole log.
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        check_kind(path)?;
         let mut log = open(path)?;
         let mut reading = Self {
             requests: 0,
@@ -73,14 +83,16 @@ impl TraceReading {
             let (bad, all) = (log.bad_lines(), log.lines());
             reading.remarks.push(format!(
                 "{bad} of {all} lines are no requests in the common or combined format and were \
-                 left out; the first is line {number}: {start}"
+                 left out; the first is line {number}: {}",
+                printable(start)
             ));
         }
         reading.mistimed = log.bad_durations();
         if let Some((line, field)) = log.first_bad_duration() {
             reading.remarks.push(format!(
-                "the last field of {} requests is no duration; the first is in line {line}: {field}",
-                grouped(&reading.mistimed.to_string())
+                "the last field of {} requests is no duration; the first is in line {line}: {}",
+                grouped(&reading.mistimed.to_string()),
+                printable(field)
             ));
         }
         if log.late() > 0 {
@@ -215,6 +227,23 @@ impl TraceReading {
     pub(crate) fn members(&self, mean: Duration, load: Option<f64>, servers: u32) -> u32 {
         let needed = self.offered(mean) / load.unwrap_or(LOAD) / f64::from(servers);
         (needed.ceil() as u32).max(2)
+    }
+}
+
+/// Refuses what cannot be a log that is read several times.
+fn check_kind(path: &Path) -> io::Result<()> {
+    let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    if !path.metadata()?.is_file() {
+        return invalid("it is no regular file, and is read once for each scheduler".to_owned());
+    }
+    let mut start = Vec::new();
+    File::open(path)?.take(8).read_to_end(&mut start)?;
+    let packed = COMPRESSED
+        .iter()
+        .find(|(magic, _)| start.starts_with(magic));
+    match packed {
+        Some((_, name)) => invalid(format!("it is compressed with {name}: unpack it first")),
+        None => Ok(()),
     }
 }
 
