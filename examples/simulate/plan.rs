@@ -24,6 +24,7 @@ const KEYS: u64 = 1_000_000;
 pub(crate) fn of_scenario(options: &Options) -> Result<Experiment, Box<dyn Error>> {
     let name = &*options.scenario;
     let scenario = Scenario::named(name).ok_or_else(|| format!("there is no scenario {name}"))?;
+    scenario.check(options.members.unwrap_or(scenario.members))?;
     let setup = Setup {
         count: options.members.unwrap_or(scenario.members),
         servers: options.servers,

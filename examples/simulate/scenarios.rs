@@ -17,7 +17,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "slow",
-        about: "a fifth of the members is 4 times slower, and their weight does not show it",
+        about: "one in 5 members is 4 times slower, and its weight does not show it",
+        least_members: 5,
         load: 0.7,
         build: |at| {
             let slow = at.count / 5;
@@ -57,7 +58,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "failing",
-        about: "one of 10 members fails each request at once",
+        about: "one of the members fails each request at once",
+        least_members: 2,
         members: 10,
         load: 0.7,
         build: |at| {
@@ -85,7 +87,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "many-balancers",
-        about: "several independent balancers over the same members",
+        about: "independent balancers over the same members",
         balancers: &[1, 10, 100],
         build: |at| at.members(|_, member| member),
         plots: &[PlotKind::Balancers],
@@ -94,6 +96,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "weights",
         about: "members of weight 1, 2, 4, 8 and 16, each as fast as its weight",
+        least_members: 5,
         members: 25,
         load: 0.8,
         build: |at| {
@@ -113,7 +116,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "big",
-        about: "10 000 members",
+        about: "very many equal members",
         members: 10_000,
         requests: 10_000_000,
         build: |at| at.members(|_, member| member),
@@ -126,6 +129,7 @@ const BASE: Scenario = Scenario {
     name: "",
     about: "",
     members: 100,
+    least_members: 1,
     load: 0.9,
     requests: 1_000_000,
     balancers: &[1],
@@ -140,6 +144,8 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) members: u32,
+    /// With fewer members, the scenario is not what its text says.
+    least_members: u32,
     pub(crate) load: f64,
     pub(crate) requests: u64,
     pub(crate) balancers: &'static [u32],
@@ -196,6 +202,15 @@ impl Scenario {
     /// Returns the scenario of this name.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         SCENARIOS.iter().find(|it| it.name == name)
+    }
+
+    /// Returns an error if so few members make no such scenario.
+    pub(crate) fn check(&self, members: u32) -> Result<(), String> {
+        let (name, least) = (self.name, self.least_members);
+        match members >= least {
+            true => Ok(()),
+            false => Err(format!("{name} needs at least {least} members")),
+        }
     }
 
     /// Returns its simulation, without load, requests and seed.
