@@ -1,7 +1,7 @@
 //! The table of an experiment, as text and as HTML and Markdown.
 
 use crate::experiment::{Experiment, Finding, Findings};
-use crate::numbers::number;
+use crate::numbers::{grouped, number};
 
 /// The cells of a table; the first row is the head.
 pub(crate) struct Table {
@@ -33,13 +33,13 @@ impl Table {
             let percent = |count: u64| percent(count as f64 / all.max(1) as f64);
             let mut row = vec![finding.scheduler.to_owned()];
             if many {
-                row.push(finding.balancers.to_string());
+                row.push(grouped(&finding.balancers.to_string()));
             }
             row.push(time(latencies.mean()));
             row.extend([0.5, 0.99, 0.999].map(|share| time(latencies.quantile(share))));
             // The queue of the bound is the sum of all.
             row.push(match finding.colour {
-                Some(_) => measured.longest_queue().to_string(),
+                Some(_) => grouped(&measured.longest_queue().to_string()),
                 None => "-".to_owned(),
             });
             if failed {

@@ -91,6 +91,6 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         };
         let keys: Vec<_> = shown.iter().map(key).collect();
         let head = format!("mean with {last} balancers");
-        frame.legend((RIGHT.right + 24.0, TOP + 4.0), &head, &keys)
+        frame.legend((RIGHT.right + 24.0, TOP + 4.0), 190.0, &head, &keys)
     })
 }

@@ -244,10 +244,11 @@ impl<'a> Frame<'a> {
         self.text(text, place, (11.5, false, PALE_INK), HPos::Left)
     }
 
-    /// Draws the legend, downwards from a place; `head` is above it.
+    /// Draws the legend, downwards from a place, and so wide; `head` is above it.
     pub(crate) fn legend(
         &self,
         (left, top): (f64, f64),
+        width: f64,
         head: &str,
         keys: &[Key],
     ) -> Result<(), PlotError> {
@@ -266,7 +267,7 @@ impl<'a> Frame<'a> {
                 (12.5, false, INK),
                 HPos::Left,
             )?;
-            let note = (left + 190.0, top);
+            let note = (left + width, top);
             self.text(&key.note, note, (12.5, false, PALE_INK), HPos::Right)?;
         }
         Ok(())

@@ -57,6 +57,7 @@ pub(crate) fn draw(experiment: &Experiment, findings: &Findings) -> Result<Strin
         let keys: Vec<_> = shown.iter().map(key).collect();
         frame.legend(
             (PANEL.right + 24.0, PANEL.top + 4.0),
+            190.0,
             "mean, fewest first",
             &keys,
         )

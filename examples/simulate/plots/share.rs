@@ -8,7 +8,7 @@ use crate::numbers::{number, round_number};
 const PANEL: Panel = Panel {
     left: 70.0,
     top: 98.0,
-    right: 640.0,
+    right: 600.0,
     bottom: 420.0,
 };
 
@@ -100,7 +100,12 @@ fn by_member(experiment: &Experiment, shown: &[&Finding]) -> Result<String, Plot
             frame.line(&view, points, Look::of(finding.colour))?;
         }
         let head = "least and greatest multiple";
-        frame.legend((PANEL.right + 24.0, PANEL.top + 4.0), head, &keys(shown))
+        frame.legend(
+            (PANEL.right + 24.0, PANEL.top + 4.0),
+            230.0,
+            head,
+            &keys(shown),
+        )
     })
 }
 
@@ -156,6 +161,11 @@ fn by_weight(
             }
         }
         let head = "least and greatest multiple";
-        frame.legend((PANEL.right + 24.0, PANEL.top + 4.0), head, &keys(shown))
+        frame.legend(
+            (PANEL.right + 24.0, PANEL.top + 4.0),
+            230.0,
+            head,
+            &keys(shown),
+        )
     })
 }
