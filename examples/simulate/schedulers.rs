@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use equipoise::scheduler::{
-    BoundedLoad, First, HeartbeatReading, LeastRequest, Maglev, PeakEwma, Prequal, PrequalReports,
-    ProbeReport, Rendezvous, Ring, Rotation, Scheduler, WeightedRandom,
+    BoundedLoad, First, HeartbeatReading, LeastRequest, Maglev, Modulo, PeakEwma, Prequal,
+    PrequalReports, ProbeReport, Rendezvous, Ring, Rotation, Scheduler, WeightedRandom,
 };
 use equipoise::testkit::simulation::{Feedback, Fleet};
 use equipoise::{ByBusyness, ByRequests, ByTraffic, Heartbeat, HeartbeatReadings};
@@ -25,6 +25,7 @@ pub(crate) const SCHEDULERS: &[SchedulerEntry] = &[
     entry("maglev", Shown::Always, "by the hash key of the request", |_| each(Maglev::new)),
     entry("ring", Shown::IfNamed, "by the hash key, on a ring of points", |_| each(Ring::new)),
     entry("rendezvous", Shown::IfNamed, "by the hash key and scores", |_| each(Rendezvous::new)),
+    entry("modulo", Shown::IfNamed, "by the hash key, modulo the weights, as nginx", |_| each(Modulo::new)),
     entry("boundedload", Shown::IfNamed, "by the hash key, with at most 1.25 of the mean load", |_| each(|| BoundedLoad::new(Maglev::new()))),
     entry("heartbeat", Shown::IfNamed, "in proportion to the idle capacity that members report", heartbeat),
     entry("peakewma", Shown::Always, "the better of two random members by latency and requests in flight", |_| each(PeakEwma::new)),

@@ -94,7 +94,11 @@ impl Look {
         };
         Self {
             colour: COLOURS[index % COLOURS.len()],
-            dash: (index >= COLOURS.len()).then_some((9.0, 4.0)),
+            dash: match index / COLOURS.len() {
+                0 => None,
+                1 => Some((9.0, 4.0)),
+                _ => Some((4.0, 5.0)),
+            },
             width: 2.2,
         }
     }
