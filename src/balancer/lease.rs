@@ -296,6 +296,9 @@ impl<W> Lease<W> {
         if seen.has(HEADS_TIMED | HEADS_NEEDED) {
             self.meter.time_head(|| shared.clock.now());
         }
+        if seen.has(HEADS_NEEDED) {
+            entry.state.set_awaits_head(false);
+        }
         if seen.has(HEADS_WANTED) {
             let responded = EventKind::Responded {
                 time_to_head: self.meter.time_to_head(),

@@ -390,6 +390,9 @@ impl<W> Balancer<W> {
         let seen = entry.epoch.picked();
         let timed = seen.has(TIMED) || view.needs.contains(Needs::ELAPSED);
         let started = timed.then(|| time.get());
+        if view.needs.contains(Needs::TIME_TO_HEAD) {
+            entry.state.set_awaits_head(true);
+        }
         let meter = Meter::new(started, view.picture.generation, session);
         Lease::new(entry.clone(), meter)
     }

@@ -53,8 +53,9 @@ pub struct MemberState {
     // reads the counters, an end decrements them and then reads the note; one of the two
     // sees the other.
     noted: AtomicU32,
-    // Relaxed: a number for display.
-    recoveries: AtomicU32,
+    // 1 if a request was picked after the last head of a response, otherwise 0. Relaxed: a
+    // hint for picking; of a pick and a head at the same time, either may win.
+    awaits_head: AtomicU32,
     // Relaxed: sums that only grow; a reader may see them slightly late.
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
@@ -66,6 +67,8 @@ pub struct MemberState {
 #[derive(Debug)]
 struct ColdState {
     name: Arc<str>,
+    // Relaxed: a number for display.
+    recoveries: AtomicU32,
     /// A leaf lock: no other lock is taken under it. `None` until there is something to
     /// record, as for most members.
     history: Mutex<Option<Box<MemberHistory>>>,
@@ -97,12 +100,13 @@ impl MemberState {
             live: AtomicU64::new(LiveStatus::new(spec.status(), now).word()),
             caps: Caps::new(spec.max_in_flight()),
             noted: AtomicU32::new(0),
-            recoveries: AtomicU32::new(0),
+            awaits_head: AtomicU32::new(0),
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             id: MemberId::new(slot),
             cold: Box::new(ColdState {
                 name,
+                recoveries: AtomicU32::new(0),
                 history: Mutex::new(history),
             }),
         }
@@ -173,7 +177,7 @@ impl MemberState {
     /// Returns how many times the member has recovered from an error.
     #[must_use]
     pub fn recoveries(&self) -> u32 {
-        self.recoveries.load(Relaxed)
+        self.cold.recoveries.load(Relaxed)
     }
 
     /// Returns the member's health: why it is in error, ejected or failed by a check, since
@@ -304,6 +308,22 @@ impl MemberState {
         self.counters.count_out()
     }
 
+    /// Notes that a request waits for the head of its response, or that a head has arrived or
+    /// is not waited for any more. Only while the scheduler needs the time to the head.
+    #[inline]
+    pub(crate) fn set_awaits_head(&self, awaits: bool) {
+        self.awaits_head.store(awaits.into(), Relaxed);
+    }
+
+    /// Returns whether requests are in flight, and one of them was picked after the last head.
+    ///
+    /// This is a note and not a count: a later pick or head sets it right, whatever was missed,
+    /// for example under another scheduler.
+    #[inline]
+    pub(crate) fn awaits_head(&self) -> bool {
+        self.awaits_head.load(Relaxed) != 0 && self.in_flight() > 0
+    }
+
     pub(crate) fn add_bytes_sent(&self, bytes: u64) {
         self.bytes_sent.fetch_add(bytes, Relaxed);
     }
@@ -359,7 +379,7 @@ impl MemberState {
             let record = &mut history.get_or_insert_default().health;
             record.follow((before, before.difference(over)), now, None);
             if before.intersection(over).contains(Flag::InError) {
-                self.recoveries.fetch_add(1, Relaxed);
+                self.cold.recoveries.fetch_add(1, Relaxed);
             }
         }
         done

@@ -154,6 +154,12 @@ impl Decaying {
         scaled(value, decay.left(elapsed))
     }
 
+    /// Returns the value as it was last stored.
+    #[inline]
+    pub(super) fn stored(&self) -> u64 {
+        unpack(self.0.load(Relaxed)).0
+    }
+
     /// Replaces the value by the result of `change`, which gets the old value and the share
     /// of it that is left; `None` leaves everything as it is.
     pub(super) fn update(

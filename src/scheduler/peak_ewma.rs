@@ -25,9 +25,14 @@ use crate::member::{Ended, MemberId, MemberState, Outcome};
 /// recorded. A slower response replaces the average at once; faster ones lower it
 /// exponentially, by a factor of e in 10 s ([`with_decay`](Self::with_decay)). A cost also
 /// decays while no response arrives, so that a slow member is tried again. The load is
-/// `cost * (requests in flight + 1) / weight`. A member whose cost has decayed to zero is
-/// picked while it is idle; then all others are preferred until one of its requests has
-/// ended.
+/// `cost * (requests in flight + 1) / weight`.
+///
+/// While a request that was picked after the member's last head waits for its own, the cost
+/// before the decay is compared. So a member that stops answering does not attract the
+/// requests of those that answer, and a slow member is tried by one request at a time. A long
+/// download, or an old request that waits while later ones were answered, does not stop the
+/// decay. A member without a cost, because the default is zero, is picked while it is idle;
+/// then all others are preferred until one of its requests has a head or has ended.
 ///
 /// | end of a request | what is recorded |
 /// |---|---|
@@ -42,12 +47,12 @@ use crate::member::{Ended, MemberId, MemberState, Outcome};
 /// requests among `n` members of equal weight. [`with_choices`](Self::with_choices) draws
 /// more.
 ///
-/// Source: Finagle's `PeakEwma`, as in tower and Linkerd; the penalty for failures is that
-/// of Linkerd. Cost: a pick takes no lock and constant time, unless members with most of the
-/// tier's weight cannot be picked or ramp up: then it may read all members. It reads the
-/// clock at each pick, head and end. The table for the draws is computed when members or
-/// weights change ([`Scheduler::plan`]). All arithmetic is on integers: with one seed and
-/// one clock, the picks are the same on every machine.
+/// Source: Finagle's `PeakEwma`, as in tower and Linkerd, where a cost also decays while
+/// requests wait; the penalty for failures is that of Linkerd. Cost: a pick takes no lock and
+/// constant time, unless members with most of the tier's weight cannot be picked or ramp up:
+/// then it may read all members. It reads the clock at each pick, head and end. The table for
+/// the draws is computed when members or weights change ([`Scheduler::plan`]). All arithmetic
+/// is on integers: with one seed and one clock, the picks are the same on every machine.
 ///
 /// # Examples
 ///
@@ -83,7 +88,7 @@ pub struct PeakEwma {
     latest: LatestTime,
 }
 
-/// The cost of a member that is not idle and has no cost: longer than any latency.
+/// The cost of a member that has none while a request waits: longer than any latency.
 const UNKNOWN: u64 = 1 << 47;
 
 const NANOS_PER_MILLI: f64 = 1e6;
@@ -202,9 +207,12 @@ impl PeakEwma {
     #[inline]
     fn load(&self, one: &Candidate<'_>, now: Timestamp) -> LoadPerWeight {
         let pending = one.state().in_flight();
-        let cost = match self.cost(one.id(), now) {
-            0 if pending > 0 => UNKNOWN,
-            cost => cost,
+        let cost = if one.state().awaits_head() {
+            let cost = self.costs.get(one.id());
+            let cost = cost.map_or(self.default_cost, Decaying::stored);
+            if cost == 0 { UNKNOWN } else { cost }
+        } else {
+            self.cost(one.id(), now)
         };
         // It is as good as infinite where it does not fit.
         let amount = cost.saturating_mul(u64::from(pending) + 1);
@@ -294,6 +302,9 @@ impl Scheduler for PeakEwma {
             return;
         };
         let head = ended.time_to_head.map(nanos);
+        if !ended.has_response {
+            member.set_awaits_head(false);
+        }
         let (member, now) = (member.id(), self.latest.or(ended.at));
         if ended.has_failed() {
             self.record(member, now, elapsed.max(self.failure_penalty));
@@ -319,7 +330,7 @@ impl Scheduler for PeakEwma {
         self.costs.reset(|cost| cost.set(self.default_cost, latest));
     }
 
-    /// Returns the cost at the latest pick or end, in microseconds.
+    /// Returns the cost at the latest pick or end, in microseconds, with its decay.
     fn standing(&self, member: MemberId) -> Option<i64> {
         i64::try_from(self.cost(member, self.latest.get()) / 1_000).ok()
     }

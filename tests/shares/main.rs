@@ -8,6 +8,7 @@ mod explained;
 mod least_request;
 mod peak_ewma;
 mod rotation;
+mod silent;
 mod sinkhole;
 mod support;
 mod weighted_random;

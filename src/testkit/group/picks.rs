@@ -79,6 +79,9 @@ impl<S: Scheduler> Group<S> {
 
     fn begin(&mut self, member: MemberId) {
         if let Some(state) = self.roster.state(member.slot()) {
+            if self.scheduler.needs().contains(Needs::TIME_TO_HEAD) {
+                state.set_awaits_head(true);
+            }
             self.requests.push_back(GroupRequest {
                 state: state.clone(),
                 started: self.now,
@@ -179,6 +182,8 @@ impl<S: Scheduler> Group<S> {
             self.scheduler.on_room(&state);
         }
         let needs = self.scheduler.needs();
+        // The head of a response is also its end.
+        state.set_awaits_head(false);
         if needs.contains(Needs::ENDED) {
             let elapsed = self.now.since(request.started);
             let ended = Ended {

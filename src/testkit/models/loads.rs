@@ -51,7 +51,8 @@ pub fn two_choices(members: &[(u64, u64)]) -> Vec<f64> {
 }
 
 /// The cost of one member, as [`PeakEwma`](crate::scheduler::PeakEwma) keeps it: a time that
-/// is longer than the average replaces it, and a shorter one lowers it exponentially.
+/// is longer than the average replaces it, and a shorter one lowers it exponentially. While
+/// a request waits for the head of its response, the cost of the last record is compared.
 ///
 /// The exponential is the platform's, so a comparison with the scheduler must allow for
 /// rounding. The scheduler keeps times in steps of a quarter of a millisecond.
@@ -72,6 +73,7 @@ pub fn two_choices(members: &[(u64, u64)]) -> Vec<f64> {
 /// assert_eq!(cost.nanos(start), 2e8, "a peak");
 /// let later = start + decay;
 /// assert!((cost.nanos(later) - 2e8 / std::f64::consts::E).abs() < 1.0);
+/// assert_eq!(cost.compared_nanos(true, later), 2e8, "a request waits");
 /// cost.record(Duration::from_millis(100), later);
 /// assert!((cost.nanos(later) - 1e8 - 1e8 / std::f64::consts::E).abs() < 1.0);
 /// ```
@@ -102,6 +104,17 @@ impl PeakCost {
     #[must_use]
     pub fn nanos(&self, now: Timestamp) -> f64 {
         self.nanos * self.left(now)
+    }
+
+    /// Returns the cost that is compared at `now`, in nanoseconds: that of the last record, if
+    /// a request was picked after the last head of a response and is in flight.
+    #[must_use]
+    pub fn compared_nanos(&self, awaits_head: bool, now: Timestamp) -> f64 {
+        if awaits_head {
+            self.nanos
+        } else {
+            self.nanos(now)
+        }
     }
 
     /// Records the time of a response.

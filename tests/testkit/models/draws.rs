@@ -152,23 +152,38 @@ fn peak_ewma_keeps_the_costs_of_its_definition() {
     }
 }
 
-/// Costs that differ: the pairs are compared by cost and requests in flight.
+/// Costs that differ: the pairs are compared by cost and requests in flight. A request waits
+/// on each member, so that the picks that are drawn change nothing.
 #[test]
 fn peak_ewma_compares_costs_and_requests_in_flight() {
     for seed in 0..12 {
         let mut churn = Churn::new(PeakEwma::new(), 6, seed).full();
+        let mut costs: HashMap<MemberId, PeakCost> = HashMap::new();
+        let (decay, default) = (Duration::from_secs(10), Duration::from_millis(10));
+        let mut now = Timestamp::ORIGIN;
+        let mut held = Vec::new();
         for _ in 0..40 {
-            churn.advance(300);
-            match churn.below(3) {
-                0 => drop(churn.group.end_oldest(Outcome::Success)),
-                _ => drop(churn.group.pick(&PickRequest::new())),
+            let by = Duration::from_millis(churn.dice.below(300));
+            churn.group.advance(by);
+            now = now + by;
+            if churn.below(3) > 0 {
+                held.extend(churn.group.pick(&PickRequest::new()).map(|_| now));
+            } else if let Some(member) = churn.group.end_oldest(Outcome::Success) {
+                let new = || PeakCost::new(default, decay, Timestamp::ORIGIN);
+                let cost = costs.entry(member).or_insert_with(new);
+                cost.record(now.since(held.remove(0)), now);
             }
         }
-        let _ = churn.group.pick(&PickRequest::new());
+        for one in churn.seen(&[]) {
+            let _ = churn.group.pick_session(&one.name);
+        }
         let seen = churn.seen(&[]);
         let cost = |one: &Seen| {
-            let micros = churn.group.scheduler().standing(one.id).unwrap();
-            u64::try_from(micros).unwrap() * (one.in_flight + 1)
+            let cost = costs
+                .get(&one.id)
+                .map_or(1e7, |cost| cost.compared_nanos(true, now));
+            // In microseconds, as whole numbers.
+            (cost / 1e3).round() as u64 * (one.in_flight + 1)
         };
         let loads: Vec<u64> = seen.iter().map(cost).collect();
         let pairs: Vec<_> = loads.into_iter().zip(open_weights(&seen)).collect();
