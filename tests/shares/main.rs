@@ -5,6 +5,7 @@
 
 mod every;
 mod explained;
+mod foretold;
 mod least_request;
 mod peak_ewma;
 mod rotation;

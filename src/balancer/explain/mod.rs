@@ -1,4 +1,4 @@
-//! Which member would be picked, and why, without side effect: [`Explanation`].
+//! Which member would be picked, and why: [`Explanation`].
 //!
 //! Not here: its text (`text.rs`).
 
@@ -201,12 +201,21 @@ impl Explanation {
 }
 
 impl<W> Balancer<W> {
-    /// Returns which member would be picked for a request, and why, without side effect.
+    /// Returns which member would be picked for a request, and why. Picks no member.
     ///
-    /// Statuses are those that such a pick would find: without the errors and ejections
-    /// that are due to end or that forced recovery would end. Costs O(n).
+    /// While no other thread uses the balancer, the next pick picks that member. So changes
+    /// that are due are applied first, as by a pick
+    /// ([`apply_timed_changes`](Self::apply_timed_changes)): errors and ejections end whose
+    /// time has elapsed or that forced recovery ends, and the scheduler is notified. Costs O(n).
+    ///
+    /// # Panics
+    ///
+    /// If the scheduler or an observer panics.
     #[must_use]
     pub fn explain(&self, request: &PickRequest<'_>) -> Explanation {
+        // A scheduler knows the members that it was notified of: it must not be asked about
+        // others.
+        self.apply_timed_changes();
         let shared = self.shared();
         let view = self.core.view.load();
         let now = shared.clock.now();

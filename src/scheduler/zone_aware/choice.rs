@@ -194,8 +194,14 @@ impl<'z, 'c, S: Scheduler> ZonesNow<'z, 'c, S> {
         context: &PickContext<'_>,
     ) -> Option<&'c GroupZone<S>> {
         self.find_map(context, |zone| {
-            let is_open = |_: &S, part: &Candidates<'c>| part.iter().any(|one| one.has_room());
-            self.within(candidates, zone, is_open).then_some(zone)
+            self.is_open(candidates, zone).then_some(zone)
+        })
+    }
+
+    /// Returns whether a zone has a member that the request has not tried and that has room.
+    pub(super) fn is_open(&self, candidates: &Candidates<'c>, zone: &'c GroupZone<S>) -> bool {
+        self.within(candidates, zone, |_, part| {
+            part.iter().any(|one| one.has_room())
         })
     }
 }

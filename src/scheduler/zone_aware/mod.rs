@@ -202,6 +202,12 @@ impl<S: Scheduler> Scheduler for ZoneAware<S> {
         };
         let (mut at_capacity, mut stale) = (false, false);
         let found = zones.find_map(context, |zone| {
+            if !zones.is_open(candidates, zone) {
+                // Its scheduler is not asked, so that it draws no number that `peek` does not.
+                at_capacity |=
+                    zones.within(candidates, zone, |_, part| part.iter().next().is_some());
+                return None;
+            }
             let pick = |scheduler: &S, part: &Candidates<'c>| scheduler.pick(part, context);
             match zones.within(candidates, zone, pick) {
                 Pick::Claimed(claim) => return Some(claim),
