@@ -180,6 +180,56 @@ fn a_power_of_two_sends_keys_of_one_length_to_one_other_member_as_in_nginx() {
     assert_eq!(counts.iter().filter(|&&count| count > 0).count(), 1);
 }
 
+/// Returns the shares of all hashes of 15 bits that each member has, by the first hash, and
+/// whether the explanation has a remark.
+fn shares_by_hash(hundredths: &[u32]) -> (Vec<f64>, bool) {
+    let weights = hundredths.iter().map(|&weight| {
+        let weight = Weight::from_hundredths(weight).unwrap();
+        MemberSpec::new().with_weight(weight)
+    });
+    let members = weights.enumerate();
+    let balancer = Balancer::builder()
+        .scheduler(Modulo::nginx())
+        .members(members.map(|(at, spec)| (format!("m{at}"), at, spec)))
+        .build()
+        .unwrap();
+    let mut counts = vec![0; hundredths.len()];
+    for hash in 0..1_u64 << 15 {
+        let request = PickRequest::new().with_hash(hash << 16);
+        counts[*balancer.pick(&request).unwrap()] += 1;
+    }
+    let explained = balancer.explain(&PickRequest::new().with_hash(0));
+    let notes = explained.details().notes.iter();
+    let counts = counts.into_iter();
+    (
+        counts.map(|it| f64::from(it) / 32_768.0).collect(),
+        notes.filter(|note| note.contains("15 bits")).count() > 0,
+    )
+}
+
+#[test]
+fn fractions_of_weights_leave_no_member_of_nginxs_ranges_without_keys() {
+    let weights: Vec<u32> = (0..10).map(|at| [10_000, 9_950][at % 2]).collect();
+    for weights in [weights, vec![10_000, 10_000, 5_050]] {
+        let total: u32 = weights.iter().sum();
+        let (shares, is_noted) = shares_by_hash(&weights);
+        for (share, &weight) in shares.iter().zip(&weights) {
+            let due = f64::from(weight) / f64::from(total);
+            assert!((share / due - 1.0).abs() < 0.06, "{shares:?}");
+        }
+        assert!(!is_noted);
+    }
+}
+
+#[test]
+fn weights_that_are_too_fine_for_nginxs_hashes_are_noted() {
+    let (shares, is_noted) = shares_by_hash(&[20_001, 20_000]);
+    assert!(is_noted && shares[1] < 0.4, "{shares:?}");
+    let (shares, is_noted) = shares_by_hash(&[4_000_000, 100]);
+    assert!(is_noted && shares[1] == 0.0, "{shares:?}");
+    assert!(!shares_by_hash(&[200, 400]).1);
+}
+
 #[test]
 fn a_request_without_a_key_gets_a_random_one() {
     for scheduler in both() {

@@ -139,7 +139,7 @@ fn most_slots(hundredths: &[u32]) -> u64 {
     most.max(members)
 }
 
-fn greatest_common_divisor(mut one: u32, mut other: u32) -> u32 {
+pub(super) fn greatest_common_divisor(mut one: u32, mut other: u32) -> u32 {
     while other > 0 {
         (one, other) = (other, one % other);
     }

@@ -5,6 +5,7 @@
 //! Perl module Cache::Memcached, whose hashes these are; a test compares picks with a running
 //! nginx.
 
+use super::map::greatest_common_divisor;
 use crate::scheduler::hashing::by_score::MemberHashes;
 use crate::scheduler::hashing::hashed_member::HashedMember;
 use crate::scheduler::{PlanMember, PlanMembers};
@@ -12,6 +13,9 @@ use crate::stable_hash::Crc32Suffix;
 
 /// The number of hashes of a key that nginx looks up before it turns to round robin.
 const ATTEMPTS: u8 = 21;
+
+/// The number of different hashes.
+const HASHES: u64 = 1 << 15;
 
 /// A range for each member, as long as its weight.
 #[derive(Debug)]
@@ -25,13 +29,14 @@ pub(super) struct WeightRanges {
 
 impl WeightRanges {
     pub(super) fn new(members: &PlanMembers<'_>) -> Self {
-        // Whole weights, as in nginx, if all are whole.
-        let hundredths = |member: &PlanMember<'_>| u64::from(member.weight().hundredths());
-        let whole = members.iter().all(|member| hundredths(&member) % 100 == 0);
-        let unit = if whole { 100 } else { 1 };
+        let hundredths = |member: &PlanMember<'_>| member.weight().hundredths();
+        let divisor = members.iter().map(|member| hundredths(&member));
+        let divisor = divisor.fold(0, greatest_common_divisor);
+        // Whole weights, as in nginx, which divides them by nothing else.
+        let unit = if divisor % 100 == 0 { 100 } else { divisor }.max(1);
         let mut end = 0;
         let ends = members.iter().map(|member| {
-            end += hundredths(&member) / unit;
+            end += u64::from(hundredths(&member) / unit);
             end
         });
         Self {
@@ -49,6 +54,21 @@ impl WeightRanges {
     /// Returns the sum of the weights.
     pub(super) fn total(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// Returns the number of members to which less than nine tenths of the keys belong that
+    /// are due to their weights: a hash has too few bits.
+    pub(super) fn too_small(&self) -> usize {
+        let total = self.total().max(1);
+        // The hashes whose positions are below `end`.
+        let hashes = |end: u64| HASHES / total * end + end.min(HASHES % total);
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = starts.zip(self.ends.iter().copied());
+        let is_too_small = |&(start, end): &(u64, u64)| {
+            let due = u128::from(end - start) * u128::from(HASHES);
+            u128::from(hashes(end) - hashes(start)) * u128::from(total) * 10 < due * 9
+        };
+        ranges.filter(is_too_small).count()
     }
 
     /// Iterates over the positions that the hashes of a key give, in the order of attempts:

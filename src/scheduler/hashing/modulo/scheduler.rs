@@ -127,9 +127,10 @@ impl Modulo {
     ///
     /// List the members in the order of the `server` directives; their names do not matter.
     /// nginx turns to round robin after 21 hashes, if the text is empty, and if there is one
-    /// member only. If all weights are whole numbers, they count as in nginx; otherwise in
-    /// hundredths. Hashes have 15 bits: of weights beyond 32 768 in total, the last members
-    /// get no keys. If the sum of the weights is a power of two, all keys of one length that a
+    /// member only. If all weights are whole numbers, they count as in nginx; otherwise as
+    /// hundredths, divided by their greatest common divisor. Hashes have 15 bits: of weights
+    /// beyond 32 768 in total, the last members get no keys, and of a total that is not far
+    /// below, some get too few. [`explain`](crate::Balancer::explain) notes this. If the sum of the weights is a power of two, all keys of one length that a
     /// failed member had go to the same other member, as in nginx.
     ///
     /// # Examples
@@ -253,9 +254,16 @@ impl Scheduler for Modulo {
                     let position = ranges.positions(key).next()?;
                     Some((position, ranges.total()))
                 });
-                match first {
+                let details = match first {
                     Some((position, total)) => details.position(position, total),
                     None => details.note("the ranges are not made yet"),
+                };
+                match ranges.map_or(0, WeightRanges::too_small) {
+                    0 => details,
+                    members => details.note(format!(
+                        "the weights are too fine for hashes of 15 bits: {members} members get fewer \
+                         keys than their weights say"
+                    )),
                 }
             }
         };
