@@ -76,7 +76,7 @@ impl Scheduler for ByRequests {
     }
 
     fn explain(&self, candidates: &Candidates<'_>, context: &PickContext<'_>) -> PickDetails {
-        let details = PickDetails::comparing("standing").ignoring_hash(context);
+        let details = PickDetails::comparing("standing plus weight").ignoring_hash(context);
         self.standings.settled(|standings| {
             candidates.iter().fold(details, |details, one| {
                 let score = standings.standing(one.id()) + i64::from(one.weight().units());

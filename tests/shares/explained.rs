@@ -100,7 +100,7 @@ fn apaches_methods_explain_what_they_compare() {
         )
     };
     let standings = scores(Box::new(ByRequests::new()));
-    assert_eq!(standings, ("standing", vec![100.0, 200.0]));
+    assert_eq!(standings, ("standing plus weight", vec![100.0, 200.0]));
     let busy = scores(Box::new(ByBusyness::new()));
     assert_eq!(busy, ("requests in flight", vec![1.0, 0.0]));
     let busy = scores(Box::new(ByBusyness::weighted()));
@@ -114,7 +114,7 @@ fn heartbeat_explains_its_chances_or_its_fallback() {
     let readings = HeartbeatReadings::new();
     let balancer = balancer(Heartbeat::new(&readings), vec![MemberSpec::new(); 2]);
     let explained = || balancer.explain(&PickRequest::new()).details().clone();
-    assert_eq!(explained().measure, Some("standing"));
+    assert_eq!(explained().measure, Some("standing plus weight"));
     assert_eq!(explained().notes.len(), 1);
     let reading = HeartbeatReading { ready: 9, busy: 1 };
     readings.report("m1", reading, Timestamp::ORIGIN).unwrap();
