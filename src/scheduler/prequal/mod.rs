@@ -99,6 +99,13 @@ const WITHOUT_REPORTS: Sampling = Sampling::new(0);
 /// than its share if the lifetime is longer than the time that the others take for a
 /// request.
 ///
+/// # Members that report too little
+///
+/// Reports are believed. In a simulation of 20 members, one that always reports no requests in
+/// flight and no latency gets 66 % of the picks [by responses](Self::by_responses), and 83 %
+/// with a quantile of 0.84. Let only members that you trust report, and limit their requests in
+/// flight ([`MemberSpec::with_max_in_flight`](crate::MemberSpec::with_max_in_flight)).
+///
 /// # Cost
 ///
 /// A pick takes no lock and allocates nothing: the pool is an array of atomics. It examines
