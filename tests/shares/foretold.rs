@@ -97,7 +97,7 @@ impl Churned {
                 .clock
                 .advance(Duration::from_millis(self.dice.below(70_000))),
             6..=13 if !self.held.is_empty() => {
-                let at = self.dice.below(self.held.len() as u64) as usize;
+                let at = usize::try_from(self.dice.below(self.held.len() as u64)).unwrap();
                 let mut lease = self.held.swap_remove(at);
                 lease.record_received(self.dice.below(5_000));
                 self.clock

@@ -183,7 +183,8 @@ fn peak_ewma_compares_costs_and_requests_in_flight() {
                 .get(&one.id)
                 .map_or(1e7, |cost| cost.compared_nanos(true, now));
             // In microseconds, as whole numbers.
-            (cost / 1e3).round() as u64 * (one.in_flight + 1)
+            u64::try_from(Duration::from_secs_f64(cost / 1e9).as_micros()).unwrap()
+                * (one.in_flight + 1)
         };
         let loads: Vec<u64> = seen.iter().map(cost).collect();
         let pairs: Vec<_> = loads.into_iter().zip(open_weights(&seen)).collect();
