@@ -7,6 +7,7 @@
 mod broken;
 mod broken_by_changes;
 mod broken_hooks;
+mod broken_weights;
 mod broken_with_many;
 mod group;
 mod like_a_balancer;

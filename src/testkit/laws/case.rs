@@ -136,11 +136,30 @@ impl LawCase {
         }
     }
 
-    /// Makes up members with weights, and no steps.
+    /// Makes up members with whole weights from 1 to `heaviest`, and no steps.
     pub(super) fn weighted(seed: u64, members: usize, heaviest: u32) -> Self {
+        Self::with_weights(seed, members, |dice| 100 * (1 + dice.below32(heaviest)))
+    }
+
+    /// Makes up members with one of these weights each, in hundredths, and no steps.
+    pub(super) fn weighted_from(seed: u64, members: usize, weights: &[u32]) -> Self {
+        Self::with_weights(seed, members, |dice| dice.one_of(weights))
+    }
+
+    /// Members with these weights, in hundredths, and no steps.
+    pub(super) fn weighing(seed: u64, weights: &[u32]) -> Self {
+        let weights = weights.iter();
+        let members = weights.map(|&weight| LawMember { weight, cap: None });
+        Self {
+            members: members.collect(),
+            ..Self::plain(seed, 0)
+        }
+    }
+
+    fn with_weights(seed: u64, members: usize, weight: impl Fn(&Dice) -> u32) -> Self {
         let dice = Dice(Random::seeded(seed));
         let member = |_| LawMember {
-            weight: 100 * (1 + dice.below32(heaviest)),
+            weight: weight(&dice),
             cap: None,
         };
         Self {
@@ -162,6 +181,18 @@ impl LawCase {
     /// The sum of the weights, in hundredths.
     pub(super) fn total(&self) -> u64 {
         self.members.iter().map(|one| u64::from(one.weight)).sum()
+    }
+
+    /// The number of picks after which exact shares by weight repeat.
+    pub(super) fn period(&self) -> u64 {
+        let mut divisor = 0;
+        for member in &self.members {
+            let mut weight = u64::from(member.weight);
+            while weight > 0 {
+                (divisor, weight) = (weight, divisor % weight);
+            }
+        }
+        self.total() / divisor.max(1)
     }
 }
 

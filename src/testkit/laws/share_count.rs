@@ -132,7 +132,13 @@ impl<S: Scheduler> ShareCount<S> {
 fn joined(case: &LawCase) -> LawCase {
     let mut joined = case.clone();
     if let Some(last) = joined.members.last_mut() {
-        last.weight = if last.weight == 700 { 100 } else { 700 };
+        // Not far below the weight in the case: a turn that is owed from before would be many
+        // of the later ones.
+        last.weight = match last.weight {
+            700 => 100,
+            3_001.. => last.weight * 2,
+            _ => 700,
+        };
     }
     joined
 }

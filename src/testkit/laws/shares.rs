@@ -1,7 +1,8 @@
 //! The laws of shares: how many requests each member gets.
 //!
 //! All members are eligible and have no caps; requests have neither keys nor tried members.
-//! In every second case the members change before they are measured.
+//! Weights are whole numbers up to eight, ten or thirty in half of the cases, in the others they
+//! are fractions or large. In every second case the members change before they are measured.
 //!
 //! Not here: the changes and the picks (`share_count.rs`).
 
@@ -23,14 +24,30 @@ const MANY_MEMBERS: [usize; 2] = [20, 40];
 /// Rounding errors of the comparison of a sum with a bound.
 const ROUNDING: f64 = 1e-9;
 
-/// Members with weights from 1 to `heaviest`: from few members to many. In every second case
-/// the members change before shares are measured.
+/// Weights that are lost if they are kept as whole numbers, in hundredths.
+const FRACTIONS: [u32; 8] = [3, 10, 33, 50, 75, 99, 150, 250];
+
+/// Weights that wrap if they are kept in a byte, or in two bytes once they are in hundredths
+/// or in finer units, and others that wrap if they are doubled. The members of a case
+/// have these, in hundredths.
+const HEAVY: [&[u32]; 2] = [&[51_200, 20_000, 65_600], &[25_600, 45_000]];
+
+/// Members with weights: from few members to many. Half of the cases have whole weights from
+/// 1 to `heaviest`, and most of the others [`FRACTIONS`]. Each eighth has [`HEAVY`] weights:
+/// few members, as a table of them may be large. In every second case the members change
+/// before shares are measured.
 fn weighted(cases: usize, heaviest: u32) -> impl Iterator<Item = LawCase> {
-    let few = (0..cases).map(move |at| 1 + at * MEMBERS / cases);
-    let sizes = few.chain(MANY_MEMBERS).enumerate();
-    sizes.map(move |(at, members)| LawCase {
-        changes: at % 2 == 1,
-        ..LawCase::weighted(at as u64, members, heaviest)
+    let few = (0..cases).map(move |at| (at, 1 + at * MEMBERS / cases));
+    // Their weights are whole.
+    let many = (0..).zip(MANY_MEMBERS);
+    let cases = few.chain(many).zip(0..);
+    cases.map(move |((at, members), seed)| LawCase {
+        changes: seed % 2 == 1,
+        ..match at % 8 {
+            0..=3 => LawCase::weighted(seed, members, heaviest),
+            6 if members > 1 => LawCase::weighing(seed, HEAVY[at / 8 % 2]),
+            _ => LawCase::weighted_from(seed, members, &FRACTIONS),
+        }
     })
 }
 
@@ -187,7 +204,7 @@ pub fn is_smooth<S: Scheduler>(
         let mut counts = vec![0_u64; members];
         let mut order = Vec::new();
         // Two periods, and a bit.
-        let picks = (2 * case.total() / 100 + 5).min(1_000);
+        let picks = (2 * case.period() + 5).min(1_000);
         for pick in 1..=picks {
             let member = shares.pick()?;
             counts[member] += 1;
