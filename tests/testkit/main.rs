@@ -12,6 +12,7 @@ mod broken_with_many;
 mod group;
 mod like_a_balancer;
 mod models;
+mod parameters;
 mod recording;
 mod replay;
 mod shipped;

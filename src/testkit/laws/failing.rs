@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::case::{LawCase, name};
 use super::course::{LawCourse, request};
+use super::parameter::assert_times;
 use super::search::search_among;
 use super::violation::{Breach, Violation};
 use crate::member::{MemberId, Outcome};
@@ -144,6 +145,11 @@ fn number(count: usize) -> f64 {
 ///
 /// A member that serves more.
 ///
+/// # Panics
+///
+/// If `times` is not above 0 and below 39, the number of members that share the requests of
+/// the largest case.
+///
 /// # Examples
 ///
 /// ```
@@ -153,7 +159,9 @@ fn number(count: usize) -> f64 {
 /// laws::shares_failovers(ByRequests::new, 1.5)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn shares_failovers<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Result<(), Violation> {
+    assert_times(times, 39.0);
     let law = "requests that fail over are shared";
     search_among(law, make().name(), cases(), &|case| {
         // At least two members work: one alone serves all requests.
@@ -200,6 +208,10 @@ fn shared_failovers<S: Scheduler>(
 ///
 /// A larger share.
 ///
+/// # Panics
+///
+/// If `times` is not above 0 and below 40, the number of members of the largest case.
+///
 /// # Examples
 ///
 /// ```
@@ -209,11 +221,13 @@ fn shared_failovers<S: Scheduler>(
 /// laws::is_no_sinkhole(ByRequests::new, 0, 1.01)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn is_no_sinkhole<S: Scheduler>(
     make: impl Fn() -> S,
     after: usize,
     times: f64,
 ) -> Result<(), Violation> {
+    assert_times(times, 40.0);
     let law = "a member that fails at once gets no more than its share";
     search_among(law, make().name(), cases(), &|case| {
         // A member without others gets all requests.

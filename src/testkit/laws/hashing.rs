@@ -2,6 +2,7 @@
 
 use super::case::{LawCase, LawMember, name};
 use super::course::{LawCourse, request};
+use super::parameter::assert_bound;
 use super::search::search_among;
 use super::violation::{Breach, Violation};
 use crate::member::{Flag, Outcome};
@@ -55,6 +56,10 @@ pub fn keeps_keys<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
 ///
 /// More keys that moved.
 ///
+/// # Panics
+///
+/// If the bound is not below 1.
+///
 /// # Examples
 ///
 /// ```
@@ -64,7 +69,9 @@ pub fn keeps_keys<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
 /// laws::moves_few_keys(Maglev::new, 0.01)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn moves_few_keys<S: Scheduler>(make: impl Fn() -> S, bound: f64) -> Result<(), Violation> {
+    assert_bound("bound", bound, 1.0);
     let law = "when a member leaves or joins, the other members keep their keys";
     search_among(law, make().name(), cases(), &|case| {
         // Without others there are no keys that could stay.

@@ -2,7 +2,8 @@
 //!
 //! Each law takes a function that makes a scheduler, checks it on made-up cases, and returns
 //! a [`Violation`] if it is broken: the smallest example that was found, with its seed. The
-//! cases are always the same, so that a test does not fail by chance.
+//! cases are always the same, so that a test does not fail by chance. A law panics if it could
+//! not fail with the bound that it is called with, such as a tolerance that is not a number.
 //!
 //! | law | what it checks | for |
 //! |---|---|---|
@@ -43,6 +44,7 @@ mod contract;
 mod course;
 mod failing;
 mod hashing;
+mod parameter;
 mod search;
 mod share_count;
 mod shares;

@@ -7,6 +7,7 @@
 //! Not here: the changes and the picks (`share_count.rs`).
 
 use super::case::{LawCase, name};
+use super::parameter::{assert_bound, assert_in_flight, assert_times};
 use super::search::search_among;
 use super::share_count::ShareCount;
 use super::violation::{Breach, Violation};
@@ -14,6 +15,9 @@ use crate::scheduler::Scheduler;
 
 /// How many picks a share is measured over.
 const PICKS: usize = 4_000;
+
+/// How many picks there are at most until each member must be close to its quota.
+const SMOOTH_PICKS: u32 = 1_000;
 
 /// The greatest number of members in most cases.
 const MEMBERS: usize = 8;
@@ -70,6 +74,10 @@ fn ratio(part: u64, whole: u64) -> f64 {
 ///
 /// A share that differs by more.
 ///
+/// # Panics
+///
+/// If `in_flight` is 0, or the tolerance is not below 1.
+///
 /// # Examples
 ///
 /// ```
@@ -79,11 +87,14 @@ fn ratio(part: u64, whole: u64) -> f64 {
 /// laws::shares_by_weight(ByRequests::new, 1, 0.001)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn shares_by_weight<S: Scheduler>(
     make: impl Fn() -> S,
     in_flight: usize,
     tolerance: f64,
 ) -> Result<(), Violation> {
+    assert_in_flight(in_flight);
+    assert_bound("tolerance", tolerance, 1.0);
     let law = "each member gets a share by its weight";
     search_among(law, make().name(), weighted(16, 10), &|case| {
         let mut shares = ShareCount::start(&make, case, in_flight)?;
@@ -115,6 +126,10 @@ pub fn shares_by_weight<S: Scheduler>(
 ///
 /// A share that differs by more.
 ///
+/// # Panics
+///
+/// If `in_flight` is 0, or the tolerance is not below 1.
+///
 /// # Examples
 ///
 /// ```
@@ -124,11 +139,14 @@ pub fn shares_by_weight<S: Scheduler>(
 /// laws::honours_ramps(ByRequests::new, 1, 0.002)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn honours_ramps<S: Scheduler>(
     make: impl Fn() -> S,
     in_flight: usize,
     tolerance: f64,
 ) -> Result<(), Violation> {
+    assert_in_flight(in_flight);
+    assert_bound("tolerance", tolerance, 1.0);
     let law = "a member that ramps up gets a share by its reduced weight";
     search_among(law, make().name(), weighted(16, 10), &|case| {
         let mut shares = ShareCount::start(&make, case, in_flight)?;
@@ -177,6 +195,10 @@ pub fn honours_ramps<S: Scheduler>(
 ///
 /// The first prefix of the picks that breaks a bound.
 ///
+/// # Panics
+///
+/// If a bound is not below 1 000, the number of picks.
+///
 /// # Examples
 ///
 /// ```
@@ -186,11 +208,16 @@ pub fn honours_ramps<S: Scheduler>(
 /// laws::is_smooth(ByRequests::new, |_| 1.2, |_| 1.0)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn is_smooth<S: Scheduler>(
     make: impl Fn() -> S,
     lag: impl Fn(usize) -> f64,
     lead: impl Fn(usize) -> f64,
 ) -> Result<(), Violation> {
+    for members in (2..=MEMBERS).chain(MANY_MEMBERS) {
+        assert_bound("lag", lag(members), SMOOTH_PICKS.into());
+        assert_bound("lead", lead(members), SMOOTH_PICKS.into());
+    }
     let law = "after each pick, each member is close to its quota";
     search_among(law, make().name(), weighted(64, 30), &|case| {
         let members = case.members.len();
@@ -204,7 +231,7 @@ pub fn is_smooth<S: Scheduler>(
         let mut counts = vec![0_u64; members];
         let mut order = Vec::new();
         // Two periods, and a bit.
-        let picks = (2 * case.period() + 5).min(1_000);
+        let picks = (2 * case.period() + 5).min(SMOOTH_PICKS.into());
         for pick in 1..=picks {
             let member = shares.pick()?;
             counts[member] += 1;
@@ -235,6 +262,10 @@ pub fn is_smooth<S: Scheduler>(
 ///
 /// The first member that waits longer.
 ///
+/// # Panics
+///
+/// If `times` is not above 0 and below 1 000.
+///
 /// # Examples
 ///
 /// ```
@@ -244,7 +275,9 @@ pub fn is_smooth<S: Scheduler>(
 /// laws::starves_none(ByRequests::new, 2.0)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn starves_none<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Result<(), Violation> {
+    assert_times(times, 1_000.0);
     let law = "each member is picked again after a number of picks";
     search_among(law, make().name(), weighted(24, 10), &|case| {
         #[expect(
@@ -283,6 +316,10 @@ pub fn starves_none<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Result<()
 ///
 /// A share that changes in the wrong direction.
 ///
+/// # Panics
+///
+/// If `in_flight` is 0, or the tolerance is not below 1.
+///
 /// # Examples
 ///
 /// ```
@@ -292,11 +329,14 @@ pub fn starves_none<S: Scheduler>(make: impl Fn() -> S, times: f64) -> Result<()
 /// laws::is_monotone_in_weight(ByRequests::new, 1, 0.001)?;
 /// # Ok::<(), equipoise::testkit::laws::Violation>(())
 /// ```
+#[track_caller]
 pub fn is_monotone_in_weight<S: Scheduler>(
     make: impl Fn() -> S,
     in_flight: usize,
     tolerance: f64,
 ) -> Result<(), Violation> {
+    assert_in_flight(in_flight);
+    assert_bound("tolerance", tolerance, 1.0);
     let law = "more weight gives no smaller share";
     let cases = weighted(10, 8).filter(|case| case.members.len() > 1);
     search_among(law, make().name(), cases, &|case| {
