@@ -55,6 +55,8 @@ pub struct Candidates<'c> {
     pub(super) claimed: Cell<Option<&'c MemberState>>,
     /// Whether the scheduler learns of the claim from the member's counters.
     pub(super) read: Cell<bool>,
+    /// Whether the scheduler has asked for another claim after that.
+    pub(super) asked_again: Cell<bool>,
     /// Whether ties are settled in reverse order, which is how `explain` detects a tie.
     pub(super) reversed: bool,
     /// Whether they include changes that no scheduler has followed yet, as in `explain`.
@@ -69,6 +71,7 @@ impl<'c> Candidates<'c> {
             plan: None,
             claimed: Cell::new(None),
             read: Cell::new(false),
+            asked_again: Cell::new(false),
             reversed: false,
             preview: false,
         }
@@ -404,6 +407,7 @@ impl<'c> Candidates<'c> {
         count_in: impl FnOnce(&MemberState) -> Result<CountersSeen, Uncounted>,
     ) -> Result<Option<Claim<'c>>, ClaimError> {
         if self.claimed.get().is_some() {
+            self.asked_again.set(true);
             return Err(ClaimError::OnePerPick);
         }
         if !state.status().is_usable() {
@@ -427,6 +431,11 @@ impl<'c> Candidates<'c> {
     #[inline]
     pub(super) fn claim_is_read(&self) -> bool {
         self.read.get()
+    }
+
+    /// Returns whether the scheduler has asked for a claim after one that succeeded.
+    pub(crate) fn has_asked_again(&self) -> bool {
+        self.asked_again.get()
     }
 
     /// Returns the member that was claimed.

@@ -51,6 +51,7 @@ impl<'c> Candidates<'c> {
                 plan,
                 claimed: Cell::new(self.claimed.get()),
                 read: Cell::new(self.read.get()),
+                asked_again: Cell::new(self.asked_again.get()),
                 reversed: self.reversed,
                 preview: self.preview,
             },
@@ -71,5 +72,6 @@ impl Drop for CandidatesPart<'_, '_> {
     fn drop(&mut self) {
         self.whole.claimed.set(self.part.claimed.get());
         self.whole.read.set(self.part.read.get());
+        self.whole.asked_again.set(self.part.asked_again.get());
     }
 }

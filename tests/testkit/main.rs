@@ -6,6 +6,7 @@
 
 mod broken;
 mod broken_by_changes;
+mod broken_claims;
 mod broken_hooks;
 mod broken_weights;
 mod broken_with_many;

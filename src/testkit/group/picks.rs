@@ -36,6 +36,10 @@ pub enum GroupPickError {
     /// The scheduler returned [`Pick::Stale`], although the candidates are the present ones.
     #[error("stale")]
     Stale,
+    /// The scheduler claimed this member, and then asked for another claim: a pick ends with
+    /// the first claim that succeeds. The group has released the member.
+    #[error("another claim after that of member {0}")]
+    SecondClaim(MemberId),
     /// The scheduler claimed this member and did not return the claim. The group has
     /// released it.
     #[error("a claim of member {0} that was not returned")]
@@ -48,7 +52,7 @@ impl<S: Scheduler> Group<S> {
     ///
     /// # Errors
     ///
-    /// If the scheduler returned no claim: [`GroupPickError`].
+    /// If the scheduler returned no claim, or asked for a second one: [`GroupPickError`].
     pub fn pick(&mut self, request: &PickRequest<'_>) -> Result<MemberId, GroupPickError> {
         self.pick_within(request, |pick| pick())
     }
@@ -63,6 +67,9 @@ impl<S: Scheduler> Group<S> {
             let mut pick = Pick::NoneUsable;
             around(&mut || pick = scheduler.pick(candidates, context));
             let picked = match (pick, candidates.claimed()) {
+                (_, Some(state)) if candidates.has_asked_again() => {
+                    Err(GroupPickError::SecondClaim(state.id()))
+                }
                 (Pick::Claimed(claim), _) => Ok(claim.member().id()),
                 (_, Some(state)) => Err(GroupPickError::Unreturned(state.id())),
                 (Pick::AtCapacity, None) => Err(GroupPickError::AtCapacity),

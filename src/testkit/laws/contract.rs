@@ -35,7 +35,8 @@ pub fn check_all<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
     survives_churn(&make)
 }
 
-/// Checks that a pick claims one of the candidates whenever it can, and returns the claim.
+/// Checks that a pick claims one of the candidates whenever it can, ends with this claim, and
+/// returns it.
 ///
 /// The cases have members that join, leave, and become unusable and usable again. A pick
 /// that finds no candidate returns [`Pick::NoneUsable`](crate::scheduler::Pick::NoneUsable).
@@ -43,7 +44,8 @@ pub fn check_all<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
 /// # Errors
 ///
 /// A pick without a claim although a member could be claimed, a claim that was not
-/// returned, or [`Pick::Stale`](crate::scheduler::Pick::Stale) with present candidates.
+/// returned, a claim that was asked for after one that succeeded, or
+/// [`Pick::Stale`](crate::scheduler::Pick::Stale) with present candidates.
 pub fn picks_candidates_only<S: Scheduler>(make: impl Fn() -> S) -> Result<(), Violation> {
     let mix = LawMix {
         changes: true,

@@ -161,7 +161,8 @@ pub(super) fn request(key: Option<u64>, tried: &[MemberId]) -> PickRequest<'_> {
 pub(super) fn told(picked: &NamedPick) -> String {
     match picked {
         Ok(name) => name.clone(),
-        // Without the id, which differs from run to run.
+        // Without the ids, which differ from run to run.
+        Err(GroupPickError::SecondClaim(_)) => "a claim after one that succeeded".to_owned(),
         Err(GroupPickError::Unreturned(_)) => "a claim that was not returned".to_owned(),
         Err(error) => error.to_string(),
     }
