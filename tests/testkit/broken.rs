@@ -460,3 +460,36 @@ expected: a pick without allocations
 found: allocations: 1",
     );
 }
+
+#[test]
+fn an_allocation_in_one_kind_of_pick_is_found() {
+    let second_failover: PickFn = |candidates, context| {
+        if candidates.tried().len() > 1 {
+            return candidates.claim_first(Vec::from_iter(candidates.iter()));
+        }
+        first(candidates, context)
+    };
+    let weighted: PickFn = |candidates, context| {
+        let mut weights = candidates.iter().map(|one| one.weight());
+        if weights.next() != weights.last() {
+            return candidates.claim_first(Vec::from_iter(candidates.iter()));
+        }
+        first(candidates, context)
+    };
+    let full: PickFn = |candidates, context| {
+        if candidates.iter().any(|one| !one.has_room()) {
+            return candidates.claim_first(Vec::from_iter(candidates.iter()));
+        }
+        first(candidates, context)
+    };
+    let measure = |pick: &mut dyn FnMut()| allocation_counter::measure(pick).count_total;
+    for (kind, pick) in [
+        ("second failover", second_failover),
+        ("weighted", weighted),
+        ("full", full),
+    ] {
+        let make = || Plain(kind, pick);
+        laws::allocates_nothing(make, measure).expect_err(kind);
+    }
+    laws::allocates_nothing(|| Plain("first", first), measure).unwrap();
+}

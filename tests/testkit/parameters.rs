@@ -62,3 +62,16 @@ fn a_distance_from_the_quota_that_no_member_reaches_is_refused() {
         assert_refused(lead, &format!("`lead` must be below 1000, not {wrong}"));
     }
 }
+
+#[test]
+fn a_count_of_allocations_that_counts_none_is_refused() {
+    let make = ByRequests::new;
+    let counts_none = |pick: &mut dyn FnMut()| {
+        pick();
+        0
+    };
+    let law = || laws::allocates_nothing(make, counts_none);
+    assert_refused(law, "`measure` counts no allocations");
+    let law = || laws::allocates_nothing(make, |_| 1);
+    assert_refused(law, "`measure` does not call its function");
+}
