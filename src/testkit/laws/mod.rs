@@ -4,6 +4,8 @@
 //! a [`Violation`] if it is broken: the smallest example that was found, with its seed. The
 //! cases are always the same, so that a test does not fail by chance. A law panics if it could
 //! not fail with the bound that it is called with, such as a tolerance that is not a number.
+//! A scheduler that loops for ever holds up its test; after 10 to 20 seconds its law and its
+//! case are written to standard error.
 //!
 //! | law | what it checks | for |
 //! |---|---|---|
@@ -49,6 +51,7 @@ mod search;
 mod share_count;
 mod shares;
 mod violation;
+mod watch;
 
 pub use allocation::allocates_nothing;
 pub use contract::{

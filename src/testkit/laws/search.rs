@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::case::{LawCase, LawMember, LawMix, LawStep, name};
 use super::violation::{Breach, LawReport, Violation};
+use super::watch::Watch;
 
 /// How many cases with steps and few members a law is checked on.
 const CASES: usize = 120;
@@ -47,6 +48,21 @@ pub(super) fn search(
 
 /// Checks a law on the given cases, in their order.
 pub(super) fn search_among(
+    law: &'static str,
+    scheduler: &'static str,
+    cases: impl IntoIterator<Item = LawCase>,
+    check: LawCheck<'_>,
+) -> Result<(), Violation> {
+    Watch::over(law, scheduler, |watch| {
+        let check = |case: &LawCase| {
+            watch.begin(case);
+            check(case)
+        };
+        search_watched(law, scheduler, cases, &check)
+    })
+}
+
+fn search_watched(
     law: &'static str,
     scheduler: &'static str,
     cases: impl IntoIterator<Item = LawCase>,
