@@ -342,21 +342,61 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
         ("equipoise-picks 1\n\n# a remark\ncolour red\n", 4),
         ("equipoise-picks 1\nseed 1\n@x reset\n", 3),
         ("equipoise-picks 1\nseed 1\n@0 dance\n", 3),
+        // Set twice, too late, or not at all.
+        ("equipoise-picks 1\nseed 1\nseed 1\nscheduler first\n", 3),
+        (
+            "equipoise-picks 1\nscheduler first\nseed 1\nscheduler first\n",
+            4,
+        ),
+        (
+            "equipoise-picks 1\nseed 1\nscheduler first\n@0 reset\nramp 1 1 1\n",
+            5,
+        ),
+        ("equipoise-picks 1\n", 1),
+        ("# a remark\nequipoise-picks 1\nscheduler first\n", 2),
+        ("equipoise-picks 1\nseed 1\n@0 reset\n", 1),
+        // The time goes back.
+        (
+            "equipoise-picks 1\nseed 1\nscheduler first\n@5 reset\n@1 reset\n",
+            5,
+        ),
+        // Wrong words.
+        (
+            "equipoise-picks 1\nseed 1\nscheduler first\n@0 insert a%2\n",
+            4,
+        ),
+        (
+            "equipoise-picks 1\nseed 1\n@0 pick 1 key=1 key=2 picks a\n",
+            3,
+        ),
+        // Cut within the last line.
+        (
+            "equipoise-picks 1\nseed 1\nscheduler first\n@0 insert ab",
+            4,
+        ),
+        ("equipoise-picks 1\nseed 1", 2),
     ];
     for (log, line) in refused {
         assert_eq!(Replay::parse(log).unwrap_err().line(), line, "{log:?}");
     }
-    let log = "equipoise-picks 1\nscheduler byrequests\n@0 insert a\n\
+    let log = "equipoise-picks 1\nseed 1\nscheduler byrequests\n@0 insert a\n\
                @0 pick 1 picks a\n@0 pick 1 picks a\n";
     let error = Replay::parse(log).unwrap().run(ByRequests::new());
     let error = error.unwrap_err().to_string();
-    assert_eq!(error, "line 5: request 1 is in flight already");
-    let log = "equipoise-picks 1\nscheduler byrequests\n@0 insert a\n@0 end 3 success\n";
+    assert_eq!(error, "line 6: request 1 is in flight already");
+    let log = "equipoise-picks 1\nseed 1\nscheduler byrequests\n@0 insert a\n@0 end 3 success\n";
     let error = Replay::parse(log)
         .unwrap()
         .run(ByRequests::new())
         .unwrap_err();
-    assert_eq!(error.to_string(), "line 4: request 3 is not in flight");
+    assert_eq!(error.to_string(), "line 5: request 3 is not in flight");
+}
+
+#[test]
+fn a_log_may_have_the_marks_of_an_editor() {
+    let log = "\u{feff}equipoise-picks 1\r\nseed 1\r\nscheduler byrequests\r\n\
+               @0 insert %\r\n@0 pick 1 picks %\r\n# end";
+    Replay::parse(log).unwrap().run(ByRequests::new()).unwrap();
 }
 
 /// A payload that holds a request of another member.

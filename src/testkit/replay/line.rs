@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::spec_text::{
-    decoded, encoded, flag_of, flag_word, number, overrides_of, overrides_text, spec_of, spec_text,
+    decoded, encoded, flag_of, flag_word, number, once, overrides_of, overrides_text, spec_of,
+    spec_text,
 };
 use crate::balancer::{PickError, PickRequest};
 use crate::member::{Flag, MemberSpec, Outcome, Overrides};
@@ -67,7 +68,12 @@ impl RecordedAsk {
 
     fn read<'w>(words: impl Iterator<Item = &'w str>) -> Result<Self, String> {
         let mut asked = Self::default();
+        let mut seen = Vec::new();
         for word in words {
+            once(
+                word.split_once('=').map_or(word, |(name, _)| name),
+                &mut seen,
+            )?;
             match word.split_once('=') {
                 Some(("key", key)) => {
                     let key = u64::from_str_radix(key, 16);

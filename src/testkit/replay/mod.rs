@@ -27,10 +27,11 @@
 //!
 //! A log is text, one record a line. Words are separated by single spaces. Names, routes and
 //! other texts have all characters but letters, digits and `-_.:/[]` percent-encoded; the
-//! empty text is `%`. Empty lines and lines that begin with `#` are ignored.
+//! empty text is `%`. Empty lines and lines that begin with `#` are ignored. A log whose last
+//! line does not end with a line feed was cut, and is refused.
 //!
 //! The first line is `equipoise-picks` and the version, 1. Then come the settings of the
-//! balancer:
+//! balancer, each at most once; the first two are required:
 //!
 //! | setting | meaning |
 //! |---|---|
@@ -39,7 +40,8 @@
 //! | `forced_recovery off` | forced recovery is off |
 //! | `ramp NANOS AGGRESSION PERCENT` | the ramp of the balancer |
 //!
-//! All further lines begin with `@` and the time, in nanoseconds since the clock's origin:
+//! All further lines begin with `@` and the time, in nanoseconds since the clock's origin,
+//! which does not go back:
 //!
 //! | record | meaning |
 //! |---|---|

@@ -47,6 +47,63 @@ pub struct Replay {
     records: Vec<(usize, Timestamp, LogRecord)>,
 }
 
+/// A log that is being read.
+#[derive(Default)]
+struct LogDraft {
+    seed: Option<u64>,
+    /// With the number of its line.
+    scheduler: Option<(usize, String)>,
+    forced_recovery: Option<bool>,
+    ramp: Option<Ramp>,
+    records: Vec<(usize, Timestamp, LogRecord)>,
+}
+
+impl LogDraft {
+    fn read(&mut self, line: usize, text: &str) -> Result<(), String> {
+        if let Some(text) = text.strip_prefix('@') {
+            let (time, record) = text.split_once(' ').ok_or("a record is missing")?;
+            let time = Timestamp::from_nanos(number(time)?);
+            if self.records.last().is_some_and(|(_, last, _)| *last > time) {
+                return Err("the time goes back".to_owned());
+            }
+            self.records.push((line, time, LogRecord::read(record)?));
+            return Ok(());
+        }
+        let is_new = match text.split_once(' ') {
+            Some(("seed", seed)) => self.seed.replace(number(seed)?).is_none(),
+            Some(("scheduler", name)) => {
+                let name = decoded(name)?;
+                self.scheduler.replace((line, name)).is_none()
+            }
+            Some(("forced_recovery", "off")) => self.forced_recovery.replace(false).is_none(),
+            Some(("ramp", ramp)) => {
+                let ramp = ramp_of(ramp.split(' '))?;
+                self.ramp.replace(ramp).is_none()
+            }
+            _ => return Err(format!("there is no setting `{text}`")),
+        };
+        if !is_new {
+            return Err(format!("a second setting of this kind: `{text}`"));
+        }
+        if !self.records.is_empty() {
+            return Err(format!("the setting `{text}` comes after a record"));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Replay, String> {
+        let (scheduler_line, scheduler) = self.scheduler.ok_or("the log names no `scheduler`")?;
+        Ok(Replay {
+            seed: self.seed.ok_or("the log has no `seed`")?,
+            scheduler,
+            scheduler_line,
+            forced_recovery: self.forced_recovery.unwrap_or(true),
+            ramp: self.ramp,
+            records: self.records,
+        })
+    }
+}
+
 /// Why a log cannot be replayed, or how its replay differs.
 ///
 /// # Examples
@@ -95,50 +152,33 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// The first line that cannot be read.
+    /// The first line that cannot be read, also because the log is cut there; or a setting that
+    /// is missing.
     pub fn parse(log: &str) -> Result<Self, ReplayError> {
-        let lines = (1..).zip(log.lines());
-        let mut lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let title = lines.next().map_or("", |(_, line)| line);
+        let log = log.strip_prefix('\u{feff}').unwrap_or(log);
+        let lines = (1..).zip(log.split_inclusive('\n'));
+        let mut lines = lines.filter_map(|(line, text)| {
+            let (text, is_whole) = text
+                .strip_suffix('\n')
+                .map_or((text, false), |it| (it, true));
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            let has_words = !text.is_empty() && !text.starts_with('#');
+            has_words.then_some((line, text, is_whole))
+        });
+        let (title_line, title, _) = lines.next().unwrap_or((1, "", true));
+        let wrong = |line, why| ReplayError::Syntax { line, why };
         if title != format!("{TITLE} {VERSION}") {
-            return Err(ReplayError::Syntax {
-                line: 1,
-                why: format!("the log does not begin with `{TITLE} {VERSION}`"),
-            });
+            let why = format!("the log does not begin with `{TITLE} {VERSION}`");
+            return Err(wrong(title_line, why));
         }
-        let mut replay = Self {
-            seed: 0,
-            scheduler: String::new(),
-            scheduler_line: 1,
-            forced_recovery: true,
-            ramp: None,
-            records: Vec::new(),
-        };
-        for (line, text) in lines {
-            let read = replay.read(line, text);
-            read.map_err(|why| ReplayError::Syntax { line, why })?;
-        }
-        Ok(replay)
-    }
-
-    fn read(&mut self, line: usize, text: &str) -> Result<(), String> {
-        if let Some(text) = text.strip_prefix('@') {
-            let (time, record) = text.split_once(' ').ok_or("a record is missing")?;
-            let time = Timestamp::from_nanos(number(time)?);
-            self.records.push((line, time, LogRecord::read(record)?));
-            return Ok(());
-        }
-        match text.split_once(' ') {
-            Some(("seed", seed)) => self.seed = number(seed)?,
-            Some(("scheduler", name)) => {
-                self.scheduler = decoded(name)?;
-                self.scheduler_line = line;
+        let mut draft = LogDraft::default();
+        for (line, text, is_whole) in lines {
+            if !is_whole {
+                return Err(wrong(line, "the log is cut within this line".to_owned()));
             }
-            Some(("forced_recovery", "off")) => self.forced_recovery = false,
-            Some(("ramp", ramp)) => self.ramp = Some(ramp_of(ramp.split(' '))?),
-            _ => return Err(format!("there is no setting `{text}`")),
+            draft.read(line, text).map_err(|why| wrong(line, why))?;
         }
-        Ok(())
+        draft.finish().map_err(|why| wrong(title_line, why))
     }
 
     /// Returns the name of the scheduler that was recorded.

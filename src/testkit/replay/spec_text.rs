@@ -30,6 +30,11 @@ pub(super) fn decoded(word: &str) -> Result<String, String> {
     if word == "%" {
         return Ok(String::new());
     }
+    let mut escapes = word.split('%').skip(1).map(str::as_bytes);
+    let is_escape = |it: &[u8]| it.len() >= 2 && it[..2].iter().all(u8::is_ascii_hexdigit);
+    if !escapes.all(is_escape) {
+        return Err(format!("`{word}` has a `%` without two hexadecimal digits"));
+    }
     let text = percent_decode_str(word).decode_utf8();
     text.map(Into::into)
         .map_err(|_| format!("`{word}` is not UTF-8"))
@@ -141,8 +146,9 @@ pub(super) fn overrides_text(overrides: &Overrides) -> String {
 /// Reads the settings of an operator.
 pub(super) fn overrides_of<'w>(words: impl Iterator<Item = &'w str>) -> Result<Overrides, String> {
     let mut overrides = Overrides::new();
+    let mut seen = Vec::new();
     for word in words {
-        let (name, value) = setting(word)?;
+        let (name, value) = setting(word, &mut seen)?;
         overrides = match name {
             "weight" => overrides.with_weight(weight_of(value)?),
             "tier" => overrides.with_tier(number(value)?),
@@ -157,9 +163,21 @@ pub(super) fn overrides_of<'w>(words: impl Iterator<Item = &'w str>) -> Result<O
     Ok(overrides)
 }
 
-fn setting(word: &str) -> Result<(&str, &str), String> {
+/// Splits a setting, which `seen` must not contain yet; there may be several labels.
+fn setting<'w>(word: &'w str, seen: &mut Vec<&'w str>) -> Result<(&'w str, &'w str), String> {
     let setting = word.split_once('=');
-    setting.ok_or_else(|| format!("`{word}` is not a setting"))
+    let (name, value) = setting.ok_or_else(|| format!("`{word}` is not a setting"))?;
+    once(name, seen)?;
+    Ok((name, value))
+}
+
+/// Refuses a name that `seen` contains, unless it is that of a label.
+pub(super) fn once<'w>(name: &'w str, seen: &mut Vec<&'w str>) -> Result<(), String> {
+    if seen.contains(&name) && name != "label" {
+        return Err(format!("`{name}` is set twice"));
+    }
+    seen.push(name);
+    Ok(())
 }
 
 /// Reads a weight in hundredths.
@@ -176,8 +194,9 @@ fn flags_of(word: &str) -> Result<impl Iterator<Item = Flag> + use<>, String> {
 /// Reads settings.
 pub(super) fn spec_of<'w>(words: impl Iterator<Item = &'w str>) -> Result<MemberSpec, String> {
     let mut spec = MemberSpec::new();
+    let mut seen = Vec::new();
     for word in words {
-        let (name, value) = setting(word)?;
+        let (name, value) = setting(word, &mut seen)?;
         spec = match name {
             "weight" => spec.with_weight(weight_of(value)?),
             "tier" => spec.with_tier(number(value)?),
@@ -265,6 +284,14 @@ mod tests {
     }
 
     #[test]
+    fn a_word_with_a_wrong_escape_is_refused() {
+        for word in ["%%", "a%", "a%2", "%2g", "%-1", "% 1", "%ü"] {
+            assert!(decoded(word).is_err(), "{word}");
+        }
+        assert_eq!(decoded("%c3%BC").as_deref(), Ok("ü"));
+    }
+
+    #[test]
     fn every_flag_has_a_word() {
         for flag in Flag::ALL {
             assert_eq!(flag_of(&flag_word(flag)), Ok(flag));
@@ -282,6 +309,8 @@ mod tests {
             "flags=fast",
             "ramp=1/2",
             "label=a",
+            "label=a%=b",
+            "weight=200 weight=300",
         ] {
             assert!(spec_of(text.split_whitespace()).is_err(), "{text}");
         }
