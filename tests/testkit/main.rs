@@ -17,5 +17,6 @@ mod parameters;
 mod recording;
 mod replay;
 mod shipped;
+mod silence;
 #[cfg(feature = "proptest")]
 mod strategies;

@@ -47,6 +47,7 @@ fn a_multiple_that_no_share_reaches_is_refused() {
         assert_refused(|| laws::starves_none(make, wrong), &why);
         assert_refused(|| laws::shares_failovers(make, wrong), &why);
         assert_refused(|| laws::is_no_sinkhole(make, 0, wrong), &why);
+        assert_refused(|| laws::survives_silence(make, wrong), &why);
     }
 }
 

@@ -301,6 +301,11 @@ impl<S: Scheduler> Group<S> {
         self.now = self.now + by;
     }
 
+    /// Returns the time.
+    pub(in crate::testkit) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Resets the scheduler's state.
     pub fn reset(&mut self) {
         self.scheduler.reset();

@@ -24,6 +24,7 @@
 //! | [`is_monotone_in_weight`] | more weight, no smaller share | those that share by weight |
 //! | [`shares_failovers`] | requests that fail over are shared | all but fixed orders |
 //! | [`is_no_sinkhole`] | a member that fails at once attracts no load | all but fixed orders |
+//! | [`survives_silence`] | a member that stops answering keeps few clients waiting | those that compare loads |
 //! | [`keeps_keys`] | a key stays with its member | hashing schedulers |
 //! | [`moves_few_keys`] | a removal moves few keys of the others | hashing schedulers |
 //!
@@ -50,6 +51,7 @@ mod parameter;
 mod search;
 mod share_count;
 mod shares;
+mod silent;
 mod violation;
 mod watch;
 
@@ -61,4 +63,5 @@ pub use contract::{
 pub use failing::{is_no_sinkhole, shares_failovers};
 pub use hashing::{keeps_keys, moves_few_keys};
 pub use shares::{honours_ramps, is_monotone_in_weight, is_smooth, shares_by_weight, starves_none};
+pub use silent::survives_silence;
 pub use violation::Violation;
