@@ -434,6 +434,7 @@ impl<'c> Candidates<'c> {
     }
 
     /// Returns whether the scheduler has asked for a claim after one that succeeded.
+    #[cfg(feature = "testkit")]
     pub(crate) fn has_asked_again(&self) -> bool {
         self.asked_again.get()
     }

@@ -161,8 +161,8 @@ steps, up to one of these:
     fn a_check_that_ends_or_panics_ends_the_watch() {
         let watched = || {
             Watch::over("a law", "a scheduler", |watch| {
-                watch.begin(&LawCase::plain(1, 1))
-            })
+                watch.begin(&LawCase::plain(1, 1));
+            });
         };
         watched();
         let panics = || Watch::over("a law", "a scheduler", |_| panic!("within a check"));
