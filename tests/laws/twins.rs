@@ -273,7 +273,8 @@ impl Twins {
         }
 
         let foretold = self.balancer.explain(&asked);
-        // It must not have changed anything.
+        // It must not have changed anything but what is due.
+        self.model.refresh();
         self.agree();
         let picked = self.balancer.pick(&asked);
         let expected = self.model.pick(&model::Request {
