@@ -116,6 +116,17 @@ peers() {
   cargo run --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers -- --test
 }
 
+# Runs the suites of requests once more, with the state machine from the beginning of each
+# request. Only weekly: everything is compiled anew.
+machine_first() {
+  if [[ -z ${EQUIPOISE_WEEKLY-} ]]; then
+    echo 'skipped: set EQUIPOISE_WEEKLY=1 to run it'
+    return
+  fi
+  RUSTFLAGS='--cfg equipoise_machine_first' cargo test --features full --target-dir target/machine_first \
+    --test wire --test serving --test service --test tls --test load --test apache -- --include-ignored
+}
+
 # Checks that the package has no tests and compiles.
 package() {
   if cargo package --list --allow-dirty | grep '^tests/\|^benches/peers/'; then
@@ -152,6 +163,7 @@ RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --all-features --document-pr
 step cargo machete
 step cargo bench --no-run --all-features
 step peers
+step machine_first
 RUSTFLAGS='--cfg equipoise_loom' LOOM_MAX_PREEMPTIONS=3 step models
 
 printf '\nThe gate is green: %d s.\n' "$SECONDS"

@@ -65,7 +65,7 @@ impl<W> Balancer<W> {
                     time_limits: None,
                     retries_same_member: false,
                     reconnects: false,
-                    machine_first: false,
+                    machine_first: cfg!(equipoise_machine_first),
                 },
                 affinity: None,
             }

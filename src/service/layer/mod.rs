@@ -72,7 +72,7 @@ impl<W> BalanceLayer<W> {
             time_limits: None,
             retries_same_member: false,
             reconnects: false,
-            machine_first: false,
+            machine_first: cfg!(equipoise_machine_first),
         };
         Self {
             balancer,
