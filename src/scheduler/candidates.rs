@@ -56,7 +56,7 @@ pub struct Candidates<'c> {
     /// Whether the scheduler learns of the claim from the member's counters.
     pub(super) read: Cell<bool>,
     /// Whether the scheduler has asked for another claim after that.
-    pub(super) asked_again: Cell<bool>,
+    pub(crate) asked_again: Cell<bool>,
     /// Whether ties are settled in reverse order, which is how `explain` detects a tie.
     pub(super) reversed: bool,
     /// Whether they include changes that no scheduler has followed yet, as in `explain`.
@@ -431,12 +431,6 @@ impl<'c> Candidates<'c> {
     #[inline]
     pub(super) fn claim_is_read(&self) -> bool {
         self.read.get()
-    }
-
-    /// Returns whether the scheduler has asked for a claim after one that succeeded.
-    #[cfg(feature = "testkit")]
-    pub(crate) fn has_asked_again(&self) -> bool {
-        self.asked_again.get()
     }
 
     /// Returns the member that was claimed.

@@ -67,7 +67,7 @@ impl<S: Scheduler> Group<S> {
             let mut pick = Pick::NoneUsable;
             around(&mut || pick = scheduler.pick(candidates, context));
             let picked = match (pick, candidates.claimed()) {
-                (_, Some(state)) if candidates.has_asked_again() => {
+                (_, Some(state)) if candidates.asked_again.get() => {
                     Err(GroupPickError::SecondClaim(state.id()))
                 }
                 (Pick::Claimed(claim), _) => Ok(claim.member().id()),
