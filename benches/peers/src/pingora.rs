@@ -16,7 +16,7 @@ const TRIES: usize = 256;
 
 /// A balancer of pingora; if half of the backends are unusable, `accept` refuses them, as
 /// for a health check that has failed.
-pub(crate) struct Pingora<S> {
+pub(crate) struct Pingora<S: BackendSelection> {
     balancer: LoadBalancer<S>,
     is_half: bool,
 }
