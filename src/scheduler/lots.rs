@@ -215,8 +215,8 @@ impl Lots {
 /// How often a pick chooses again when it cannot claim the member it has chosen.
 const ATTEMPTS: usize = 4;
 
-/// Claims the candidate that `choose` returns, which is untried; if it became full or unusable just now, `choose`
-/// gets it as refused and chooses again.
+/// Claims the candidate that `choose` returns, which is untried; if it became full or unusable
+/// just now, `choose` gets it as refused and chooses again.
 #[inline]
 pub(super) fn claim_chosen<'c>(
     candidates: &Candidates<'c>,

@@ -87,10 +87,10 @@ fn assert_each_is_picked(balancer: &Balancer<()>) {
     );
 }
 
-#[test]
-fn loom_two_looks_at_once_do_not_take_the_same_member() {
-    check(|| {
-        let balancer = few();
+/// Runs two picks beside each other.
+fn two_picks_take_two_members(start: fn() -> Balancer<()>) {
+    check(move || {
+        let balancer = start();
         let other = balancer.clone();
         let picking = spawn(move || picked(&other));
         let first = picked(&balancer);
@@ -99,6 +99,11 @@ fn loom_two_looks_at_once_do_not_take_the_same_member() {
         drop((first, second));
         assert_idle_and_even(&balancer);
     });
+}
+
+#[test]
+fn loom_two_looks_at_once_do_not_take_the_same_member() {
+    two_picks_take_two_members(few);
 }
 
 /// Runs `change` beside a pick, and beside a session's pick.
@@ -297,16 +302,7 @@ fn many_with_turns() -> Balancer<()> {
 
 #[test]
 fn loom_two_turns_at_once_are_of_two_members() {
-    check(|| {
-        let balancer = many_with_turns();
-        let other = balancer.clone();
-        let picking = spawn(move || picked(&other));
-        let first = picked(&balancer);
-        let second = join(picking);
-        assert_ne!(first.member().name(), second.member().name());
-        drop((first, second));
-        assert_idle_and_even(&balancer);
-    });
+    two_picks_take_two_members(many_with_turns);
 }
 
 #[test]

@@ -130,8 +130,9 @@ impl Modulo {
     /// member only. If all weights are whole numbers, they count as in nginx; otherwise as
     /// hundredths, divided by their greatest common divisor. Hashes have 15 bits: of weights
     /// beyond 32 768 in total, the last members get no keys, and of a total that is not far
-    /// below, some get too few. [`explain`](crate::Balancer::explain) notes this. If the sum of the weights is a power of two, all keys of one length that a
-    /// failed member had go to the same other member, as in nginx.
+    /// below, some get too few. [`explain`](crate::Balancer::explain) notes this. If the sum of
+    /// the weights is a power of two, all keys of one length that a failed member had go to the
+    /// same other member, as in nginx.
     ///
     /// # Examples
     ///
